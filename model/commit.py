@@ -1,0 +1,360 @@
+"""The commit over the whole state: its checks in their order, then all its effects at once.
+
+Each check gives the steps of its refusal, or none to let the commit go on. The first that refuses decides (COMMIT-1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from fencepost.spec import (
+    Append,
+    Backend,
+    HeadRevisionConflict,
+    HydratedSessionCheckpoint,
+    QueuedWorkClaimExpired,
+    QueuedWorkCompletion,
+    ReplaceFull,
+    RuntimeCommit,
+    RuntimeCommitResult,
+    RuntimeTurnCommitConflict,
+    SessionBindingMismatch,
+    SessionCheckpoint,
+    SessionExecutionLeaseExpired,
+    SessionNodeRecord,
+    TurnInputClaimExpired,
+    TurnInputCompletion,
+    Unchanged,
+)
+from immutables import Map
+from msgspec.structs import replace
+
+from .lease import fence_because, fence_holds, lease_of, released
+from .records.commit import KINDS, CommitState, Head, Part, Snapshot, Stamp, head_agrees, next_revision
+from .state import State, invariant
+from .step import Ids, Ports, Refused, Step, Steps, Why, admitting, refused
+
+RESULT_WHY: Why = (
+    ("head_revision", ("COMMIT-30",)),
+    ("checkpoint_ref", ("COMMIT-26",)),
+    ("manifest", ("COMMIT-28", "COMMIT-27", "COMMIT-27a")),
+)
+REPLAY_WHY: Why = (("", ("COMMIT-4", "COMMIT-INV-4")),)
+
+Check: TypeAlias = Callable[[State, Ports, RuntimeCommit], Steps]
+
+
+def revision_of(state: State) -> int:
+    """The stored head revision, 0 before the first commit."""
+    return state.commit.head.revision if state.commit.head else 0
+
+
+def commit_runtime_state(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
+    """Commit a turn, or answer it from the record: COMMIT-1 to COMMIT-34."""
+    for check in CHECKS:
+        steps = check(state, ports, commit)
+        if steps:
+            return _early_binding(state, ports, commit, steps)
+    return _early_binding(state, ports, commit, _applied(state, ports, commit))
+
+
+def _bound_elsewhere(state: State, _ports: Ports, commit: RuntimeCommit) -> Steps:
+    head = state.commit.head
+    if head is None or head.session_id == commit.session_id:
+        return ()
+    return refused(state, SessionBindingMismatch(head.session_id, commit.session_id), "COMMIT-2", "COMMIT-1", "COMMIT-INV-2")
+
+
+def _stamp_of_another_session(state: State, _ports: Ports, commit: RuntimeCommit) -> Steps:
+    stamp = commit.turn_commit
+    if stamp is None or stamp.session_id == commit.session_id:
+        return ()
+    return refused(state, RuntimeTurnCommitConflict(stamp.session_id, stamp.turn_id), "COMMIT-3", "COMMIT-1")
+
+
+def _recorded_turn(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
+    stamp = commit.turn_commit
+    if stamp is None:
+        return ()
+    recorded = state.commit.stamps.get((stamp.session_id, stamp.turn_id))
+    if recorded is None:
+        return ()
+    if recorded.turn_commit_hash != stamp.turn_commit_hash:
+        return refused(state, RuntimeTurnCommitConflict(stamp.session_id, stamp.turn_id), "COMMIT-5", "COMMIT-1")
+    after, freed = _released_by(state, commit, ports.now)
+    because = ("COMMIT-4", "COMMIT-7", "COMMIT-32", "COMMIT-25", *(("COMMIT-6", *freed) if freed else ()))
+    return (Step(after, recorded.result, because, REPLAY_WHY, (("", ("COMMIT-4",)),)),)
+
+
+def _unfenced(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
+    fence = commit.session_execution_lease
+    if fence is None:
+        return refused(state, SessionExecutionLeaseExpired(commit.session_id), "COMMIT-8a", "COMMIT-1")
+    if fence_holds(state, commit.session_id, fence, ports.now):
+        return ()
+    because = fence_because(state, commit.session_id, fence, ports.now)
+    return refused(state, SessionExecutionLeaseExpired(commit.session_id), "COMMIT-8a", *because, "COMMIT-INV-6")
+
+
+def _other_head(state: State, _ports: Ports, commit: RuntimeCommit) -> Steps:
+    actual = revision_of(state)
+    if head_agrees(commit.expected_head_revision, actual):
+        return ()
+    return refused(state, HeadRevisionConflict(commit.expected_head_revision, actual), "COMMIT-9", "COMMIT-1")
+
+
+def _queue_completions(state: State, _ports: Ports, commit: RuntimeCommit) -> Steps:
+    for done in commit.completed_queue_claims:
+        if not _completable(commit, done, done.batch_ids):
+            return refused(state, QueuedWorkClaimExpired(done.session_id, done.claim_id), "COMMIT-11", "COMMIT-16", "COMMIT-34")
+    return ()
+
+
+def _input_completions(state: State, _ports: Ports, commit: RuntimeCommit) -> Steps:
+    for done in commit.completed_turn_input_claims:
+        if not _completable(commit, done, done.input_ids):
+            return refused(state, TurnInputClaimExpired(done.session_id, done.claim_id), "COMMIT-12", "COMMIT-16", "COMMIT-34")
+    return ()
+
+
+def _completable(commit: RuntimeCommit, done: QueuedWorkCompletion | TurnInputCompletion, ids: tuple[str, ...]) -> bool:
+    """Nothing can be claimed yet: a completion that names anything names what no claim holds."""
+    return done.session_id == commit.session_id and not ids
+
+
+def _repeated_ids(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
+    """A full replacement that lists an id twice is void; keeping the last node of that id is admitted."""
+    graph = commit.graph
+    if not isinstance(graph, ReplaceFull) or len(_by_id(graph.graph.nodes)) == len(graph.graph.nodes):
+        return ()
+    void = refused(state, Backend(), "COMMIT-23b", "COMMIT-23a")
+    kept = (replace(step, differs=(*step.differs, "COMMIT-23b")) for step in _applied(state, ports, commit))
+    return (*void, *kept)
+
+
+CHECKS: tuple[Check, ...] = (
+    _bound_elsewhere,
+    _stamp_of_another_session,
+    _recorded_turn,
+    _unfenced,
+    _other_head,
+    _queue_completions,
+    _input_completions,
+    _repeated_ids,
+)
+"""The checks of a commit, in the order in which they decide (COMMIT-1)."""
+
+
+def _early_binding(state: State, ports: Ports, commit: RuntimeCommit, steps: Steps) -> Steps:
+    """A store may be bound by the first commit that was tried, whether or not it succeeded (COMMIT-2a)."""
+    attempted = state.commit.attempted
+    if attempted is None:
+        return tuple(_replace_commit(step, attempted=commit.session_id) for step in steps)
+    if state.commit.head is None and attempted != commit.session_id:
+        bound = Refused(SessionBindingMismatch(attempted, commit.session_id))
+        return (*steps, Step(state, bound, ("COMMIT-2a",), differs=("COMMIT-2a",)))
+    return steps
+
+
+def _replace_commit(step: Step, **changes: object) -> Step:
+    return replace(step, state=replace(step.state, commit=replace(step.state.commit, **changes)))
+
+
+def _applied(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
+    """All effects of a commit that passed every check."""
+    seen = ports.seen if isinstance(ports.seen, RuntimeCommitResult) else None
+    head = _head(state, commit, seen)
+    result = RuntimeCommitResult(head.revision, head.checkpoint_ref, _manifest(head))
+    written = _with_graph(replace(state.commit, head=head, usage=state.commit.usage + commit.usage_deltas), commit)
+    written = replace(written, blobs=_blobs(state.commit.blobs, head))
+    if commit.turn_commit is not None:
+        turn = (commit.turn_commit.session_id, commit.turn_commit.turn_id)
+        written = replace(written, stamps=written.stamps.set(turn, Stamp(commit.turn_commit.turn_commit_hash, result)))
+    after, freed = _released_by(replace(state, commit=written), commit, ports.now)
+    because = (*_applied_because(state, ports, commit), *(("COMMIT-33", *freed) if freed else ()))
+    ours = Step(after, result, because, RESULT_WHY, _effects(state, commit))
+    return (*admitting(ours, ports.seen, ("COMMIT-27", _refs_that_came_along(commit))), *_refusable(state, commit, because))
+
+
+def _refusable(state: State, commit: RuntimeCommit, because: Ids) -> Steps:
+    """Refusals that CURRENT requirements leave a store free to give to a commit that ours accepts."""
+    steps: Steps = ()
+    if "COMMIT-23" in because:
+        steps += (Step(state, Refused(Backend()), because, differs=("COMMIT-23",)),)
+    if commit.completed_queue_claims:
+        done = commit.completed_queue_claims[0]
+        steps += (_shape_refused(state, QueuedWorkClaimExpired(done.session_id, done.claim_id), because),)
+    if commit.completed_turn_input_claims:
+        inputs = commit.completed_turn_input_claims[0]
+        steps += (_shape_refused(state, TurnInputClaimExpired(inputs.session_id, inputs.claim_id), because),)
+    if commit.expected_head_revision is None and state.commit.head is not None:
+        actual = revision_of(state)
+        steps += (Step(state, Refused(HeadRevisionConflict(actual, actual)), because, differs=("COMMIT-10",)),)
+    return steps
+
+
+def _shape_refused(state: State, error: QueuedWorkClaimExpired | TurnInputClaimExpired, because: Ids) -> Step:
+    return Step(state, Refused(error), because, differs=("COMMIT-11a",))
+
+
+def _head(state: State, commit: RuntimeCommit, seen: RuntimeCommitResult | None) -> Head:
+    revision = next_revision(revision_of(state))
+    graph = commit.graph
+    return Head(
+        session_id=commit.session_id,
+        revision=revision,
+        config=commit.config,
+        agent_frames=commit.agent_frames,
+        current_agent_frame_id=commit.current_agent_frame_id,
+        leaf_node_id=graph.graph.leaf_node_id if isinstance(graph, ReplaceFull) else graph.leaf_node_id,
+        checkpoint_ref=seen.checkpoint_ref if seen else f"checkpoint:{revision}",
+        turn_state=commit.checkpoint.turn_state,
+        plugin_snapshot_revision=commit.checkpoint.plugin_snapshot_revision,
+        parts=Map({kind: _part(state, kind, commit.checkpoint, seen) for kind in KINDS}),
+    )
+
+
+def _part(state: State, kind: str, checkpoint: HydratedSessionCheckpoint, seen: RuntimeCommitResult | None) -> Part:
+    """A part given by value is stored under the ref that the store minted; one given by ref alone is carried as it is."""
+    value, ref = getattr(checkpoint, kind), getattr(checkpoint, f"{kind}_ref")
+    if value is None:
+        return Part(ref, state.commit.blobs.get((kind, ref)), carried=True)
+    minted = getattr(seen.manifest, f"{kind}_ref") if seen else None
+    return Part(minted or f"{kind}:{hash(value)}", value, carried=False)
+
+
+def _blobs(blobs: Map[tuple[str, str], Snapshot], head: Head) -> Map[tuple[str, str], Snapshot]:
+    """The stored values, with those that this head's parts were given."""
+    given = {(kind, part.ref): part.value for kind, part in head.parts.items() if not part.carried}
+    return blobs.update(given)  # type: ignore[arg-type]  # a part that is not carried has both ref and value
+
+
+def _manifest(head: Head) -> SessionCheckpoint:
+    refs = {f"{kind}_ref": head.parts[kind].ref for kind in KINDS}
+    return replace(SessionCheckpoint(head.turn_state, plugin_snapshot_revision=head.plugin_snapshot_revision), **refs)
+
+
+def _refs_that_came_along(commit: RuntimeCommit) -> Callable[[RuntimeCommitResult, RuntimeCommitResult], RuntimeCommitResult]:
+    """A store may keep a value inside the checkpoint and the ref that came with it, if any, in the manifest."""
+    given = commit.checkpoint
+
+    def bend(ours: RuntimeCommitResult, seen: RuntimeCommitResult) -> RuntimeCommitResult:
+        kept = {
+            f"{kind}_ref": getattr(given, f"{kind}_ref")
+            for kind in KINDS
+            if getattr(given, kind) is not None and getattr(seen.manifest, f"{kind}_ref") == getattr(given, f"{kind}_ref")
+        }
+        return replace(ours, manifest=replace(ours.manifest, **kept))
+
+    return bend
+
+
+def _by_id(nodes: Iterable[SessionNodeRecord]) -> dict[str, SessionNodeRecord]:
+    """The last node of each id, at the place of the first."""
+    return {node.node_id: node for node in nodes}
+
+
+def _with_graph(written: CommitState, commit: RuntimeCommit) -> CommitState:
+    graph = commit.graph
+    if isinstance(graph, Unchanged):
+        return written
+    if isinstance(graph, ReplaceFull):
+        nodes = _by_id(graph.graph.nodes)
+        return replace(written, order=tuple(nodes), nodes=Map(nodes), replaced_leaf=graph.graph.leaf_node_id)
+    nodes = _by_id(graph.nodes)
+    added = tuple(node_id for node_id in nodes if node_id not in written.nodes)
+    return replace(written, order=written.order + added, nodes=written.nodes.update(nodes))
+
+
+def _released_by(state: State, commit: RuntimeCommit, now: int) -> tuple[State, Ids]:
+    if commit.release_session_execution_lease is None:
+        return state, ()
+    return released(state, commit.release_session_execution_lease, now)
+
+
+def _applied_because(state: State, ports: Ports, commit: RuntimeCommit) -> Ids:
+    graph = commit.graph
+    fence = commit.session_execution_lease
+    because = ["COMMIT-30", {Unchanged: "COMMIT-19", Append: "COMMIT-20", ReplaceFull: "COMMIT-21"}[type(graph)]]
+    if commit.turn_commit is None:
+        because.append("COMMIT-8")
+    if isinstance(graph, Append) and _stored_before(state, graph):
+        because.append("COMMIT-23")
+    if commit.expected_head_revision is not None:
+        because.append("COMMIT-9")
+    if any((commit.completed_queue_claims, commit.completed_turn_input_claims)):
+        because.append("COMMIT-11a")
+    if fence is not None:
+        because.extend(fence_because(state, commit.session_id, fence, ports.now))
+    return (*because, "COMMIT-INV-1", "COMMIT-INV-6")
+
+
+def _stored_before(state: State, graph: Append) -> bool:
+    """Whether an append names a stored id, or one id twice."""
+    return len(_by_id(graph.nodes)) < len(graph.nodes) or any(node.node_id in state.commit.nodes for node in graph.nodes)
+
+
+def _effects(state: State, commit: RuntimeCommit) -> Why:
+    """Which fields of later reads are owed to this commit, and by what requirement."""
+    graph = {
+        Unchanged: ("COMMIT-19",),
+        Append: ("COMMIT-20", "COMMIT-22", "COMMIT-23", "COMMIT-23a"),
+        ReplaceFull: ("COMMIT-21", "COMMIT-22", "COMMIT-24"),
+    }[type(commit.graph)]
+    return (
+        ("graph", graph),
+        ("token_ledger", ("COMMIT-29",)),
+        ("checkpoint_ref", ("COMMIT-26", "COMMIT-25")),
+        ("checkpoint", ("COMMIT-25", "COMMIT-27", "COMMIT-27a", "COMMIT-28")),
+        ("", ("COMMIT-30", "COMMIT-34")),
+    )
+
+
+def hydrated(head: Head) -> HydratedSessionCheckpoint:
+    """The head's checkpoint as a read gives it: refs, and the values that resolve (READ-12, READ-13)."""
+    refs = {f"{kind}_ref": head.parts[kind].ref for kind in KINDS}
+    values = {kind: head.parts[kind].value for kind in KINDS}
+    checkpoint = HydratedSessionCheckpoint(head.turn_state, plugin_snapshot_revision=head.plugin_snapshot_revision)
+    return replace(checkpoint, **refs, **values)
+
+
+@invariant("COMMIT-INV-1")
+def revisions_count_commits(before: State, after: State) -> bool:
+    """A step raises the head revision by one or leaves the head as it is."""
+    return after.commit.head == before.commit.head or revision_of(after) == revision_of(before) + 1
+
+
+@invariant("COMMIT-INV-2")
+def the_binding_is_for_life(before: State, after: State) -> bool:
+    """There is a head exactly from revision 1 on, and it never changes its session."""
+    earlier, later = before.commit.head, after.commit.head
+    if later is None:
+        return earlier is None
+    return later.revision >= 1 and (earlier is None or earlier.session_id == later.session_id)
+
+
+@invariant("COMMIT-INV-3")
+def recorded_revisions_are_distinct(_before: State, after: State) -> bool:
+    """No recorded turn is ahead of the head, and no two share a revision."""
+    revisions = [stamp.result.head_revision for stamp in after.commit.stamps.values()]
+    return len(set(revisions)) == len(revisions) and all(each <= revision_of(after) for each in revisions)
+
+
+@invariant("COMMIT-INV-4")
+def recorded_turns_stay(before: State, after: State) -> bool:
+    """A recorded turn keeps hash and result."""
+    return all(after.commit.stamps.get(turn) == stamp for turn, stamp in before.commit.stamps.items())
+
+
+@invariant("COMMIT-INV-5")
+def usage_only_grows(before: State, after: State) -> bool:
+    """The raw usage of a state begins with that of the state before."""
+    return after.commit.usage[: len(before.commit.usage)] == before.commit.usage
+
+
+@invariant("COMMIT-8b")
+def the_head_moves_under_a_live_lease(before: State, after: State) -> bool:
+    """The session whose head moves had a lane that was held: nobody took it over between fence and effect (COMMIT-INV-6)."""
+    head = after.commit.head
+    return head is None or head == before.commit.head or lease_of(before, head.session_id).held

@@ -1,0 +1,1 @@
+"""The smallest records that decide, a file per chapter, with the transitions that CrossHair proves."""

@@ -1,0 +1,93 @@
+"""What commits write: head, graph, usage, stamps; and the scalar checks of a commit."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+from fencepost.spec import (
+    U64_MAX,
+    AgentFrameRecord,
+    PersistedSessionConfig,
+    PersistedTurnState,
+    PluginSessionSnapshot,
+    RuntimeCommitResult,
+    SessionNodeRecord,
+    TokenLedgerEntry,
+    ToolState,
+)
+from immutables import Map
+
+from ..contracts import ensure, require
+
+
+@require(lambda actual: 0 <= actual <= U64_MAX)
+@ensure(lambda expected, actual, result: result == (expected is None or expected == actual), "COMMIT-9")
+def head_agrees(expected: int | None, actual: int) -> bool:
+    """Whether a commit that expects this head revision may go on; without an expectation it may."""
+    return expected is None or expected == actual
+
+
+@require(lambda actual: 0 <= actual < U64_MAX)
+@ensure(lambda actual, result: result == actual + 1, "COMMIT-30")
+@ensure(lambda actual, result: result > actual, "COMMIT-INV-1")
+def next_revision(actual: int) -> int:
+    """The head revision after one more commit."""
+    return actual + 1
+
+
+Snapshot: TypeAlias = ToolState | PluginSessionSnapshot | bytes
+
+
+KINDS = ("tool_state", "plugin_snapshot", "execution_state")
+"""The snapshot parts of a checkpoint, by the names of their fields."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One snapshot part of the head's checkpoint: its ref, and the value that a read hydrates, if any.
+
+    A part is carried when the commit gave its ref alone: whether its value can still be read is CURRENT (COMMIT-27).
+    """
+
+    ref: str | None
+    value: Snapshot | None
+    carried: bool
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The session as of its last commit; `parts` has one entry for each of `KINDS`."""
+
+    session_id: str
+    revision: int
+    config: PersistedSessionConfig
+    agent_frames: tuple[AgentFrameRecord, ...]
+    current_agent_frame_id: str
+    leaf_node_id: str | None
+    checkpoint_ref: str
+    turn_state: PersistedTurnState
+    plugin_snapshot_revision: int | None
+    parts: Map[str, Part]
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """A recorded turn: its hash, opaque, and the result that a replay answers."""
+
+    turn_commit_hash: str
+    result: RuntimeCommitResult
+
+
+class CommitState(msgspec.Struct, frozen=True):
+    """What commits have written.
+
+    `attempted` is the first session that anybody tried to commit for (COMMIT-2a), `replaced_leaf` the leaf of the last full
+    replacement (READ-10): both only widen what is admitted.
+    """
+
+    head: Head | None = None
+    order: tuple[str, ...] = ()
+    nodes: Map[str, SessionNodeRecord] = Map()
+    usage: tuple[TokenLedgerEntry, ...] = ()
+    stamps: Map[tuple[str, str], Stamp] = Map()
+    blobs: Map[tuple[str, str], Snapshot] = Map()
+    attempted: str | None = None
+    replaced_leaf: str | None = None

@@ -1,0 +1,15 @@
+"""What is stored beside the head: the metadata."""
+
+from __future__ import annotations
+
+import msgspec
+from fencepost.spec import DurabilityTier, SessionMeta
+from immutables import Map
+
+
+class SessionState(msgspec.Struct, frozen=True):
+    """The metadata slot, the last metadata of each session id (META-3), and the durability tier once it was told (READ-19)."""
+
+    meta: SessionMeta | None = None
+    by_session: Map[str, SessionMeta] = Map()
+    tier: DurabilityTier | None = None

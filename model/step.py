@@ -1,0 +1,83 @@
+"""What a transition takes and gives.
+
+A transition is a function `(state, ports, arguments) -> steps`. It reads time, liveness and the values that a store mints
+from its ports, and gives every admissible step, ours first: the next state, the answer, and the requirements that decided it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+from fencepost.spec import ProcessAlive, StoreError
+
+from .state import State
+
+Ids: TypeAlias = tuple[str, ...]
+"""Requirement ids, the most telling first."""
+
+Why: TypeAlias = tuple[tuple[str, Ids], ...]
+"""Which requirements fix which part of an answer: field paths such as `lease.fencing_token`, each with its ids."""
+
+A = TypeVar("A")
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The answer of a refused call, as a value."""
+
+    error: StoreError
+
+
+class Ports(msgspec.Struct, frozen=True):
+    """What comes from outside: the instant of the call, the liveness oracle, and the answer that a store gave.
+
+    `seen` is where minted values (lease tokens, blob refs) are taken from; without a store it is `None`, and the model mints.
+    """
+
+    now: int
+    alive: ProcessAlive
+    seen: object = None
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One admissible outcome of a call.
+
+    `because` decided the kind of answer, `details` fix its fields, `effects` say which fields of later reads of the session
+    are owed to this call. `differs` names the CURRENT requirements that this outcome departs from: empty for ours.
+    """
+
+    state: State
+    answer: object
+    because: Ids
+    details: Why = ()
+    effects: Why = ()
+    differs: Ids = ()
+
+
+Steps: TypeAlias = tuple[Step, ...]
+
+
+def refused(state: State, error: StoreError, *because: str) -> Steps:
+    """The one step of a refusal: nothing changes (VALUE-7)."""
+    return (Step(state, Refused(error), because),)
+
+
+def admitting(ours: Step, seen: object, *divergences: tuple[str, Callable[[Any, Any], object]]) -> Steps:
+    """Our step, and the one that follows the store where CURRENT requirements leave it free.
+
+    Each divergence is a requirement with a function that bends our answer towards the store's as far as that requirement
+    admits, or returns it as it is.
+    """
+    answer = ours.answer
+    if type(seen) is not type(answer):
+        return (ours,)
+    departs = []
+    for requirement, bend in divergences:
+        bent = bend(answer, seen)
+        if bent != answer:
+            answer = bent
+            departs.append(requirement)
+    if not departs:
+        return (ours,)
+    return (ours, msgspec.structs.replace(ours, answer=answer, differs=tuple(departs)))

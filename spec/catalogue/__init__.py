@@ -1,0 +1,77 @@
+"""The requirement catalogue: every rule with its id, level, sentence and evidence."""
+
+from __future__ import annotations
+
+import enum
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+from ..values import Record
+
+
+class Level(enum.Enum):
+    """How a requirement binds."""
+
+    LAW = "LAW"
+    """The published trait documentation says it, or all known backends agree: a store that breaks it fails."""
+    CURRENT = "CURRENT"
+    """Known backends differ or the text is silent: a store that differs is reported, and fails under --strict."""
+    CAPABILITY = "CAPABILITY"
+    """Binds only a store that declares the capability."""
+
+
+class Requirement(Record, frozen=True, kw_only=True):
+    """One rule. The optional texts say what else is admitted, and why a rule is not seen or reached in a run."""
+
+    id: str
+    chapter: str
+    level: Level
+    says: str
+    evidence: tuple[str, ...]
+    admits: str | None = None
+    internal: str | None = None
+    capability: str | None = None
+    unreached: str | None = None
+
+
+class CatalogueChapter(Record, frozen=True):
+    """A chapter of the catalogue."""
+
+    name: str
+    title: str
+    about: str
+    requirements: tuple[Requirement, ...]
+
+
+NAMES = ("values", "lease", "commit", "session")
+"""The chapters of the catalogue, in reading order; `values` holds what binds all of them."""
+
+
+@cache
+def chapters() -> tuple[CatalogueChapter, ...]:
+    """The catalogue by chapters."""
+    return tuple(_chapter(name) for name in NAMES)
+
+
+@cache
+def requirements() -> dict[str, Requirement]:
+    """The catalogue by requirement id; an id that stands in two chapters is an error."""
+    by_id: dict[str, Requirement] = {}
+    for chapter in chapters():
+        for requirement in chapter.requirements:
+            if requirement.id in by_id:
+                raise ValueError(f"{requirement.id} stands in {by_id[requirement.id].chapter} and in {chapter.name}")
+            by_id[requirement.id] = requirement
+    return by_id
+
+
+def _chapter(name: str) -> CatalogueChapter:
+    tables = tomllib.loads(files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+    title, about = tables.pop("title"), " ".join(tables.pop("about").split())
+    found = []
+    for requirement_id, table in tables.items():
+        texts = {key: value.strip() for key, value in table.items() if key not in ("level", "evidence")}
+        level, evidence = Level(table["level"]), tuple(table["evidence"])
+        found.append(Requirement(id=requirement_id, chapter=name, level=level, evidence=evidence, **texts))
+    return CatalogueChapter(name, title, about, tuple(found))

@@ -1,0 +1,81 @@
+"""Contracts on the methods of a store, carried by icontract to every store that subclasses.
+
+Preconditions are the argument checks of the law and always hold: `InvalidArgument`, before any effect (VALUE-1).
+Postconditions say what arguments and answer alone can show; a broken one raises `ContractBroken`, which names the
+requirement. Set `FENCEPOST_CONTRACTS=off` before the import to run a store in production without postconditions.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar, get_type_hints
+
+import icontract
+
+from .errors import InvalidArgument
+from .values import Check, check_for, require_valid
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ENFORCED = os.environ.get("FENCEPOST_CONTRACTS", "on") != "off"
+"""Whether postconditions are checked in this process."""
+
+
+class ContractBroken(AssertionError):
+    """A store answered what the law forbids: `requirements` are the ids, the text says what was seen."""
+
+    def __init__(self, requirements: tuple[str, ...], text: str) -> None:
+        super().__init__(requirements, text)
+        self.requirements = requirements
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.requirements)}: {self.text}"
+
+
+def ensures(condition: Callable[..., bool], requirement: str) -> Callable[[F], F]:
+    """A postcondition, and the requirement it states; the condition names the parameters it reads, and `result`."""
+
+    def broken(result: object) -> ContractBroken:
+        return ContractBroken((requirement,), f"the contract does not hold of the answer {result!r}"[:400])
+
+    return icontract.ensure(condition, description=requirement, error=broken, enabled=ENFORCED)
+
+
+def operation(method: F) -> F:
+    """Make an abstract method an operation of the protocol: every argument and the answer are checked by annotation."""
+    names = list(inspect.signature(method).parameters)[1:]
+    checks: dict[str, Check] = {}
+
+    def check(name: str) -> Check:
+        # resolved at the first call, not at import: annotations may name types defined further down
+        if not checks:
+            hints = get_type_hints(method, include_extras=True)
+            checks.update((each, check_for(hint)) for each, hint in hints.items())
+        return checks[name]
+
+    def given(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+        return dict(zip(names, arguments[1:], strict=False)) | keywords
+
+    # icontract passes all arguments of a call under these two names
+    def arguments_valid(_ARGS: tuple[Any, ...], _KWARGS: dict[str, Any]) -> bool:  # noqa: N803
+        return all(check(name).accepts(value) for name, value in given(_ARGS, _KWARGS).items())
+
+    def invalid_argument(_ARGS: tuple[Any, ...], _KWARGS: dict[str, Any]) -> InvalidArgument:  # noqa: N803
+        for name, value in given(_ARGS, _KWARGS).items():
+            try:
+                require_valid(name, value, check(name))
+            except InvalidArgument as error:
+                return error
+        raise AssertionError("every argument was valid")
+
+    def answer_valid(result: object) -> bool:
+        return check("return").accepts(result)
+
+    def wrong_answer(result: object) -> ContractBroken:
+        return ContractBroken(("VALUE-1",), f"{method.__name__} answered {result!r}, expected {check('return').expected}"[:400])
+
+    checked = icontract.ensure(answer_valid, error=wrong_answer, enabled=ENFORCED)(method)
+    return icontract.require(arguments_valid, error=invalid_argument)(checked)

@@ -1,0 +1,194 @@
+"""What values are: ranges, text, opaque JSON, and records that cannot be built wrong.
+
+A record checks its own fields when it is built, so a value that exists is a valid value, however deep, and a call has
+only its outermost arguments left to check (VALUE-1, VALUE-2). Records are frozen and hold tuples, opaque payloads are
+kept as canonical text: nobody can change a stored value through an object of theirs (VALUE-4).
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import types
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any, NamedTuple, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from .errors import InvalidArgument
+
+U64_MAX = 2**64 - 1
+"""The largest unsigned 64-bit number: sums of times saturate here (LEASE-8)."""
+
+
+class Range(NamedTuple):
+    """The numbers a field may hold, both ends included."""
+
+    least: int
+    most: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"an integer from {self.least} to {self.most} ({self.name})"
+
+
+U64 = Annotated[int, Range(0, U64_MAX, "u64")]
+U32 = Annotated[int, Range(0, 2**32 - 1, "u32")]
+I64 = Annotated[int, Range(-(2**63), 2**63 - 1, "i64")]
+
+
+def saturating_add(left: int, right: int) -> int:
+    """The sum, clamped to the largest u64."""
+    return min(left + right, U64_MAX)
+
+
+class Json:
+    """An opaque JSON value: hashable, immutable, equal when the JSON is equal.
+
+    The order of object keys does not count; `1`, `1.0` and `true` are three different values (VALUE-8). Built from plain
+    Python data; `value()` gives a fresh copy of it. Raises `InvalidArgument` for what JSON cannot carry: other types,
+    NaN, infinities, lone surrogates, keys that are no text.
+    """
+
+    __slots__ = ("text",)
+    text: str
+
+    def __init__(self, value: object = None) -> None:
+        problem = _json_problem(value)
+        if problem is not None:
+            raise InvalidArgument("Json", problem, "a JSON value")
+        object.__setattr__(self, "text", canonical_json(value))
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Json:
+        """The value of a JSON text; `InvalidArgument` if it is none."""
+        try:
+            return cls(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            raise InvalidArgument("Json", repr(text)[:80], "a JSON text") from error
+
+    def value(self) -> Any:
+        """A fresh copy as plain Python data."""
+        return json.loads(self.text)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"Json is immutable: cannot set {name}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Json) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"Json({self.value()!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Json, (self.value(),))
+
+
+def canonical_json(value: object) -> str:
+    """JSON without white space, object keys in code-point order, text unescaped."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _json_problem(value: object) -> str | None:
+    """What JSON cannot carry inside the value, or None."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if item is None or isinstance(item, bool | int):
+            continue
+        if isinstance(item, str):
+            if not _is_text(item):
+                return f"{item!r} (a lone surrogate)"
+        elif isinstance(item, float):
+            if item != item or item in (float("inf"), float("-inf")):
+                return repr(item)
+        elif isinstance(item, list | tuple):
+            pending.extend(item)
+        elif isinstance(item, dict):
+            if not all(isinstance(key, str) for key in item):
+                return f"an object with the keys {sorted(map(repr, item))}"
+            pending.extend(item)
+            pending.extend(item.values())
+        else:
+            return f"{type(item).__name__} {item!r}"[:120]
+    return None
+
+
+def _is_text(value: str) -> bool:
+    """Whether UTF-8 can carry the text (a lone surrogate it cannot)."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class Check(NamedTuple):
+    """A test of one value, with the words for what it accepts."""
+
+    accepts: Callable[[Any], bool]
+    expected: str
+
+
+@cache
+def check_for(annotation: Any) -> Check:
+    """The check of a field or parameter with this annotation."""
+    if annotation is str:
+        return Check(lambda value: isinstance(value, str) and _is_text(value), "text that UTF-8 can carry")
+    if annotation is bool or annotation is bytes:
+        return Check(lambda value: type(value) is annotation, annotation.__name__)
+    if annotation is None or annotation is type(None):
+        return Check(lambda value: value is None, "None")
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _range_check(arguments[1])
+    if origin is tuple:
+        item = check_for(arguments[0])
+        return Check(
+            lambda value: type(value) is tuple and all(map(item.accepts, value)), f"a tuple, each item {item.expected}"
+        )
+    if origin in (Union, types.UnionType):
+        options = [check_for(argument) for argument in arguments]
+        return Check(
+            lambda value: any(option.accepts(value) for option in options), " or ".join(option.expected for option in options)
+        )
+    if isinstance(annotation, type) and issubclass(annotation, Json | Record | enum.Enum):
+        return Check(lambda value: isinstance(value, annotation), f"a {annotation.__name__}")
+    raise TypeError(f"no check for values annotated {annotation!r}")
+
+
+def _range_check(numbers: Range) -> Check:
+    # `type(value) is int` and not isinstance: True and False are no numbers here (VALUE-1)
+    return Check(lambda value: type(value) is int and numbers.least <= value <= numbers.most, str(numbers))
+
+
+def require_valid(argument: str, value: object, check: Check) -> None:
+    """Raise `InvalidArgument` naming the argument, the value and what was expected, unless the check accepts the value."""
+    if not check.accepts(value):
+        raise InvalidArgument(argument, repr(value)[:200], check.expected)
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A frozen value whose fields were checked when it was built."""
+
+    def __post_init__(self) -> None:
+        for name, check in _field_checks(type(self)):
+            value = getattr(self, name)
+            if not check.accepts(value):
+                raise InvalidArgument(f"{type(self).__name__}.{name}", repr(value)[:200], check.expected)
+
+
+@cache
+def _field_checks(record: type[Record]) -> tuple[tuple[str, Check], ...]:
+    hints = get_type_hints(record, include_extras=True)
+    return tuple((name, check_for(hints[name])) for name in record.__struct_fields__)
+
+
+BlobRef: TypeAlias = str
+"""The opaque name of a stored blob."""

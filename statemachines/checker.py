@@ -1,0 +1,202 @@
+"""The checker: makes a call on a store and on the model, and compares.
+
+The store answers first; the model is given the answer, takes minted values from it, and says which steps are admissible. The
+store must have taken one of them. If it took another than ours, it departs from CURRENT requirements: that is counted, and
+fails only in a strict run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+from fencepost.model import TRANSITIONS, Ids, Ports, Refused, State, Step, Steps, Why
+from fencepost.spec import U64_MAX, ContractBroken, InvalidArgument, StoreError
+from fencepost.spec.operations import CHAPTERS, OPERATIONS
+
+from .environment import Environment
+from .tally import Tally
+
+SIGNED_MAX = 2**63 - 1
+"""A store that keeps signed 64-bit numbers may refuse larger ones (VALUE-3)."""
+
+
+class Call(NamedTuple):
+    """A call as data."""
+
+    operation: str
+    arguments: tuple[object, ...] = ()
+
+
+class Performed(NamedTuple):
+    """A call that was made, the instant it was made at, and the answer."""
+
+    now: int
+    call: Call
+    answer: object
+
+
+class Crash(NamedTuple):
+    """The answer of a call that raised what is no `StoreError` (VALUE-6)."""
+
+    error: Exception
+
+
+class Violation(AssertionError):
+    """A store broke the law: what was called, what was answered, what was admissible, and which requirements say so."""
+
+    def __init__(self, requirements: Ids, performed: Sequence[Performed], admissible: Steps, path: str, reason: str) -> None:
+        super().__init__(reason)
+        self.requirements = requirements
+        self.performed = tuple(performed)
+        self.admissible = admissible
+        self.path = path
+        self.reason = reason
+
+
+class Checker:
+    """A store held against the model, call by call."""
+
+    def __init__(
+        self,
+        store: object,
+        environment: Environment,
+        tally: Tally,
+        *,
+        strict: bool = False,
+        observations: Callable[[State], Iterable[Call]] = lambda _: (),
+        touches: dict[str, tuple[Call, ...]] | None = None,
+    ) -> None:
+        self.store = store
+        self.environment = environment
+        self.tally = tally
+        self.strict = strict
+        self.state = State()
+        self.performed: list[Performed] = []
+        self._observations = observations
+        self._touches = touches or {}
+        # what later reads owe to earlier calls, and calls without an answer whose effect nothing has shown yet
+        self._effects: Why = ()
+        self._unconfirmed: dict[object, Ids] = {}
+
+    def perform(self, call: Call) -> object:
+        """Make the call, compare its answer, then all that it may have touched; the answer, `Refused` if it was refused."""
+        before = self.state
+        step = self._compare(call, ())
+        self.tally.steps += 1
+        if step.effects:
+            self._effects = step.effects
+        if self.state is before:
+            self.observe(("VALUE-7", *step.because))
+        else:
+            for read in self._touches.get(call.operation, ()):
+                self._compare(read, ())
+        return step.answer
+
+    def observe(self, context: Ids = ()) -> None:
+        """Compare everything readable; what differs is blamed on the context first."""
+        for read in self._observations(self.state):
+            self._compare(read, context)
+
+    def _compare(self, call: Call, context: Ids) -> Step:
+        seen = self._answer(call)
+        self.performed.append(Performed(self.environment.clock.now, call, seen))
+        ports = Ports(self.environment.clock.now, self.environment.process_alive, seen)
+        steps = self._admissible(call, ports)
+        for step in steps:
+            if step.answer == seen and not (self.strict and step.differs):
+                self.tally.count(call.operation, step)
+                self.state = step.state
+                self._confirm(call, step)
+                return step
+        raise self._violation(call, steps, seen, context)
+
+    def _admissible(self, call: Call, ports: Ports) -> Steps:
+        operation = OPERATIONS[call.operation]
+        try:
+            operation.refuse_invalid(call.arguments)
+        except InvalidArgument as error:
+            return (Step(self.state, Refused(error), ("VALUE-1", "VALUE-2")),)
+        steps = TRANSITIONS[call.operation](self.state, ports, *call.arguments)
+        if isinstance(ports.seen, Refused) and isinstance(ports.seen.error, InvalidArgument) and _beyond_signed(call.arguments):
+            return (*steps, Step(self.state, ports.seen, ("VALUE-3",), differs=("VALUE-3",)))
+        return steps
+
+    def _answer(self, call: Call) -> object:
+        operation = OPERATIONS[call.operation]
+        try:
+            answer = getattr(self.store, call.operation)(*call.arguments)
+            if not isinstance(self.store, CHAPTERS[operation.chapter]):
+                operation.require_contract(call.arguments, answer)
+        except StoreError as error:
+            return Refused(error)
+        except Exception as error:
+            return Crash(error)
+        return answer
+
+    def _confirm(self, call: Call, step: Step) -> None:
+        """Remember calls without an answer until an answer about the same thing shows their effect."""
+        subject = _subject(call)
+        if step.answer is None and subject is not None:
+            self._unconfirmed[subject] = step.because
+        else:
+            self._unconfirmed.pop(subject, None)
+
+    def _violation(self, call: Call, steps: Steps, seen: object, context: Ids) -> Violation:
+        ours = steps[0]
+        if isinstance(seen, Crash):
+            if isinstance(seen.error, ContractBroken):
+                return self._broken(seen.error.requirements, steps, "", str(seen.error))
+            reason = f"{call.operation} raised {type(seen.error).__name__}: {seen.error}; only a StoreError may leave a call"
+            return self._broken(("VALUE-6",), steps, "", reason)
+        path = difference(ours.answer, seen)
+        found = _fixing(ours.details, path) or ours.because
+        owed = _fixing(self._effects, path) if call.operation.startswith("load_") else ()
+        blamed = (*context, *found, *owed, *self._unconfirmed.get(_subject(call), ()))
+        departed = next((step.differs for step in steps[1:] if step.answer == seen), ())
+        if departed:
+            return self._broken(departed, steps, path, f"{call.operation} departs from {', '.join(departed)} in a strict run")
+        where = f" in {path}" if path else ""
+        return self._broken(blamed, steps, path, f"{call.operation} gave another answer than the model{where}")
+
+    def _broken(self, requirements: Ids, steps: Steps, path: str, reason: str) -> Violation:
+        return Violation(tuple(dict.fromkeys(requirements)), self.performed, steps, path, reason)
+
+
+def difference(expected: object, given: object) -> str:
+    """The path of the first field in which two answers differ: empty if they differ in kind."""
+    if type(expected) is not type(given) or not isinstance(expected, msgspec.Struct) or isinstance(expected, Refused):
+        return ""
+    for name in expected.__struct_fields__:
+        ours, theirs = getattr(expected, name), getattr(given, name)
+        if ours != theirs:
+            deeper = difference(ours, theirs)
+            return f"{name}.{deeper}" if deeper else name
+    return ""
+
+
+def _fixing(why: Why, path: str) -> Ids:
+    """The requirements that fix the field at the path: those of the first entry that is a prefix of it."""
+    if not path:
+        return ()
+    return next((ids for prefix, ids in why if not prefix or path == prefix or path.startswith(prefix + ".")), ())
+
+
+def _subject(call: Call) -> object:
+    """What a call is about: the session it names first, if it names one."""
+    if not call.arguments:
+        return None
+    first = call.arguments[0]
+    return first if isinstance(first, str) else getattr(first, "session_id", None)
+
+
+def _beyond_signed(value: object) -> bool:
+    """Whether a number above 2^63 - 1 stands anywhere in the value."""
+    if isinstance(value, int):
+        return SIGNED_MAX < value <= U64_MAX
+    if isinstance(value, tuple):
+        return any(_beyond_signed(item) for item in value)
+    if isinstance(value, msgspec.Struct):
+        return any(_beyond_signed(getattr(value, name)) for name in value.__struct_fields__)
+    return False

@@ -1,0 +1,286 @@
+"""Rules of the commit chapter: turns that succeed, and commits that are wrong in one way, or in two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fencepost.model import Refused, State
+from fencepost.model.lease import fence_holds
+from fencepost.spec import (
+    U64_MAX,
+    AgentFrameRecord,
+    Append,
+    EventPayload,
+    FullGraph,
+    GraphCommitDelta,
+    HydratedSessionCheckpoint,
+    Json,
+    PersistedSessionConfig,
+    PersistedTurnState,
+    PluginPayload,
+    PluginSessionSnapshot,
+    QueuedWorkCompletion,
+    ReplaceFull,
+    RuntimeCommit,
+    RuntimeTurnCommitStamp,
+    SessionExecutionLease,
+    SessionGraph,
+    SessionNodeRecord,
+    TokenLedgerEntry,
+    TokenUsage,
+    ToolState,
+    TurnInputCompletion,
+    Unchanged,
+)
+from hypothesis.stateful import rule
+from msgspec.structs import replace
+
+from .checker import Call
+from .draws import ANY, latest, mixed
+from .lease import ALTERED, OWNERS, LeaseRules
+
+NODES = ("n1", "n2", "n3", "n4", "n5", "n10", "", "N%_'\"\0é")
+"""Node ids: few, so that appends meet stored ones; text order is not number order."""
+
+PARENTS = (None, "n1", "n2", "n3", "n10", "nowhere")
+LEAVES = ("n1", "n2", "n3", "n10", None, "nowhere")
+DELTAS = ("append", "append", "append", "unchanged", "replace", "replace")
+
+PAYLOADS = (
+    EventPayload(Json({"text": "hello", "n": 1})),
+    PluginPayload("plugin", Json([1, 1.0, True, None, 2**53 + 1, "é\0"])),
+)
+
+EXPECTED = ("any", "right", "right", "right", "stale", "future", "zero", "2^63", "2^64 - 1")
+STAMPS = ("fresh", "fresh", "fresh", "none", "known", "known, other hash", "other session")
+RELEASES = ("none", "none", "none", "own", "own", "another", "altered")
+FENCES = ("held", "held", "held", "held", "held", "known", "known", "none")
+
+TOOLS = (None, ToolState(1), ToolState(U64_MAX, Json({"tool": [1, 2]})))
+PLUGINS = (None, PluginSessionSnapshot(Json({"plugin": "é"})), PluginSessionSnapshot(Json(None)))
+EXECUTIONS = (None, b"", b"\x00\xff bytes")
+REFS = (None, None, "stored", "stored", "nowhere")
+USAGES: tuple[tuple[TokenLedgerEntry, ...], ...] = (
+    (),
+    (TokenLedgerEntry("main", "m1", TokenUsage(1, 2, 3, 4, 5)),),
+    (TokenLedgerEntry("main", "m2", TokenUsage(10)), TokenLedgerEntry("main", "m1", TokenUsage(0, 7))),
+    # reasoning alone counts nothing; counters that cancel out count nothing; a row may become zero later
+    (TokenLedgerEntry("tool", "m1", TokenUsage(reasoning_output_tokens=9)),),
+    (TokenLedgerEntry("tool", "m1", TokenUsage(5, -5)), TokenLedgerEntry("main", "m2", TokenUsage(-10))),
+    (TokenLedgerEntry("", "", TokenUsage(2**53 + 1, 0, 0, 0, -1)), TokenLedgerEntry("main", "m1", TokenUsage(3))),
+)
+COMPLETIONS = ("none",) * 12 + ("queue", "input", "both", "empty", "empty, other session")
+CONFIGS = (
+    (PersistedSessionConfig("p", Json({"model": "m"})), (), ""),
+    (PersistedSessionConfig("", Json(None)), (AgentFrameRecord("f1", Json({"reason": "é"})),), "f1"),
+    (
+        PersistedSessionConfig("q", Json([2**53 + 1, 1.5])),
+        (AgentFrameRecord("f1", Json(1)), AgentFrameRecord("", Json(2))),
+        "f9",
+    ),
+)
+
+CHANGES = ("nothing", "nothing", "lease", "no lease", "revision", "release", "hash", "turn", "graph", "usage")
+"""What a retry changes in an earlier commit: nothing, or one field."""
+
+
+class CommitRules(LeaseRules):
+    """Commits of every shape, retries of earlier ones, and the turns around them."""
+
+    def touches(self) -> dict[str, tuple[Call, ...]]:
+        """A commit is seen in the full graph."""
+        return {**super().touches(), "commit_runtime_state": (Call("load_session", (FullGraph(),)),)}
+
+    def observations(self, state: State) -> Any:
+        """The settled session."""
+        yield from super().observations(state)
+        yield Call("load_session", (FullGraph(),))
+
+    @rule(
+        who=mixed(FENCES, ANY, ALTERED, RELEASES, EXPECTED),
+        turn=mixed(STAMPS, ANY, COMPLETIONS, CONFIGS, USAGES),
+        graph=mixed(DELTAS, LEAVES, range(4), NODES, PARENTS, NODES, PARENTS, NODES),
+        checkpoint=mixed(TOOLS, PLUGINS, EXECUTIONS, REFS, REFS, REFS, (None, 0, U64_MAX)),
+    )
+    def commit_runtime_state(
+        self, who: tuple[Any, ...], turn: tuple[Any, ...], graph: tuple[Any, ...], checkpoint: tuple[Any, ...]
+    ) -> None:
+        """Commit a turn: mostly under a lease that is held, each part drawn on its own."""
+        lease = self._lease_to_commit_under(*who[:3])
+        session_id = lease.session_id
+        stamp, index, completions, (config, frames, frame_id), usage = turn
+        queue, inputs = self._completions(completions, session_id)
+        commit = RuntimeCommit(
+            session_id=session_id,
+            expected_head_revision=self._expected(who[4]),
+            session_execution_lease=None if who[0] == "none" else lease.fence(),
+            config=config,
+            agent_frames=frames,
+            current_agent_frame_id=frame_id,
+            graph=self._graph(*graph),
+            checkpoint=self._checkpoint(*checkpoint),
+            usage_deltas=usage,
+            turn_commit=self._stamp(stamp, index, session_id),
+            completed_queue_claims=queue,
+            completed_turn_input_claims=inputs,
+            interrupted_turn_input_turn_id="turn" if completions == "empty" else None,
+            committed_attachment_ids=("nothing",) if completions == "both" else (),
+        )
+        self._commit(self._with_release(commit, who[3], lease, index))
+
+    @rule(drawn=mixed(ANY, CHANGES, ANY))
+    def retry(self, drawn: tuple[int, str, int]) -> None:
+        """Send an earlier commit again: as it was, or with one field changed."""
+        index, change, other = drawn
+        if not self.memory.commits:
+            return
+        self.note("exact retry" if change == "nothing" else "retry with one field changed")
+        self._commit(self._changed(latest(self.memory.commits, index), change, other))
+
+    @rule(drawn=mixed(OWNERS, EXPECTED[:5], STAMPS, (True, False), DELTAS, LEAVES, NODES, PARENTS))
+    def turn(self, drawn: tuple[Any, ...]) -> None:
+        """A turn as a runtime runs it: claim, commit and give the lane back in one."""
+        owner, expected, stamp, release, *shape = drawn
+        head = self.state.commit.head
+        session_id = head.session_id if head else "s"
+        self.remember(self.perform("try_claim_session_execution_lease", session_id, owner, 10))
+        lease = latest(self.memory.leases, 0)
+        kind, leaf, node, parent = shape
+        commit = RuntimeCommit(
+            session_id=session_id,
+            expected_head_revision=self._expected(expected),
+            session_execution_lease=lease.fence(),
+            release_session_execution_lease=lease.completion() if release else None,
+            config=CONFIGS[0][0],
+            graph=self._graph(kind, leaf, 1, node, parent, node, parent, node),
+            turn_commit=self._stamp(stamp, 0, session_id),
+            usage_deltas=USAGES[1],
+        )
+        self._commit(commit)
+
+    def _commit(self, commit: RuntimeCommit) -> None:
+        if not isinstance(self.perform("commit_runtime_state", commit), Refused) or commit.turn_commit is not None:
+            self.memory.commits.append(commit)
+
+    def _lease_to_commit_under(self, fence: str, index: int, how: str) -> SessionExecutionLease:
+        """A lease that is live, claimed now if there is none; or any that was ever returned."""
+        if fence == "known":
+            return self.shown(index, how)
+        head = self.state.commit.head
+        for lease in reversed(self.memory.leases):
+            bound = head is None or head.session_id == lease.session_id
+            if bound and fence_holds(self.state, lease.session_id, lease.fence(), self.now):
+                return lease
+        session_id = head.session_id if head else "s"
+        self.remember(self.perform("try_claim_session_execution_lease", session_id, OWNERS[index % len(OWNERS)], 10))
+        return latest(self.memory.leases, 0)
+
+    def _expected(self, which: str) -> int | None:
+        revision = self.state.commit.head.revision if self.state.commit.head else 0
+        return {
+            "any": None,
+            "right": revision,
+            "stale": max(revision - 1, 0),
+            "future": revision + 1,
+            "zero": 0,
+            "2^63": 2**63,
+            "2^64 - 1": U64_MAX,
+        }[which]
+
+    def _stamp(self, which: str, index: int, session_id: str) -> RuntimeTurnCommitStamp | None:
+        known = sorted(self.state.commit.stamps.keys())
+        if which == "none":
+            return None
+        if which == "other session":
+            return RuntimeTurnCommitStamp(session_id + "2", "turn-1", "hash-1")
+        if which == "fresh" or not known:
+            number = len(self.memory.calls)
+            return RuntimeTurnCommitStamp(session_id, f"turn-{number}", f"hash-{number}")
+        session_of_turn, turn_id = latest(known, index)
+        recorded = self.state.commit.stamps[session_of_turn, turn_id]
+        other = "'" if which == "known, other hash" else ""
+        return RuntimeTurnCommitStamp(session_id, turn_id, recorded.turn_commit_hash + other)
+
+    def _with_release(self, commit: RuntimeCommit, which: str, lease: SessionExecutionLease, index: int) -> RuntimeCommit:
+        completion = {
+            "none": None,
+            "own": lease.completion(),
+            "another": self.completion(index, "exact"),
+            "altered": self.completion(0, "token"),
+        }[which]
+        return replace(commit, release_session_execution_lease=completion)
+
+    def _graph(
+        self, kind: str, leaf: str | None, count: int, id1: str, parent1: str | None, id2: str, parent2: str | None, id3: str
+    ) -> GraphCommitDelta:
+        if kind == "unchanged":
+            return Unchanged(leaf)
+        number = len(self.memory.calls)
+        shapes = ((id1, parent1), (id2, parent2), (id3, id2))[:count]
+        nodes = tuple(self._node(node_id, parent, number + place) for place, (node_id, parent) in enumerate(shapes))
+        return Append(nodes, leaf) if kind == "append" else ReplaceFull(SessionGraph(nodes, leaf))
+
+    def _node(self, node_id: str, parent: str | None, number: int) -> SessionNodeRecord:
+        payload = PAYLOADS[number % len(PAYLOADS)]
+        caused_by = Json({"call": number}) if number % 3 else None
+        return SessionNodeRecord(node_id, parent, payload, f"t{number}", "f1" if number % 2 else None, caused_by)
+
+    def _checkpoint(
+        self,
+        tool: ToolState | None,
+        plugin: PluginSessionSnapshot | None,
+        execution: bytes | None,
+        tool_ref: str | None,
+        plugin_ref: str | None,
+        execution_ref: str | None,
+        revision: int | None,
+    ) -> HydratedSessionCheckpoint:
+        return HydratedSessionCheckpoint(
+            turn_state=PersistedTurnState(len(self.memory.calls), TokenUsage(1), None, Json({"step": revision})),
+            tool_state_ref=self._ref("tool_state", tool_ref),
+            tool_state=tool,
+            plugin_snapshot_ref=self._ref("plugin_snapshot", plugin_ref),
+            plugin_snapshot=plugin,
+            plugin_snapshot_revision=revision,
+            execution_state_ref=self._ref("execution_state", execution_ref),
+            execution_state=execution,
+        )
+
+    def _ref(self, kind: str, which: str | None) -> str | None:
+        """None, a ref to nothing, or one that the store answered for a part of this kind."""
+        stored = sorted(ref for of_kind, ref in self.state.commit.blobs if of_kind == kind)
+        if which != "stored":
+            return which
+        return latest(stored, len(self.memory.calls)) if stored else "nowhere"
+
+    def _completions(
+        self, which: str, session_id: str
+    ) -> tuple[tuple[QueuedWorkCompletion, ...], tuple[TurnInputCompletion, ...]]:
+        if which == "none":
+            return (), ()
+        ids = () if which.startswith("empty") else ("x",)
+        of = session_id + "2" if which == "empty, other session" else session_id
+        queue = (QueuedWorkCompletion(of, "qwc", "token", ids),) if which != "input" else ()
+        inputs = (TurnInputCompletion(of, "tic", "token", ids),) if which != "queue" else ()
+        return queue, inputs
+
+    def _changed(self, commit: RuntimeCommit, change: str, other: int) -> RuntimeCommit:
+        stamp = commit.turn_commit
+        changes: dict[str, dict[str, object]] = {
+            "lease": {"session_execution_lease": self.fence(other, "exact")},
+            "no lease": {"session_execution_lease": None},
+            "revision": {"expected_head_revision": other},
+            "release": {"release_session_execution_lease": self.completion(other, "exact")},
+            "graph": {"graph": Unchanged("n2")},
+            "usage": {"usage_deltas": commit.usage_deltas + USAGES[1]},
+        }
+        if stamp is not None:
+            changes["hash"] = {"turn_commit": replace(stamp, turn_commit_hash=stamp.turn_commit_hash + "'")}
+            changes["turn"] = {"turn_commit": replace(stamp, turn_id=stamp.turn_id + "'")}
+        return replace(commit, **changes.get(change, {}))
+
+
+class CommitMachine(CommitRules):
+    """The commit chapter, with the leases that commits need."""
+
+    chapter = "commit"

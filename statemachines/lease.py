@@ -1,0 +1,174 @@
+"""Rules of the lease chapter: four calls, a clock that moves to the edges, processes that live and die."""
+
+from __future__ import annotations
+
+from fencepost.spec import (
+    U64_MAX,
+    Acquired,
+    Busy,
+    LeaseOwnerIdentity,
+    LocalProcess,
+    Opaque,
+    SessionExecutionLease,
+    SessionExecutionLeaseCompletion,
+    SessionExecutionLeaseFence,
+)
+from fencepost.spec.liveness import Alive
+from hypothesis.stateful import rule
+from msgspec.structs import replace
+
+from .draws import ANY, latest, mixed
+from .machine import Machine, Setup
+
+SESSIONS = ("s", "s", "s", "s", "s", "s", "s2", "s2", "", "S%_'\"\0é")
+"""Ids that are prefixes of each other, empty, and hard on quoting."""
+
+TTLS = (10, 10, 10, 10, 10, 10, 1, 2, 0, 0, 1_000, 2**31, 2**53 + 1, 2**63 - 1, 2**63, U64_MAX)
+"""Milliseconds: mostly short, so that leases end within a run; 0 ends at once, the largest saturate."""
+
+LIVING = LocalProcess("host", "boot", 10, "tick-1")
+OWNERS = (
+    LeaseOwnerIdentity("a", "1", LIVING),
+    LeaseOwnerIdentity("a", "1", LIVING),
+    LeaseOwnerIdentity("b", "1", LocalProcess("host", "boot", 20, "tick-1")),
+    LeaseOwnerIdentity("b", "1", LocalProcess("host", "boot", 20, "tick-1")),
+    LeaseOwnerIdentity("a", "2", LIVING),
+    LeaseOwnerIdentity("a", "1", Opaque()),
+    LeaseOwnerIdentity("b", "1", Opaque()),
+    # the same pid, but a process that started later; another boot; another host; a process that cannot be told
+    LeaseOwnerIdentity("c", "1", LocalProcess("host", "boot", 10, "tick-2")),
+    LeaseOwnerIdentity("c", "1", LocalProcess("host", "reboot", 20, "tick-1")),
+    LeaseOwnerIdentity("c", "1", LocalProcess("other", "boot", 20, "tick-1")),
+    LeaseOwnerIdentity("d", "1", LocalProcess("host", "boot", 30, "tick-1")),
+    LeaseOwnerIdentity("", "", LocalProcess("host", "boot", 2**32 - 1, "")),
+)
+"""Owners that differ in one component only."""
+
+ALTERED = (
+    "exact", "exact", "exact", "exact", "exact", "exact", "exact",
+    "token", "fence + 1", "fence - 1", "incarnation", "owner", "liveness", "session",
+)  # fmt: skip
+"""How a proof is shown: mostly as it was granted, else with one field changed."""
+
+MOVES = ("+1", "+0", "expires - 1", "expires", "expires", "expires + 1", "expires + 1", "leap")
+WITHIN = 10_000
+"""How far ahead, in ms, an expiry may lie for the clock to go there at once; farther only by a leap."""
+
+
+def altered(lease: SessionExecutionLease, how: str) -> SessionExecutionLease:
+    """The lease with one field changed."""
+    owner = lease.owner
+    match how:
+        case "token":
+            return replace(lease, lease_token=lease.lease_token + "'")
+        case "fence + 1":
+            return replace(lease, fencing_token=min(lease.fencing_token + 1, U64_MAX))
+        case "fence - 1":
+            return replace(lease, fencing_token=lease.fencing_token - 1)
+        case "incarnation":
+            return replace(lease, owner=replace(owner, incarnation_id=owner.incarnation_id + "'"))
+        case "owner":
+            return replace(lease, owner=replace(owner, owner_id=owner.owner_id + "'"))
+        case "liveness":
+            return replace(lease, owner=replace(owner, liveness=Opaque()))
+        case "session":
+            return replace(lease, session_id="s2" if lease.session_id == "s" else "s")
+    return lease
+
+
+FORGED = SessionExecutionLease("s", OWNERS[0], "never granted", 1, 0, 1)
+"""A proof for runs that have no lease to show yet."""
+
+
+class LeaseRules(Machine):
+    """Claims, reclaims, renewals and releases, with every lease ever returned."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        processes = self.environment.process_alive
+        processes.start(10, "tick-1")
+        processes.start(20, "tick-1")
+        processes.hide(30)
+
+    def remember(self, answer: object) -> object:
+        """Keep a lease that was answered."""
+        match answer:
+            case Acquired(lease=lease) | Busy(holder=lease):
+                self.memory.leases.append(lease)
+            case SessionExecutionLease():
+                self.memory.leases.append(answer)
+        return answer
+
+    def shown(self, index: int, how: str) -> SessionExecutionLease:
+        """A lease to prove something with: any that was ever returned, or one that was never granted."""
+        if not self.memory.leases:
+            return altered(FORGED, how)
+        lease = latest(self.memory.leases, index)
+        if index:
+            self.note("old lease shown again")
+        if lease.expires_at_epoch_ms in (self.now, self.now + 1):
+            self.note("lease shown at its edge")
+        return altered(lease, how)
+
+    def fence(self, index: int, how: str) -> SessionExecutionLeaseFence:
+        """The fence of a lease that `shown` gives."""
+        return self.shown(index, how).fence()
+
+    def completion(self, index: int, how: str) -> SessionExecutionLeaseCompletion:
+        """The completion of a lease that `shown` gives."""
+        return self.shown(index, how).completion()
+
+    @rule(drawn=mixed(SESSIONS, OWNERS, TTLS))
+    def try_claim_session_execution_lease(self, drawn: tuple[str, LeaseOwnerIdentity, int]) -> None:
+        """Claim as anybody."""
+        self.remember(self.perform("try_claim_session_execution_lease", *drawn))
+
+    @rule(drawn=mixed(OWNERS, ANY, ALTERED, TTLS, (True, True, True, False)))
+    def reclaim_session_execution_lease(self, drawn: tuple[LeaseOwnerIdentity, int, str, int, bool]) -> None:
+        """Reclaim from any holder ever observed, mostly in its own session, after its process died or not."""
+        owner, index, how, ttl, same_session = drawn
+        observed = self.fence(index, how)
+        session_id = observed.session_id if same_session else "s"
+        holder = observed.owner.liveness
+        if isinstance(holder, LocalProcess) and self.environment.process_alive(holder.pid, holder.process_start) is Alive.no:
+            self.note("dead holder observed")
+        self.remember(self.perform("reclaim_session_execution_lease", session_id, owner, observed, ttl))
+
+    @rule(drawn=mixed(ANY, ALTERED, TTLS))
+    def renew_session_execution_lease(self, drawn: tuple[int, str, int]) -> None:
+        """Renew any lease ever returned."""
+        index, how, ttl = drawn
+        self.remember(self.perform("renew_session_execution_lease", self.fence(index, how), ttl))
+
+    @rule(drawn=mixed(ANY, ALTERED))
+    def release_session_execution_lease(self, drawn: tuple[int, str]) -> None:
+        """Release any lease ever returned."""
+        self.perform("release_session_execution_lease", self.completion(*drawn))
+
+    @rule(drawn=mixed(ANY, MOVES))
+    def clock(self, drawn: tuple[int, str]) -> None:
+        """Move the clock: by nothing, by one, or to an edge of a lease."""
+        index, move = drawn
+        self.setup.tally.steps += 1
+        edge = latest(self.memory.leases, index).expires_at_epoch_ms if self.memory.leases else self.now
+        instants = {"+0": self.now, "expires - 1": edge - 1, "expires": edge, "expires + 1": edge + 1, "leap": edge}
+        instant = instants.get(move, self.now + 1)
+        # a clock at the end of time ends the run's chances: rarely, and only for a lease that is due then
+        if instant <= self.now + WITHIN or (move == "leap" and index < 2):
+            self.environment.clock.move_to(instant)
+
+    @rule(drawn=mixed((10, 20), ("stop", "stop", "tick-1", "tick-2")))
+    def process(self, drawn: tuple[int, str]) -> None:
+        """End a process, or start it or another under its pid."""
+        pid, what = drawn
+        self.setup.tally.steps += 1
+        if what == "stop":
+            self.environment.process_alive.stop(pid)
+        else:
+            self.environment.process_alive.start(pid, what)
+
+
+class LeaseMachine(LeaseRules):
+    """The lease chapter alone."""
+
+    chapter = "lease"

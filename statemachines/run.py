@@ -1,0 +1,61 @@
+"""Runs: a machine per chapter, driven by Hypothesis from one seed, until it is done or has found a violation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.reporting import with_reporter
+from hypothesis.stateful import run_state_machine_as_test
+
+from .checker import Violation
+from .commit import CommitMachine
+from .lease import LeaseMachine
+from .machine import Machine, Setup
+from .session import SessionMachine
+from .tally import Tally
+
+MACHINES: dict[str, type[Machine]] = {machine.chapter: machine for machine in (LeaseMachine, CommitMachine, SessionMachine)}
+"""The machine of each chapter; the last one has the rules of all."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a run may do: that many examples of at most that many steps, drawn from the seed."""
+
+    seed: int
+    examples: int
+    steps: int
+
+
+def run_machine(machine: type[Machine], setup: Setup, budget: Budget) -> Violation | None:
+    """Drive the machine; the shrunk violation, or None if the store held. The same seed gives the same run.
+
+    Anything else that goes wrong is raised: it is the harness or the backend that failed, not the store.
+    """
+    quiet = settings(
+        max_examples=budget.examples,
+        stateful_step_count=budget.steps,
+        # a run is told by its seed alone: nothing is kept between runs
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        report_multiple_bugs=False,
+        print_blob=False,
+        # a slow store is no fault of the generators
+        suppress_health_check=list(HealthCheck),
+    )
+
+    # Hypothesis asks for a class and takes whatever makes a machine
+    seeded: Any = hypothesis.seed(budget.seed)(lambda: machine(setup))
+    try:
+        with with_reporter(lambda _: None):
+            run_state_machine_as_test(seeded, settings=quiet)
+    except Violation as violation:
+        return violation
+    return None
+
+
+__all__ = ["MACHINES", "Budget", "Setup", "Tally", "Violation", "run_machine"]

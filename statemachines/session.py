@@ -1,0 +1,103 @@
+"""Rules of the session chapter: reads in both scopes, nodes, metadata, and arguments that no call may accept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fencepost.model import State
+from fencepost.spec import ActivePath, Child, FullGraph, Json, Root, SessionMeta
+from hypothesis.stateful import rule
+
+from .checker import Call
+from .commit import NODES, CommitRules
+from .draws import mixed
+from .lease import SESSIONS
+
+METAS = tuple(
+    SessionMeta(session_id, name, "2026-01-01", model, cwd, relation)
+    for session_id, name, model, cwd, relation in (
+        ("s", "s", "m", None, Root()),
+        ("s", "", "", "/tmp", Child("parent", Json({"call": 1}))),
+        ("s2", "é\0'", "m", "", Child("")),
+        ("", "x", "m", None, Root()),
+    )
+)
+
+BAD_ARGUMENTS: tuple[Call, ...] = tuple(
+    Call(operation, arguments)
+    for operation, *rest in (
+        ("try_claim_session_execution_lease", "s", None, 10),
+        ("try_claim_session_execution_lease", "s", "a", 10),
+        ("try_claim_session_execution_lease", None, None, -1),
+        ("load_node", None),
+        ("load_node", b"n1"),
+        ("load_node", "\ud800"),
+        ("load_session", "FullGraph"),
+        ("load_session", None),
+        ("save_session_meta", None),
+        ("save_session_meta", {"session_id": "s"}),
+        ("commit_runtime_state", None),
+        ("commit_runtime_state", Json({})),
+        ("release_session_execution_lease", None),
+    )
+    for arguments in [tuple(rest)]
+)
+NUMBERS = (-1, 2**64, True, 1.0, "10", None)
+"""What is no u64."""
+
+
+class SessionRules(CommitRules):
+    """Reads and metadata, over whatever commits have written."""
+
+    def touches(self) -> dict[str, tuple[Call, ...]]:
+        """Saved metadata is loaded again."""
+        return {**super().touches(), "save_session_meta": (Call("load_session_meta"),)}
+
+    def observations(self, state: State) -> Any:
+        """The session in both scopes, a node, and the metadata."""
+        yield from super().observations(state)
+        yield Call("load_session", (ActivePath(),))
+        yield Call("load_session_meta")
+
+    @rule(drawn=mixed(("full", "path", "path to"), (*NODES, "nowhere")))
+    def load_session(self, drawn: tuple[str, str]) -> None:
+        """Read the whole graph, the active path, or the path to any node."""
+        scope, node_id = drawn
+        self.perform("load_session", FullGraph() if scope == "full" else ActivePath(node_id if scope == "path to" else None))
+
+    @rule(drawn=mixed((*NODES, "nowhere")))
+    def load_node(self, drawn: tuple[str]) -> None:
+        """Read one node."""
+        self.perform("load_node", *drawn)
+
+    @rule(drawn=mixed(METAS))
+    def save_session_meta(self, drawn: tuple[SessionMeta]) -> None:
+        """Replace the metadata."""
+        self.perform("save_session_meta", *drawn)
+
+    @rule()
+    def load_session_meta(self) -> None:
+        """Read the metadata."""
+        self.perform("load_session_meta")
+
+    @rule()
+    def durability_tier(self) -> None:
+        """Ask what the store promises."""
+        self.perform("durability_tier")
+
+    @rule(drawn=mixed(range(len(BAD_ARGUMENTS) + 8), NUMBERS, SESSIONS))
+    def bad_argument(self, drawn: tuple[int, object, str]) -> None:
+        """Call with what the signature does not admit."""
+        index, number, session_id = drawn
+        if index < len(BAD_ARGUMENTS):
+            self.perform(BAD_ARGUMENTS[index].operation, *BAD_ARGUMENTS[index].arguments)
+        elif index % 2:
+            self.perform("renew_session_execution_lease", self.fence(0, "exact"), number)
+        else:
+            self.perform("try_claim_session_execution_lease", session_id, self.shown(0, "exact").owner, number)
+
+
+class SessionMachine(SessionRules):
+    """The session chapter, with the commits that give it something to read."""
+
+    chapter = "session"
