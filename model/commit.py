@@ -11,6 +11,7 @@ from typing import TypeAlias
 from fencepost.spec import (
     Append,
     Backend,
+    GraphCommitDelta,
     HeadRevisionConflict,
     HydratedSessionCheckpoint,
     QueuedWorkClaimExpired,
@@ -33,10 +34,10 @@ from msgspec.structs import replace
 from .lease import fence_because, fence_holds, lease_of, released
 from .records.commit import KINDS, CommitState, Head, Part, Snapshot, Stamp, head_agrees, next_revision
 from .state import State, invariant
-from .step import Ids, Ports, Refused, Step, Steps, Why, admitting, refused
+from .step import Ids, Ports, Refused, Step, Steps, Why, refused
 
 RESULT_WHY: Why = (
-    ("head_revision", ("COMMIT-30",)),
+    ("head_revision", ("COMMIT-30", "COMMIT-INV-1", "COMMIT-INV-3")),
     ("checkpoint_ref", ("COMMIT-26",)),
     ("manifest", ("COMMIT-28", "COMMIT-27", "COMMIT-27a")),
 )
@@ -153,7 +154,8 @@ def _early_binding(state: State, ports: Ports, commit: RuntimeCommit, steps: Ste
         return tuple(_replace_commit(step, attempted=commit.session_id) for step in steps)
     if state.commit.head is None and attempted != commit.session_id:
         bound = Refused(SessionBindingMismatch(attempted, commit.session_id))
-        return (*steps, Step(state, bound, ("COMMIT-2a",), differs=("COMMIT-2a",)))
+        ours = replace(steps[0], because=(*steps[0].because, "COMMIT-2a"))
+        return (ours, *steps[1:], Step(state, bound, ("COMMIT-2a",), differs=("COMMIT-2a",)))
     return steps
 
 
@@ -162,9 +164,16 @@ def _replace_commit(step: Step, **changes: object) -> Step:
 
 
 def _applied(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
-    """All effects of a commit that passed every check."""
-    seen = ports.seen if isinstance(ports.seen, RuntimeCommitResult) else None
-    head = _head(state, commit, seen)
+    """All effects of a commit that passed every check; a store may keep snapshot values inside the checkpoint (COMMIT-27)."""
+    ours = _outcome(state, ports, commit, inline=False)
+    steps = (ours, *_refusable(state, commit, ours.because))
+    if not isinstance(ports.seen, RuntimeCommitResult) or ports.seen == ours.answer:
+        return steps
+    return (*steps, replace(_outcome(state, ports, commit, inline=True), differs=("COMMIT-27",)))
+
+
+def _outcome(state: State, ports: Ports, commit: RuntimeCommit, *, inline: bool) -> Step:
+    head = _head(state, ports, commit, inline)
     result = RuntimeCommitResult(head.revision, head.checkpoint_ref, _manifest(head))
     written = _with_graph(replace(state.commit, head=head, usage=state.commit.usage + commit.usage_deltas), commit)
     written = replace(written, blobs=_blobs(state.commit.blobs, head))
@@ -173,8 +182,7 @@ def _applied(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
         written = replace(written, stamps=written.stamps.set(turn, Stamp(commit.turn_commit.turn_commit_hash, result)))
     after, freed = _released_by(replace(state, commit=written), commit, ports.now)
     because = (*_applied_because(state, ports, commit), *(("COMMIT-33", *freed) if freed else ()))
-    ours = Step(after, result, because, RESULT_WHY, _effects(state, commit))
-    return (*admitting(ours, ports.seen, ("COMMIT-27", _refs_that_came_along(commit))), *_refusable(state, commit, because))
+    return Step(after, result, because, RESULT_WHY, _effects(state, commit))
 
 
 def _refusable(state: State, commit: RuntimeCommit, because: Ids) -> Steps:
@@ -198,7 +206,9 @@ def _shape_refused(state: State, error: QueuedWorkClaimExpired | TurnInputClaimE
     return Step(state, Refused(error), because, differs=("COMMIT-11a",))
 
 
-def _head(state: State, commit: RuntimeCommit, seen: RuntimeCommitResult | None) -> Head:
+def _head(state: State, ports: Ports, commit: RuntimeCommit, inline: bool) -> Head:
+    seen = ports.seen if isinstance(ports.seen, RuntimeCommitResult) else None
+    manifest = seen.manifest if seen else None
     revision = next_revision(revision_of(state))
     graph = commit.graph
     return Head(
@@ -211,43 +221,35 @@ def _head(state: State, commit: RuntimeCommit, seen: RuntimeCommitResult | None)
         checkpoint_ref=seen.checkpoint_ref if seen else f"checkpoint:{revision}",
         turn_state=commit.checkpoint.turn_state,
         plugin_snapshot_revision=commit.checkpoint.plugin_snapshot_revision,
-        parts=Map({kind: _part(state, kind, commit.checkpoint, seen) for kind in KINDS}),
+        parts=Map({kind: _part(state, kind, commit.checkpoint, manifest, inline) for kind in KINDS}),
     )
 
 
-def _part(state: State, kind: str, checkpoint: HydratedSessionCheckpoint, seen: RuntimeCommitResult | None) -> Part:
-    """A part given by value is stored under the ref that the store minted; one given by ref alone is carried as it is."""
+def _part(state: State, kind: str, checkpoint: HydratedSessionCheckpoint, seen: SessionCheckpoint | None, inline: bool) -> Part:
+    """A part given by value is stored under the ref that the store minted; one given by ref alone is carried as it is.
+
+    `inline` is the other admissible way: a value stays in the checkpoint, beside whatever ref came along.
+    """
     value, ref = getattr(checkpoint, kind), getattr(checkpoint, f"{kind}_ref")
     if value is None:
         return Part(ref, state.commit.blobs.get((kind, ref)), carried=True)
-    minted = getattr(seen.manifest, f"{kind}_ref") if seen else None
+    if inline:
+        return Part(ref, value, carried=False)
+    minted = getattr(seen, f"{kind}_ref") if seen else None
     return Part(minted or f"{kind}:{hash(value)}", value, carried=False)
 
 
 def _blobs(blobs: Map[tuple[str, str], Snapshot], head: Head) -> Map[tuple[str, str], Snapshot]:
     """The stored values, with those that this head's parts were given."""
-    given = {(kind, part.ref): part.value for kind, part in head.parts.items() if not part.carried}
-    return blobs.update(given)  # type: ignore[arg-type]  # a part that is not carried has both ref and value
+    for kind, part in head.parts.items():
+        if part.ref is not None and part.value is not None and not part.carried:
+            blobs = blobs.set((kind, part.ref), part.value)
+    return blobs
 
 
 def _manifest(head: Head) -> SessionCheckpoint:
     refs = {f"{kind}_ref": head.parts[kind].ref for kind in KINDS}
     return replace(SessionCheckpoint(head.turn_state, plugin_snapshot_revision=head.plugin_snapshot_revision), **refs)
-
-
-def _refs_that_came_along(commit: RuntimeCommit) -> Callable[[RuntimeCommitResult, RuntimeCommitResult], RuntimeCommitResult]:
-    """A store may keep a value inside the checkpoint and the ref that came with it, if any, in the manifest."""
-    given = commit.checkpoint
-
-    def bend(ours: RuntimeCommitResult, seen: RuntimeCommitResult) -> RuntimeCommitResult:
-        kept = {
-            f"{kind}_ref": getattr(given, f"{kind}_ref")
-            for kind in KINDS
-            if getattr(given, kind) is not None and getattr(seen.manifest, f"{kind}_ref") == getattr(given, f"{kind}_ref")
-        }
-        return replace(ours, manifest=replace(ours.manifest, **kept))
-
-    return bend
 
 
 def _by_id(nodes: Iterable[SessionNodeRecord]) -> dict[str, SessionNodeRecord]:
@@ -261,10 +263,12 @@ def _with_graph(written: CommitState, commit: RuntimeCommit) -> CommitState:
         return written
     if isinstance(graph, ReplaceFull):
         nodes = _by_id(graph.graph.nodes)
-        return replace(written, order=tuple(nodes), nodes=Map(nodes), replaced_leaf=graph.graph.leaf_node_id)
+        leaf = graph.graph.leaf_node_id
+        return replace(written, order=tuple(nodes), nodes=Map(nodes), tombstoned=frozenset(), replaced_leaf=leaf)
     nodes = _by_id(graph.nodes)
     added = tuple(node_id for node_id in nodes if node_id not in written.nodes)
-    return replace(written, order=written.order + added, nodes=written.nodes.update(nodes))
+    revived = written.tombstoned - set(nodes)
+    return replace(written, order=written.order + added, nodes=written.nodes.update(nodes), tombstoned=revived)
 
 
 def _released_by(state: State, commit: RuntimeCommit, now: int) -> tuple[State, Ids]:
@@ -279,8 +283,12 @@ def _applied_because(state: State, ports: Ports, commit: RuntimeCommit) -> Ids:
     because = ["COMMIT-30", {Unchanged: "COMMIT-19", Append: "COMMIT-20", ReplaceFull: "COMMIT-21"}[type(graph)]]
     if commit.turn_commit is None:
         because.append("COMMIT-8")
+    if _loose(state, graph):
+        because.append("COMMIT-22")
     if isinstance(graph, Append) and _stored_before(state, graph):
         because.append("COMMIT-23")
+    if isinstance(graph, ReplaceFull) and any(node.node_id in state.commit.tombstoned for node in graph.graph.nodes):
+        because.append("COMMIT-24")
     if commit.expected_head_revision is not None:
         because.append("COMMIT-9")
     if any((commit.completed_queue_claims, commit.completed_turn_input_claims)):
@@ -295,12 +303,20 @@ def _stored_before(state: State, graph: Append) -> bool:
     return len(_by_id(graph.nodes)) < len(graph.nodes) or any(node.node_id in state.commit.nodes for node in graph.nodes)
 
 
+def _loose(state: State, graph: GraphCommitDelta) -> bool:
+    """Whether a delta links to what is not stored, neither before nor by itself."""
+    nodes = () if isinstance(graph, Unchanged) else graph.graph.nodes if isinstance(graph, ReplaceFull) else graph.nodes
+    leaf = graph.graph.leaf_node_id if isinstance(graph, ReplaceFull) else graph.leaf_node_id
+    links = {leaf, *(node.parent_node_id for node in nodes)} - {None, *(node.node_id for node in nodes)}
+    return any(link not in state.commit.nodes for link in links)
+
+
 def _effects(state: State, commit: RuntimeCommit) -> Why:
     """Which fields of later reads are owed to this commit, and by what requirement."""
     graph = {
         Unchanged: ("COMMIT-19",),
-        Append: ("COMMIT-20", "COMMIT-22", "COMMIT-23", "COMMIT-23a"),
-        ReplaceFull: ("COMMIT-21", "COMMIT-22", "COMMIT-24"),
+        Append: ("COMMIT-20", "COMMIT-23a"),
+        ReplaceFull: ("COMMIT-21", "COMMIT-23a"),
     }[type(commit.graph)]
     return (
         ("graph", graph),

@@ -36,8 +36,9 @@ VACANT: SessionLease = LeaseRecord(0, False, ("", ""), None, "", 0, 0)
 """The record of a session that nobody has leased yet: an absent record is this one (LEASE-3)."""
 
 ACQUIRED_WHY: Why = (
-    ("lease.lease_token", ("LEASE-10",)),
+    ("lease.lease_token", ("LEASE-10", "LEASE-INV-3")),
     ("lease.expires_at_epoch_ms", ("LEASE-8",)),
+    ("lease.fencing_token", ("LEASE-9", "LEASE-INV-1")),
     ("lease", ("LEASE-9",)),
 )
 REENTERED_WHY: Why = (
@@ -45,7 +46,7 @@ REENTERED_WHY: Why = (
     ("lease.owner", ("LEASE-15", "LEASE-15a")),
     ("lease", ("LEASE-13",)),
 )
-BUSY_WHY: Why = (("holder", ("LEASE-16", "LEASE-INV-6")),)
+BUSY_WHY: Why = (("holder", ("LEASE-16", "LEASE-INV-6", "LEASE-INV-5", "LEASE-1")),)
 RENEWED_WHY: Why = (
     ("expires_at_epoch_ms", ("LEASE-30",)),
     ("lease_token", ("LEASE-36",)),
@@ -166,7 +167,7 @@ def _edge(record: SessionLease, now: int) -> Ids:
 
 
 def _superseded(record: SessionLease, proof: Proof[Incarnation, str]) -> Ids:
-    return ("LEASE-24",) if record.held and record.fencing_token > proof.fencing_token else ()
+    return ("LEASE-24", "LEASE-INV-2") if record.held and record.fencing_token > proof.fencing_token else ()
 
 
 def _claim_because(

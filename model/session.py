@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import TypeAlias
 
+import msgspec
 from fencepost.spec import (
     ActivePath,
     DurabilityTier,
@@ -25,6 +27,9 @@ from .commit import hydrated
 from .records.commit import CommitState, Head
 from .state import State, invariant
 from .step import Ids, Ports, Refused, Step, Steps, Why, admitting
+
+Counters: TypeAlias = tuple[int, ...]
+I64_MIN, I64_MAX = -(2**63), 2**63 - 1
 
 HEAD_WHY: Why = (
     ("checkpoint.tool_state", ("READ-13", "COMMIT-27a")),
@@ -50,9 +55,9 @@ PATH_WHY: Why = (
 def load_session(state: State, ports: Ports, scope: SessionReadScope) -> Steps:
     """The session as its last commit left it: READ-1 to READ-14."""
     head = state.commit.head
-    if head is None:
-        return (Step(state, None, ("READ-1", "READ-16", "VALUE-8")),)
     refusal = Step(state, Refused(UnsupportedReadScope(scope)), ("READ-18",), differs=("READ-18",))
+    if head is None:
+        return (Step(state, None, ("READ-1", "READ-16")), refusal)
     if isinstance(scope, FullGraph):
         return (*_full(state, ports, head), refusal)
     return (*_path(state, ports, head, scope), refusal)
@@ -60,7 +65,8 @@ def load_session(state: State, ports: Ports, scope: SessionReadScope) -> Steps:
 
 def load_node(state: State, _ports: Ports, node_id: str) -> Steps:
     """One node, on whichever branch: READ-15."""
-    return (Step(state, state.commit.nodes.get(node_id), ("READ-15", "READ-INV-2")),)
+    node = state.commit.nodes[node_id] if state.commit.readable(node_id) else None
+    return (Step(state, node, ("READ-15", "READ-INV-2")),)
 
 
 def save_session_meta(state: State, _ports: Ports, meta: SessionMeta) -> Steps:
@@ -72,13 +78,13 @@ def save_session_meta(state: State, _ports: Ports, meta: SessionMeta) -> Steps:
 def load_session_meta(state: State, ports: Ports) -> Steps:
     """The metadata saved last: META-1; META-3 admits a slot for each session."""
     stored = state.session
-    ours = Step(state, stored.meta, ("META-1", "META-3") if stored.meta else ("META-1",))
-    if len(stored.by_session) < 2:
-        return (ours,)
+    if stored.meta is None:
+        return (Step(state, None, ("META-1",)),)
+    ours = Step(state, stored.meta, ("META-1", "META-3", "VALUE-8"))
     head = state.commit.head
     bound = head.session_id if head else state.commit.attempted
-    other = stored.by_session.get(min(stored.by_session) if bound is None else bound)
-    return (ours, replace(ours, answer=other, differs=("META-3",)))
+    of_session = stored.by_session.get(min(stored.by_session) if bound is None else bound)
+    return (ours, replace(ours, answer=of_session, differs=("META-3",)))
 
 
 def durability_tier(state: State, ports: Ports) -> Steps:
@@ -89,25 +95,25 @@ def durability_tier(state: State, ports: Ports) -> Steps:
 
 def ledger(usage: tuple[TokenLedgerEntry, ...]) -> tuple[TokenLedgerEntry, ...]:
     """The usage folded by source and model, in order of first appearance (READ-14)."""
-    rows: dict[tuple[str, str], TokenUsage] = {}
+    rows: dict[tuple[str, str], Counters] = {}
     for entry in usage:
         if entry.usage.total != 0:
             key = (entry.source, entry.model)
-            rows[key] = _sum(rows[key], entry.usage) if key in rows else entry.usage
-    return tuple(TokenLedgerEntry(source, model, summed) for (source, model), summed in rows.items())
+            counters: Counters = msgspec.structs.astuple(entry.usage)
+            rows[key] = _sum(rows[key], counters) if key in rows else counters
+    return tuple(TokenLedgerEntry(source, model, TokenUsage(*summed)) for (source, model), summed in rows.items())
 
 
-def _sum(left: TokenUsage, right: TokenUsage) -> TokenUsage:
+def _sum(left: Counters, right: Counters) -> Counters:
     """Counter by counter, clamped to what a counter can hold."""
-    names = TokenUsage.__struct_fields__
-    return TokenUsage(*(max(-(2**63), min(getattr(left, name) + getattr(right, name), 2**63 - 1)) for name in names))
+    return tuple(max(I64_MIN, min(mine + more, I64_MAX)) for mine, more in zip(left, right, strict=True))
 
 
 def path_to(written: CommitState, leaf_node_id: str | None) -> tuple[SessionNodeRecord, ...]:
-    """The chain from the root to the leaf: it ends at the first id that is not stored, and at a cycle (READ-7 to READ-9)."""
+    """The chain from the root to the leaf: it ends at the first id that is not readable, and at a cycle (READ-7 to READ-9)."""
     chain: dict[str, SessionNodeRecord] = {}
     node_id = leaf_node_id
-    while node_id is not None and node_id in written.nodes and node_id not in chain:
+    while node_id is not None and written.readable(node_id) and node_id not in chain:
         chain[node_id] = written.nodes[node_id]
         node_id = chain[node_id].parent_node_id
     return tuple(reversed(chain.values()))
@@ -127,10 +133,16 @@ def _read(state: State, head: Head, graph: SessionGraph) -> PersistedSessionRead
     )
 
 
+def _readable_nodes(written: CommitState) -> tuple[SessionNodeRecord, ...]:
+    return tuple(written.nodes[node_id] for node_id in written.order if written.readable(node_id))
+
+
 def _full(state: State, ports: Ports, head: Head) -> Steps:
     written = state.commit
-    graph = SessionGraph(tuple(written.nodes[node_id] for node_id in written.order), head.leaf_node_id)
-    because = ("READ-4", *_read_because(head, written), *(("READ-5a",) if _dangling(written, head.leaf_node_id) else ()))
+    graph = SessionGraph(_readable_nodes(written), head.leaf_node_id)
+    dangling: Ids = ("READ-5a",) if _dangling(written, head.leaf_node_id) else ()
+    hidden: Ids = ("READ-3",) if written.tombstoned else ()
+    because = ("READ-4", *_read_because(head, written), *dangling, *hidden)
     ours = Step(state, _read(state, head, graph), because, FULL_WHY)
     return admitting(ours, ports.seen, ("COMMIT-27", _without_carried(head)), ("READ-5a", _without_dangling_leaf(written)))
 
@@ -154,6 +166,7 @@ def _read_because(head: Head, written: CommitState) -> Ids:
         "READ-16",
         "READ-18",
         "READ-INV-1",
+        "VALUE-8",
         *(("READ-13",) if unresolved else ()),
         *(("COMMIT-27",) if carried else ()),
         *(("READ-14",) if written.usage else ()),
@@ -163,16 +176,18 @@ def _read_because(head: Head, written: CommitState) -> Ids:
 def _path_because(written: CommitState, scope: ActivePath, leaf: str | None) -> Ids:
     if leaf is None:
         return ("READ-10",)
+    if leaf in written.tombstoned:
+        return ("READ-9a",)
     if leaf not in written.nodes:
         return ("READ-9", "READ-11")
     path = path_to(written, leaf)
     first = path[0].parent_node_id
-    ended: Ids = ("READ-8b",) if first in written.nodes else ("READ-8",)
+    ended: Ids = ("READ-8a",) if first in written.tombstoned else ("READ-8b",) if written.readable(first) else ("READ-8",)
     return ("READ-7", "READ-6", *ended, "READ-11", "READ-7a", "READ-INV-3")
 
 
 def _dangling(written: CommitState, leaf: str | None) -> bool:
-    return leaf is not None and leaf not in written.nodes
+    return leaf is not None and not written.readable(leaf)
 
 
 Bend = Callable[[PersistedSessionRead, PersistedSessionRead], PersistedSessionRead]
@@ -208,7 +223,7 @@ def _in_storage_order(written: CommitState) -> Bend:
 
 def _leafless(state: State, written: CommitState) -> tuple[str, Bend]:
     """Without any leaf a store may answer the whole graph, or the path of the leaf that a replacement persisted earlier."""
-    everything = SessionGraph(tuple(written.nodes[node_id] for node_id in written.order))
+    everything = SessionGraph(_readable_nodes(written))
     stale = SessionGraph(path_to(written, state.commit.replaced_leaf), state.commit.replaced_leaf)
 
     def bend(ours: PersistedSessionRead, seen: PersistedSessionRead) -> PersistedSessionRead:
@@ -224,7 +239,9 @@ def a_readable_session_has_a_checkpoint(_before: State, after: State) -> bool:
     if head is None:
         return True
     blobs = after.commit.blobs
-    return all(part.carried or blobs.get((kind, part.ref or "")) == part.value for kind, part in head.parts.items())
+    return all(
+        part.carried or part.ref is None or blobs.get((kind, part.ref)) == part.value for kind, part in head.parts.items()
+    )
 
 
 @invariant("READ-INV-2")

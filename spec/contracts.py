@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 import icontract
 
 from .errors import InvalidArgument
-from .values import Check, check_for, require_valid
+from .values import Check, check_for, require_valid, shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,7 +39,7 @@ def ensures(condition: Callable[..., bool], requirement: str) -> Callable[[F], F
     """A postcondition, and the requirement it states; the condition names the parameters it reads, and `result`."""
 
     def broken(result: object) -> ContractBroken:
-        return ContractBroken((requirement,), f"the contract does not hold of the answer {result!r}"[:400])
+        return ContractBroken((requirement,), f"the contract does not hold of the answer {shown(result)}")
 
     return icontract.ensure(condition, description=requirement, error=broken, enabled=ENFORCED)
 
@@ -57,7 +57,9 @@ def operation(method: F) -> F:
         return checks[name]
 
     def given(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
-        return dict(zip(names, arguments[1:], strict=False)) | keywords
+        placed = dict(zip(names, arguments[1:], strict=False))
+        # a keyword that names no parameter is left for Python to refuse
+        return placed | {name: keywords[name] for name in names if name in keywords} if keywords else placed
 
     # icontract passes all arguments of a call under these two names
     def arguments_valid(_ARGS: tuple[Any, ...], _KWARGS: dict[str, Any]) -> bool:  # noqa: N803
@@ -75,7 +77,7 @@ def operation(method: F) -> F:
         return check("return").accepts(result)
 
     def wrong_answer(result: object) -> ContractBroken:
-        return ContractBroken(("VALUE-1",), f"{method.__name__} answered {result!r}, expected {check('return').expected}"[:400])
+        return ContractBroken(("VALUE-1",), f"{method.__name__} answered {shown(result)}, expected {check('return').expected}")
 
     checked = icontract.ensure(answer_valid, error=wrong_answer, enabled=ENFORCED)(method)
     return icontract.require(arguments_valid, error=invalid_argument)(checked)

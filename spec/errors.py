@@ -6,7 +6,7 @@ else may leave a public call of a store (VALUE-6).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 
 
 class StoreError(Exception):
@@ -18,7 +18,7 @@ class StoreError(Exception):
         return type(self).__name__
 
     def __reduce__(self) -> tuple[object, ...]:
-        values = tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]  # each kind is a dataclass
+        values = tuple(getattr(self, field.name) for field in fields(self)) if is_dataclass(self) else self.args
         return (type(self), values)
 
 

@@ -7,12 +7,14 @@ the leases, the expected revision, the stamp itself, and volatile names inside t
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import msgspec
 
 from .commit import Append, ReplaceFull, RuntimeCommit
 from .contracts import ensures
+from .errors import Backend
 from .values import Json, canonical_json
 
 EXCLUDED = ("session_execution_lease", "release_session_execution_lease")
@@ -24,8 +26,8 @@ MESSAGE_PART_KEYS = frozenset({"kind", "content", "prune_state"})
 
 @ensures(lambda result: len(result) == 64 and set(result) <= set("0123456789abcdef"), "HASH-4")
 def turn_commit_hash(commit: RuntimeCommit) -> str:
-    """The lower-case hex SHA-256 of the commit's canonical form. Requirements: HASH-1 to HASH-5."""
-    return hashlib.sha256(canonical_json(scrubbed(hashed_fields(commit))).encode()).hexdigest()
+    """The lower-case hex SHA-256 of the commit's canonical form. Raises `Backend`. Requirements: HASH-1 to HASH-5."""
+    return hashlib.sha256(encoded(scrubbed(hashed_fields(commit)))).hexdigest()
 
 
 @ensures(lambda result: not any(key in result for key in EXCLUDED) and all(result[key] is None for key in NULLED), "HASH-1")
@@ -59,6 +61,15 @@ def scrubbed(value: Any) -> Any:
     names_itself = keys >= MESSAGE_KEYS or keys >= MESSAGE_PART_KEYS
     dropped = VOLATILE_KEYS | ({"id"} if names_itself else set())
     return {key: scrubbed(item) for key, item in value.items() if key not in dropped}
+
+
+@ensures(lambda value, result: json.loads(result) == value, "HASH-5")
+def encoded(value: Any) -> bytes:
+    """All of the value as canonical JSON; `Backend` if it cannot be encoded."""
+    try:
+        return canonical_json(value).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Backend(f"the commit cannot be encoded: {error}") from error
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from .contracts import ContractBroken
 from .errors import InvalidArgument
 from .lease import SessionExecutionLeaseStore
 from .session import SessionReadStore
-from .values import Check, check_for, require_valid
+from .values import Check, check_for, require_valid, shown
 
 CHAPTERS: dict[str, type] = {
     "lease": SessionExecutionLeaseStore,
@@ -31,6 +31,11 @@ class Operation(NamedTuple):
     chapter: str
     method: Callable[..., Any]
     parameters: tuple[tuple[str, Check], ...]
+
+    @property
+    def reads(self) -> bool:
+        """Whether the call only reads, by the protocol's way of naming."""
+        return self.name.startswith(("load_", "list_", "durability_"))
 
     def refuse_invalid(self, arguments: tuple[object, ...]) -> None:
         """Raise `InvalidArgument` for the first argument that the signature does not admit (VALUE-1, VALUE-2)."""
@@ -51,7 +56,7 @@ class Operation(NamedTuple):
         for contract in getattr(self.method, "__postconditions__", ()):
             if not contract.condition(**{name: given[name] for name in contract.condition_args}):
                 requirement = contract.description or "VALUE-1"
-                raise ContractBroken((requirement,), f"the contract does not hold of the answer {result!r}"[:400])
+                raise ContractBroken((requirement,), f"the contract does not hold of the answer {shown(result)}")
 
 
 def _operations() -> dict[str, Operation]:

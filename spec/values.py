@@ -43,12 +43,17 @@ def saturating_add(left: int, right: int) -> int:
     return min(left + right, U64_MAX)
 
 
+JSON_DEPTH = 128
+"""How many lists and objects may stand inside each other in a JSON value: known backends decode no deeper ones."""
+
+
 class Json:
     """An opaque JSON value: hashable, immutable, equal when the JSON is equal.
 
     The order of object keys does not count; `1`, `1.0` and `true` are three different values (VALUE-8). Built from plain
     Python data; `value()` gives a fresh copy of it. Raises `InvalidArgument` for what JSON cannot carry: other types,
-    NaN, infinities, lone surrogates, keys that are no text.
+    NaN, infinities, lone surrogates, keys that are no text, more than `JSON_DEPTH` levels, integers of more digits than Python
+    reads.
     """
 
     __slots__ = ("text",)
@@ -58,7 +63,11 @@ class Json:
         problem = _json_problem(value)
         if problem is not None:
             raise InvalidArgument("Json", problem, "a JSON value")
-        object.__setattr__(self, "text", canonical_json(value))
+        try:
+            text = canonical_json(value)
+        except ValueError as error:
+            raise InvalidArgument("Json", f"a number Python cannot write: {error}", "a JSON value") from error
+        object.__setattr__(self, "text", text)
 
     @classmethod
     def parse(cls, text: str | bytes) -> Json:
@@ -74,6 +83,9 @@ class Json:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"Json is immutable: cannot set {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"Json is immutable: cannot delete {name}")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Json) and self.text == other.text
@@ -95,9 +107,9 @@ def canonical_json(value: object) -> str:
 
 def _json_problem(value: object) -> str | None:
     """What JSON cannot carry inside the value, or None."""
-    pending = [value]
+    pending = [(value, 0)]
     while pending:
-        item = pending.pop()
+        item, depth = pending.pop()
         if item is None or isinstance(item, bool | int):
             continue
         if isinstance(item, str):
@@ -106,22 +118,30 @@ def _json_problem(value: object) -> str | None:
         elif isinstance(item, float):
             if item != item or item in (float("inf"), float("-inf")):
                 return repr(item)
-        elif isinstance(item, list | tuple):
-            pending.extend(item)
-        elif isinstance(item, dict):
-            if not all(isinstance(key, str) for key in item):
-                return f"an object with the keys {sorted(map(repr, item))}"
-            pending.extend(item)
-            pending.extend(item.values())
+        elif isinstance(item, list | tuple | dict):
+            if depth == JSON_DEPTH:
+                return f"more than {JSON_DEPTH} levels of lists and objects"
+            if isinstance(item, dict):
+                if not all(isinstance(key, str) for key in item):
+                    return f"an object with the keys {shown(list(item))}"
+                pending.extend((inner, depth + 1) for inner in item.values())
+            pending.extend((inner, depth + 1) for inner in item)
         else:
-            return f"{type(item).__name__} {item!r}"[:120]
+            return f"{type(item).__name__} {shown(item)}"
     return None
+
+
+def shown(value: object) -> str:
+    """The value as messages show it: cut short, and by its type alone if it cannot be written."""
+    try:
+        return repr(value)[:200]
+    # a number of 5,000 digits, a list inside itself, anybody's own __repr__: the refusal must not fail on them
+    except Exception:
+        return f"a value of type {type(value).__name__}"
 
 
 def _is_text(value: str) -> bool:
     """Whether UTF-8 can carry the text (a lone surrogate it cannot)."""
-    if value.isascii():
-        return True
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -140,7 +160,7 @@ class Check(NamedTuple):
 def check_for(annotation: Any) -> Check:
     """The check of a field or parameter with this annotation."""
     if annotation is str:
-        return Check(lambda value: isinstance(value, str) and _is_text(value), "text that UTF-8 can carry")
+        return Check(lambda value: isinstance(value, str) and (value.isascii() or _is_text(value)), "text that UTF-8 can carry")
     if annotation is bool or annotation is bytes:
         return Check(lambda value: type(value) is annotation, annotation.__name__)
     if annotation is None or annotation is type(None):
@@ -155,10 +175,12 @@ def check_for(annotation: Any) -> Check:
         )
     if origin in (Union, types.UnionType):
         options = [check_for(argument) for argument in arguments]
+        if all(isinstance(argument, type) and issubclass(argument, _BY_CLASS) for argument in arguments):
+            return Check(lambda value: isinstance(value, arguments), " or ".join(option.expected for option in options))
         return Check(
             lambda value: any(option.accepts(value) for option in options), " or ".join(option.expected for option in options)
         )
-    if isinstance(annotation, type) and issubclass(annotation, Json | Record | enum.Enum):
+    if isinstance(annotation, type) and issubclass(annotation, _BY_CLASS):
         return Check(lambda value: isinstance(value, annotation), f"a {annotation.__name__}")
     raise TypeError(f"no check for values annotated {annotation!r}")
 
@@ -171,24 +193,27 @@ def _range_check(numbers: Range) -> Check:
 def require_valid(argument: str, value: object, check: Check) -> None:
     """Raise `InvalidArgument` naming the argument, the value and what was expected, unless the check accepts the value."""
     if not check.accepts(value):
-        raise InvalidArgument(argument, repr(value)[:200], check.expected)
+        raise InvalidArgument(argument, shown(value), check.expected)
 
 
 class Record(msgspec.Struct, frozen=True):
     """A frozen value whose fields were checked when it was built."""
 
     def __post_init__(self) -> None:
-        for name, check in _field_checks(type(self)):
-            value = getattr(self, name)
-            if not check.accepts(value):
-                raise InvalidArgument(f"{type(self).__name__}.{name}", repr(value)[:200], check.expected)
+        for name, accepts in _field_checks(type(self)):
+            if not accepts(getattr(self, name)):
+                hint = get_type_hints(type(self), include_extras=True)[name]
+                require_valid(f"{type(self).__name__}.{name}", getattr(self, name), check_for(hint))
 
 
 @cache
-def _field_checks(record: type[Record]) -> tuple[tuple[str, Check], ...]:
+def _field_checks(record: type[Record]) -> tuple[tuple[str, Callable[[Any], bool]], ...]:
     hints = get_type_hints(record, include_extras=True)
-    return tuple((name, check_for(hints[name])) for name in record.__struct_fields__)
+    return tuple((name, check_for(hints[name]).accepts) for name in record.__struct_fields__)
 
+
+_BY_CLASS = (Json, Record, enum.Enum)
+"""Values of these were checked when they were made: their class is all there is to check."""
 
 BlobRef: TypeAlias = str
 """The opaque name of a stored blob."""

@@ -87,8 +87,13 @@ class Checker:
         self.tally.steps += 1
         if step.effects:
             self._effects = step.effects
-        if self.state is before:
+        if isinstance(step.answer, Refused):
             self.observe(("VALUE-7", *step.because))
+            self.tally.reached["VALUE-7"] += 1
+        elif OPERATIONS[call.operation].reads:
+            return step.answer
+        elif self.state is before:
+            self.observe(step.because)
         else:
             for read in self._touches.get(call.operation, ()):
                 self._compare(read, ())
@@ -119,8 +124,12 @@ class Checker:
         except InvalidArgument as error:
             return (Step(self.state, Refused(error), ("VALUE-1", "VALUE-2")),)
         steps = TRANSITIONS[call.operation](self.state, ports, *call.arguments)
-        if isinstance(ports.seen, Refused) and isinstance(ports.seen.error, InvalidArgument) and _beyond_signed(call.arguments):
-            return (*steps, Step(self.state, ports.seen, ("VALUE-3",), differs=("VALUE-3",)))
+        if isinstance(ports.seen, Refused):
+            self.tally.reached.update(("VALUE-5", "VALUE-6"))
+            if isinstance(ports.seen.error, InvalidArgument) and _beyond_signed(call.arguments):
+                return (*steps, Step(self.state, ports.seen, ("VALUE-3",), differs=("VALUE-3",)))
+        elif any(type(argument) is int and argument > SIGNED_MAX for argument in call.arguments):
+            self.tally.reached["VALUE-3"] += 1
         return steps
 
     def _answer(self, call: Call) -> object:

@@ -37,13 +37,13 @@ from msgspec.structs import replace
 
 from .checker import Call
 from .draws import ANY, latest, mixed
-from .lease import ALTERED, OWNERS, LeaseRules
+from .lease import AFTERWARDS, ALTERED, OWNERS, LeaseRules
 
 NODES = ("n1", "n2", "n3", "n4", "n5", "n10", "", "N%_'\"\0é")
 """Node ids: few, so that appends meet stored ones; text order is not number order."""
 
 PARENTS = (None, "n1", "n2", "n3", "n10", "nowhere")
-LEAVES = ("n1", "n2", "n3", "n10", None, "nowhere")
+LEAVES = ("n1", "n2", "n3", "n10", None, None, "nowhere")
 DELTAS = ("append", "append", "append", "unchanged", "replace", "replace")
 
 PAYLOADS = (
@@ -54,7 +54,13 @@ PAYLOADS = (
 EXPECTED = ("any", "right", "right", "right", "stale", "future", "zero", "2^63", "2^64 - 1")
 STAMPS = ("fresh", "fresh", "fresh", "none", "known", "known, other hash", "other session")
 RELEASES = ("none", "none", "none", "own", "own", "another", "altered")
-FENCES = ("held", "held", "held", "held", "held", "known", "known", "none")
+FENCES = ("held", "held", "held", "held", "held", "known", "known", "elsewhere", "none")
+
+SESSIONS_OF_TURNS = ("bound", "bound", "bound", "bound", "bound", "bound", "s2")
+"""Whose turn: mostly of the session that the store is bound to."""
+
+INTERLUDES = ("none", "none", "none", "none", "renewed", "expires - 1", "expires", "taken over", "released")
+"""What happens to a lane between a claim and the commit under it."""
 
 TOOLS = (None, ToolState(1), ToolState(U64_MAX, Json({"tool": [1, 2]})))
 PLUGINS = (None, PluginSessionSnapshot(Json({"plugin": "é"})), PluginSessionSnapshot(Json(None)))
@@ -69,7 +75,7 @@ USAGES: tuple[tuple[TokenLedgerEntry, ...], ...] = (
     (TokenLedgerEntry("tool", "m1", TokenUsage(5, -5)), TokenLedgerEntry("main", "m2", TokenUsage(-10))),
     (TokenLedgerEntry("", "", TokenUsage(2**53 + 1, 0, 0, 0, -1)), TokenLedgerEntry("main", "m1", TokenUsage(3))),
 )
-COMPLETIONS = ("none",) * 12 + ("queue", "input", "both", "empty", "empty, other session")
+COMPLETIONS = ("none",) * 8 + ("empty", "empty", "queue", "input", "both", "empty, other session")
 CONFIGS = (
     (PersistedSessionConfig("p", Json({"model": "m"})), (), ""),
     (PersistedSessionConfig("", Json(None)), (AgentFrameRecord("f1", Json({"reason": "é"})),), "f1"),
@@ -137,26 +143,47 @@ class CommitRules(LeaseRules):
         self.note("exact retry" if change == "nothing" else "retry with one field changed")
         self._commit(self._changed(latest(self.memory.commits, index), change, other))
 
-    @rule(drawn=mixed(OWNERS, EXPECTED[:5], STAMPS, (True, False), DELTAS, LEAVES, NODES, PARENTS))
-    def turn(self, drawn: tuple[Any, ...]) -> None:
-        """A turn as a runtime runs it: claim, commit and give the lane back in one."""
-        owner, expected, stamp, release, *shape = drawn
+    @rule(
+        drawn=mixed(OWNERS, INTERLUDES, EXPECTED[:5], STAMPS[:6], (True, False), DELTAS, SESSIONS_OF_TURNS),
+        graph=mixed(LEAVES, NODES, PARENTS, NODES, range(4), USAGES, AFTERWARDS, COMPLETIONS),
+    )
+    def turn(self, drawn: tuple[Any, ...], graph: tuple[Any, ...]) -> None:
+        """A turn as a runtime runs it: claim, perhaps lose the lane, commit, give it back, and perhaps come back late."""
+        owner, interlude, expected, stamp, release, kind, where = drawn
+        leaf, node, parent, other, count, usage, afterwards, completions = graph
         head = self.state.commit.head
-        session_id = head.session_id if head else "s"
+        bound = head.session_id if head else "s"
+        session_id = bound if where == "bound" else where
+        queue, inputs = self._completions(completions, session_id)
         self.remember(self.perform("try_claim_session_execution_lease", session_id, owner, 10))
         lease = latest(self.memory.leases, 0)
-        kind, leaf, node, parent = shape
+        self._lose(lease, interlude)
         commit = RuntimeCommit(
             session_id=session_id,
             expected_head_revision=self._expected(expected),
             session_execution_lease=lease.fence(),
             release_session_execution_lease=lease.completion() if release else None,
             config=CONFIGS[0][0],
-            graph=self._graph(kind, leaf, 1, node, parent, node, parent, node),
+            graph=self._graph(kind, leaf, count, node, parent, other, node, node),
             turn_commit=self._stamp(stamp, 0, session_id),
-            usage_deltas=USAGES[1],
+            usage_deltas=usage,
+            completed_queue_claims=queue,
+            completed_turn_input_claims=inputs,
         )
         self._commit(commit)
+        self.come_back(lease, afterwards)
+
+    def _lose(self, lease: SessionExecutionLease, interlude: str) -> None:
+        """What happens to the lane between the claim and the commit."""
+        if interlude in ("expires - 1", "expires", "taken over"):
+            self.note("lease at its edge before a commit")
+            self.move_clock(lease.expires_at_epoch_ms - (interlude == "expires - 1"))
+        if interlude == "taken over":
+            self.remember(self.perform("try_claim_session_execution_lease", lease.session_id, OWNERS[4], 10))
+        elif interlude == "renewed":
+            self.remember(self.perform("renew_session_execution_lease", lease.fence(), 10))
+        elif interlude == "released":
+            self.perform("release_session_execution_lease", lease.completion())
 
     def _commit(self, commit: RuntimeCommit) -> None:
         if not isinstance(self.perform("commit_runtime_state", commit), Refused) or commit.turn_commit is not None:
@@ -166,6 +193,9 @@ class CommitRules(LeaseRules):
         """A lease that is live, claimed now if there is none; or any that was ever returned."""
         if fence == "known":
             return self.shown(index, how)
+        if fence == "elsewhere":
+            self.remember(self.perform("try_claim_session_execution_lease", "s2", OWNERS[0], 10))
+            return latest(self.memory.leases, 0)
         head = self.state.commit.head
         for lease in reversed(self.memory.leases):
             bound = head is None or head.session_id == lease.session_id

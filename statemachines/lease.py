@@ -51,6 +51,8 @@ ALTERED = (
 """How a proof is shown: mostly as it was granted, else with one field changed."""
 
 MOVES = ("+1", "+0", "expires - 1", "expires", "expires", "expires + 1", "expires + 1", "leap")
+EDGES = (0, 1, -1)
+AFTERWARDS = ("renew", "release", "claim", "reclaim", "nothing")
 WITHIN = 10_000
 """How far ahead, in ms, an expiry may lie for the clock to go there at once; farther only by a leap."""
 
@@ -149,13 +151,40 @@ class LeaseRules(Machine):
     def clock(self, drawn: tuple[int, str]) -> None:
         """Move the clock: by nothing, by one, or to an edge of a lease."""
         index, move = drawn
-        self.setup.tally.steps += 1
         edge = latest(self.memory.leases, index).expires_at_epoch_ms if self.memory.leases else self.now
         instants = {"+0": self.now, "expires - 1": edge - 1, "expires": edge, "expires + 1": edge + 1, "leap": edge}
         instant = instants.get(move, self.now + 1)
-        # a clock at the end of time ends the run's chances: rarely, and only for a lease that is due then
-        if instant <= self.now + WITHIN or (move == "leap" and index < 2):
+        if move == "leap" and index < 2:
+            # rarely even to the end of time, for leases that are due then
             self.environment.clock.move_to(instant)
+        self.move_clock(instant)
+
+    @rule(drawn=mixed(SESSIONS, OWNERS, OWNERS, EDGES, AFTERWARDS))
+    def handover(self, drawn: tuple[str, LeaseOwnerIdentity, LeaseOwnerIdentity, int, str]) -> None:
+        """One holder's lease runs to an edge of its expiry, another claims, and the first comes back with what it had."""
+        session_id, first, second, edge, afterwards = drawn
+        self.remember(self.perform("try_claim_session_execution_lease", session_id, first, 10))
+        had = latest(self.memory.leases, 0)
+        self.move_clock(had.expires_at_epoch_ms + edge)
+        self.remember(self.perform("try_claim_session_execution_lease", session_id, second, 10))
+        self.come_back(had, afterwards)
+
+    def come_back(self, had: SessionExecutionLease, how: str) -> None:
+        """What the holder of a lease does with it, later."""
+        if how == "renew":
+            self.remember(self.perform("renew_session_execution_lease", had.fence(), 10))
+        elif how == "release":
+            self.perform("release_session_execution_lease", had.completion())
+        elif how == "claim":
+            self.remember(self.perform("try_claim_session_execution_lease", had.session_id, had.owner, 10))
+        elif how == "reclaim":
+            self.remember(self.perform("reclaim_session_execution_lease", had.session_id, OWNERS[0], had.fence(), 10))
+
+    def move_clock(self, instant: int) -> None:
+        """Move the clock, unless it would end the run's chances by going to the end of time."""
+        if instant <= self.now + WITHIN:
+            self.environment.clock.move_to(instant)
+            self.setup.tally.steps += 1
 
     @rule(drawn=mixed((10, 20), ("stop", "stop", "tick-1", "tick-2")))
     def process(self, drawn: tuple[int, str]) -> None:

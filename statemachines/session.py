@@ -59,7 +59,7 @@ class SessionRules(CommitRules):
         yield Call("load_session", (ActivePath(),))
         yield Call("load_session_meta")
 
-    @rule(drawn=mixed(("full", "path", "path to"), (*NODES, "nowhere")))
+    @rule(drawn=mixed(("path", "path", "full", "path to"), (*NODES, "nowhere")))
     def load_session(self, drawn: tuple[str, str]) -> None:
         """Read the whole graph, the active path, or the path to any node."""
         scope, node_id = drawn

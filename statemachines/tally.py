@@ -10,8 +10,10 @@ from fencepost.model import Step
 
 @dataclass
 class Tally:
-    """Counts of one run. `steps` are the calls that rules made and the moves of clock and processes, `calls` all calls that were
-    compared, those that only observed too.
+    """Counts of one run.
+
+    `steps` are the calls that rules made and the moves of clock and processes, `calls` all calls that were compared, those
+    that only observed too.
 
     `conditions` counts how often the run was in a situation that some family of faults needs to show.
     """
@@ -30,9 +32,8 @@ class Tally:
         self.operations[operation] += 1
         for requirement in step.because:
             self.reached[requirement] += 1
-        for _, requirements in step.details:
-            for requirement in requirements:
-                self.reached[requirement] += 1
+        for _, requirements in (*step.details, *step.effects):
+            self.reached.update(requirements)
         for requirement in step.differs:
             self.differs[requirement] += 1
 

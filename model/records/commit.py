@@ -86,8 +86,13 @@ class CommitState(msgspec.Struct, frozen=True):
     head: Head | None = None
     order: tuple[str, ...] = ()
     nodes: Map[str, SessionNodeRecord] = Map()
+    tombstoned: frozenset[str] = frozenset()
     usage: tuple[TokenLedgerEntry, ...] = ()
     stamps: Map[tuple[str, str], Stamp] = Map()
     blobs: Map[tuple[str, str], Snapshot] = Map()
     attempted: str | None = None
     replaced_leaf: str | None = None
+
+    def readable(self, node_id: str | None) -> bool:
+        """Whether a node of this id is stored and not tombstoned (READ-3)."""
+        return node_id in self.nodes and node_id not in self.tombstoned
