@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, get_type_hints
 
 from .commit import SessionCommitStore
-from .contracts import ContractBroken
 from .errors import InvalidArgument
 from .lease import SessionExecutionLeaseStore
 from .session import SessionReadStore

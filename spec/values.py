@@ -181,7 +181,7 @@ def check_for(annotation: Any) -> Check:
             lambda value: any(option.accepts(value) for option in options), " or ".join(option.expected for option in options)
         )
     if isinstance(annotation, type) and issubclass(annotation, _BY_CLASS):
-        return Check(lambda value: isinstance(value, annotation), f"a {annotation.__name__}")
+        return Check(lambda value: isinstance(value, annotation), annotation.__name__)
     raise TypeError(f"no check for values annotated {annotation!r}")
 
 

@@ -59,7 +59,7 @@ FENCES = ("held", "held", "held", "held", "held", "known", "known", "elsewhere",
 SESSIONS_OF_TURNS = ("bound", "bound", "bound", "bound", "bound", "bound", "s2")
 """Whose turn: mostly of the session that the store is bound to."""
 
-INTERLUDES = ("none", "none", "none", "none", "renewed", "expires - 1", "expires", "taken over", "released")
+INTERLUDES = ("none", "none", "none", "renewed", "expires - 1", "expires", "taken over", "released")
 """What happens to a lane between a claim and the commit under it."""
 
 TOOLS = (None, ToolState(1), ToolState(U64_MAX, Json({"tool": [1, 2]})))
