@@ -289,6 +289,7 @@ def fencing_tokens_never_fall(before: State, after: State) -> bool:
 
 
 @invariant("LEASE-INV-2")
+@invariant("LEASE-18")
 def one_holder_at_most(_before: State, after: State) -> bool:
     """Of all lease tokens ever issued for a session at most one matches its record: LEASE-1 and LEASE-18 follow."""
     return all(
@@ -309,6 +310,12 @@ def grants_are_distinct(_before: State, after: State) -> bool:
 def a_vacant_lane_keeps_only_its_fencing_token(_before: State, after: State) -> bool:
     """While nobody holds a lane, its record is vacant but for the fencing token."""
     return all(record.held or dataclasses.replace(record, fencing_token=0) == VACANT for _, record in _leases(after))
+
+
+@invariant("LEASE-34a")
+def no_record_without_a_grant(_before: State, after: State) -> bool:
+    """Only sessions that were leased once have a record, and so a fencing token above 0."""
+    return all(record.fencing_token > 0 for _, record in _leases(after))
 
 
 @invariant("LEASE-INV-5")

@@ -13,7 +13,7 @@ from .commit import SessionCommitStore
 from .errors import InvalidArgument
 from .lease import SessionExecutionLeaseStore
 from .session import SessionReadStore
-from .values import Check, check_for, require_valid, shown
+from .values import Check, check_for, require_valid
 
 CHAPTERS: dict[str, type] = {
     "lease": SessionExecutionLeaseStore,
@@ -54,8 +54,7 @@ class Operation(NamedTuple):
         given = dict(zip((name for name, _ in self.parameters), arguments, strict=True), result=result)
         for contract in getattr(self.method, "__postconditions__", ()):
             if not contract.condition(**{name: given[name] for name in contract.condition_args}):
-                requirement = contract.description or "VALUE-1"
-                raise ContractBroken((requirement,), f"the contract does not hold of the answer {shown(result)}")
+                raise contract.error(**{name: given[name] for name in contract.error_args})
 
 
 def _operations() -> dict[str, Operation]:
