@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TypeAlias
+from operator import add
 
 import msgspec
 from fencepost.spec import (
@@ -28,8 +28,7 @@ from .records.commit import CommitState, Head
 from .state import State, invariant
 from .step import Ids, Ports, Refused, Step, Steps, Why, admitting
 
-Counters: TypeAlias = tuple[int, ...]
-I64_MIN, I64_MAX = -(2**63), 2**63 - 1
+NOTHING_USED = msgspec.structs.astuple(TokenUsage())
 
 HEAD_WHY: Why = (
     ("checkpoint.tool_state", ("READ-13", "COMMIT-27a")),
@@ -94,19 +93,21 @@ def durability_tier(state: State, ports: Ports) -> Steps:
 
 
 def ledger(usage: tuple[TokenLedgerEntry, ...]) -> tuple[TokenLedgerEntry, ...]:
-    """The usage folded by source and model, in order of first appearance (READ-14)."""
-    rows: dict[tuple[str, str], Counters] = {}
+    """The usage folded by source and model, in order of first appearance (READ-14).
+
+    Sums are exact; one that no counter can hold is answered as the nearest that it can.
+    """
+    rows: dict[tuple[str, str], tuple[int, ...]] = {}
     for entry in usage:
         if entry.usage.total != 0:
-            key = (entry.source, entry.model)
-            counters: Counters = msgspec.structs.astuple(entry.usage)
-            rows[key] = _sum(rows[key], counters) if key in rows else counters
-    return tuple(TokenLedgerEntry(source, model, TokenUsage(*summed)) for (source, model), summed in rows.items())
+            counters = msgspec.structs.astuple(entry.usage)
+            so_far = rows.get((entry.source, entry.model), NOTHING_USED)
+            rows[entry.source, entry.model] = tuple(map(add, so_far, counters))
+    return tuple(TokenLedgerEntry(source, model, TokenUsage(*map(_held, sums))) for (source, model), sums in rows.items())
 
 
-def _sum(left: Counters, right: Counters) -> Counters:
-    """Counter by counter, clamped to what a counter can hold."""
-    return tuple(max(I64_MIN, min(mine + more, I64_MAX)) for mine, more in zip(left, right, strict=True))
+def _held(counter: int) -> int:
+    return max(-(2**63), min(counter, 2**63 - 1))
 
 
 def path_to(written: CommitState, leaf_node_id: str | None) -> tuple[SessionNodeRecord, ...]:

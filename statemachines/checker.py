@@ -96,7 +96,7 @@ class Checker:
             self.observe(step.because)
         else:
             for read in self._touches.get(call.operation, ()):
-                self._compare(read, ())
+                self._compare(read, (), touched=True)
         return step.answer
 
     def observe(self, context: Ids = ()) -> None:
@@ -104,7 +104,7 @@ class Checker:
         for read in self._observations(self.state):
             self._compare(read, context)
 
-    def _compare(self, call: Call, context: Ids) -> Step:
+    def _compare(self, call: Call, context: Ids, *, touched: bool = False) -> Step:
         seen = self._answer(call)
         self.performed.append(Performed(self.environment.clock.now, call, seen))
         ports = Ports(self.environment.clock.now, self.environment.process_alive, seen)
@@ -115,7 +115,7 @@ class Checker:
                 self.state = step.state
                 self._confirm(call, step)
                 return step
-        raise self._violation(call, steps, seen, context)
+        raise self._violation(call, steps, seen, context, touched)
 
     def _admissible(self, call: Call, ports: Ports) -> Steps:
         operation = OPERATIONS[call.operation]
@@ -152,7 +152,7 @@ class Checker:
         else:
             self._unconfirmed.pop(subject, None)
 
-    def _violation(self, call: Call, steps: Steps, seen: object, context: Ids) -> Violation:
+    def _violation(self, call: Call, steps: Steps, seen: object, context: Ids, touched: bool) -> Violation:
         ours = steps[0]
         if isinstance(seen, Crash):
             if isinstance(seen.error, ContractBroken):
@@ -160,14 +160,26 @@ class Checker:
             reason = f"{call.operation} raised {type(seen.error).__name__}: {seen.error}; only a StoreError may leave a call"
             return self._broken(("VALUE-6",), steps, "", reason)
         path = difference(ours.answer, seen)
-        found = _fixing(ours.details, path) or ours.because
-        owed = _fixing(self._effects, path) if call.operation.startswith("load_") else ()
-        blamed = (*context, *found, *owed, *self._unconfirmed.get(_subject(call), ()))
+        blamed = (*context, *self._blamed(call, ours, path, touched))
         departed = next((step.differs for step in steps[1:] if step.answer == seen), ())
         if departed:
             return self._broken(departed, steps, path, f"{call.operation} departs from {', '.join(departed)} in a strict run")
         where = f" in {path}" if path else ""
         return self._broken(blamed, steps, path, f"{call.operation} gave another answer than the model{where}")
+
+    def _blamed(self, call: Call, ours: Step, path: str, touched: bool) -> Ids:
+        """The requirements in question, the likeliest first.
+
+        In a shrunk program every call is needed. So a call without an answer just before, or the commit that a read looks
+        after, is likelier at fault than the call that shows it.
+        """
+        found = _fixing(ours.details, path) or ours.because
+        owed = _fixing(self._effects, path) if OPERATIONS[call.operation].reads else ()
+        silent = self._unconfirmed.get(_subject(call), ())
+        if not path:
+            return (*silent, *found, *owed)
+        both = tuple(each for each in silent if each in found)
+        return (*owed, *found) if touched else (*both, *found, *owed, *silent)
 
     def _broken(self, requirements: Ids, steps: Steps, path: str, reason: str) -> Violation:
         return Violation(tuple(dict.fromkeys(requirements)), self.performed, steps, path, reason)
