@@ -85,7 +85,8 @@ def _recorded_turn(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
         return refused(state, RuntimeTurnCommitConflict(stamp.session_id, stamp.turn_id), "COMMIT-5", "COMMIT-1")
     after, freed = _released_by(state, commit, ports.now)
     because = ("COMMIT-4", "COMMIT-7", "COMMIT-32", "COMMIT-25", *(("COMMIT-6", *freed) if freed else ()))
-    return (Step(after, recorded.result, because, REPLAY_WHY, (("", ("COMMIT-4",)),)),)
+    effects: Why = (("load_session", ("COMMIT-4",)),)
+    return (Step(after, recorded.result, because, REPLAY_WHY, effects, _silent(commit, ("COMMIT-6", *freed))),)
 
 
 def _unfenced(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
@@ -182,7 +183,8 @@ def _outcome(state: State, ports: Ports, commit: RuntimeCommit, *, inline: bool)
         written = replace(written, stamps=written.stamps.set(turn, Stamp(commit.turn_commit.turn_commit_hash, result)))
     after, freed = _released_by(replace(state, commit=written), commit, ports.now)
     because = (*_applied_because(state, ports, commit), *(("COMMIT-33", *freed) if freed else ()))
-    return Step(after, result, because, RESULT_WHY, _effects(state, commit))
+    effects, silent = _effects(commit, because), _silent(commit, ("COMMIT-33", *freed))
+    return Step(after, result, because, RESULT_WHY, effects, silent)
 
 
 def _refusable(state: State, commit: RuntimeCommit, because: Ids) -> Steps:
@@ -311,20 +313,23 @@ def _loose(state: State, graph: GraphCommitDelta) -> bool:
     return any(link not in state.commit.nodes for link in links)
 
 
-def _effects(state: State, commit: RuntimeCommit) -> Why:
+def _effects(commit: RuntimeCommit, because: Ids) -> Why:
     """Which fields of later reads are owed to this commit, and by what requirement."""
-    graph = {
-        Unchanged: ("COMMIT-19",),
-        Append: ("COMMIT-20", "COMMIT-23a"),
-        ReplaceFull: ("COMMIT-21", "COMMIT-23a"),
-    }[type(commit.graph)]
+    shape = {Unchanged: "COMMIT-19", Append: "COMMIT-20", ReplaceFull: "COMMIT-21"}[type(commit.graph)]
+    replaced: Ids = ("COMMIT-23",) if "COMMIT-23" in because else ()
     return (
-        ("graph", graph),
-        ("token_ledger", ("COMMIT-29",)),
-        ("checkpoint_ref", ("COMMIT-26", "COMMIT-25")),
-        ("checkpoint", ("COMMIT-25", "COMMIT-27", "COMMIT-27a", "COMMIT-28")),
-        ("", ("COMMIT-30", "COMMIT-34")),
+        ("load_session.graph", (*replaced, shape, "COMMIT-23a")),
+        ("load_session.token_ledger", ("COMMIT-29",)),
+        ("load_session.checkpoint_ref", ("COMMIT-26", "COMMIT-25")),
+        ("load_session.checkpoint", ("COMMIT-27a", "COMMIT-27", "COMMIT-25", "COMMIT-28")),
+        ("load_session", ("COMMIT-30", "COMMIT-34")),
     )
+
+
+def _silent(commit: RuntimeCommit, because: Ids) -> Why:
+    """The release shows in no answer of the commit: only the next one about that lane tells of it."""
+    completion = commit.release_session_execution_lease
+    return () if completion is None else ((completion.session_id, because),)
 
 
 def hydrated(head: Head) -> HydratedSessionCheckpoint:

@@ -42,13 +42,13 @@ ACQUIRED_WHY: Why = (
     ("lease", ("LEASE-9",)),
 )
 REENTERED_WHY: Why = (
-    ("lease.expires_at_epoch_ms", ("LEASE-14",)),
+    ("lease.expires_at_epoch_ms", ("LEASE-14", "LEASE-8")),
     ("lease.owner", ("LEASE-15", "LEASE-15a")),
     ("lease", ("LEASE-13",)),
 )
 BUSY_WHY: Why = (("holder", ("LEASE-16", "LEASE-INV-6", "LEASE-INV-5", "LEASE-1")),)
 RENEWED_WHY: Why = (
-    ("expires_at_epoch_ms", ("LEASE-30",)),
+    ("expires_at_epoch_ms", ("LEASE-30", "LEASE-8")),
     ("lease_token", ("LEASE-36",)),
     ("fencing_token", ("LEASE-36",)),
     ("owner", ("LEASE-31", "LEASE-31a")),
@@ -122,7 +122,7 @@ def renew_session_execution_lease(state: State, ports: Ports, fence: SessionExec
 def release_session_execution_lease(state: State, ports: Ports, completion: SessionExecutionLeaseCompletion) -> Steps:
     """Give the lane back: LEASE-33 to LEASE-36."""
     after, because = released(state, completion, ports.now)
-    return (Step(after, None, because),)
+    return (Step(after, None, because, silent=((completion.session_id, because),)),)
 
 
 def released(state: State, completion: SessionExecutionLeaseCompletion, now: int) -> tuple[State, Ids]:
@@ -212,7 +212,8 @@ def _spared_because(
         return ("LEASE-22", *_edge(before, ports.now))
     if isinstance(before.liveness, Opaque) or isinstance(owner.liveness, Opaque):
         return ("LEASE-25", "LEASE-21")
-    return ("LEASE-26", "LEASE-27", "LEASE-21")
+    told = isinstance(before.liveness, LocalProcess) and ports.alive(before.liveness.pid, before.liveness.process_start)
+    return ("LEASE-27" if told is Alive.unknown else "LEASE-26", "LEASE-21")
 
 
 def _renew_refused_because(before: SessionLease, proof: Proof[Incarnation, str], now: int) -> Ids:
@@ -245,19 +246,21 @@ def _granted(
     if grant.granted is Granted.anew:
         issued = after.lease.issued.set((session_id, record.token), record.fencing_token)
         after = replace(after, lease=replace(after.lease, issued=issued))
-        ours = Step(after, Acquired(_as_lease(session_id, record)), because, _fence_why(because) + ACQUIRED_WHY)
+        ours = Step(after, Acquired(_as_lease(session_id, record)), because, _grant_why(state, session_id, owner, because))
         exhausted = Step(state, Refused(Backend()), because, differs=("LEASE-11",))
         return (ours, exhausted) if "LEASE-11" in because else (ours,)
     ours = Step(after, Acquired(_as_lease(session_id, record)), because, REENTERED_WHY)
     return admitting(ours, ports.seen, ("LEASE-15a", _same_incarnation_acquired))
 
 
-def _fence_why(because: Ids) -> Why:
-    """The fencing token of a new grant: the first of a session, the next after a release, or the next after an expiry."""
-    for requirement in ("LEASE-3", "LEASE-35"):
-        if requirement in because:
-            return (("lease.fencing_token", (requirement, "LEASE-9")),)
-    return ()
+def _grant_why(state: State, session_id: str, owner: LeaseOwnerIdentity, because: Ids) -> Why:
+    """What fixes the fields of a new grant, where it matters what was there before."""
+    before = lease_of(state, session_id)
+    if before.held and before.holder == owner.incarnation:
+        # a store that answers the old token has let its last holder in again instead
+        return (("lease.lease_token", (*because, "LEASE-10")), *ACQUIRED_WHY)
+    first_or_kept = next((each for each in ("LEASE-3", "LEASE-35") if each in because), "LEASE-9")
+    return (("lease.fencing_token", (first_or_kept, "LEASE-9")), *ACQUIRED_WHY)
 
 
 def _busy(state: State, session_id: str, record: SessionLease, because: Ids) -> Steps:
@@ -280,8 +283,9 @@ def _leases(state: State) -> Iterable[tuple[str, SessionLease]]:
 @invariant("LEASE-INV-1")
 def fencing_tokens_never_fall(before: State, after: State) -> bool:
     """A session's fencing token grows by exactly one with a new lease token, and stays as it is otherwise."""
-    for session_id, record in _leases(after):
-        earlier = lease_of(before, session_id)
+    # a record that is gone counts as vacant: its fencing token would have fallen to 0
+    for session_id in {*before.lease.records, *after.lease.records}:
+        earlier, record = lease_of(before, session_id), lease_of(after, session_id)
         anew = record.held and record.token != earlier.token
         if record.fencing_token != saturating_add(earlier.fencing_token, int(anew)):
             return False

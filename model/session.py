@@ -71,7 +71,7 @@ def load_node(state: State, _ports: Ports, node_id: str) -> Steps:
 def save_session_meta(state: State, _ports: Ports, meta: SessionMeta) -> Steps:
     """Replace the metadata: META-1 to META-3."""
     saved = replace(state.session, meta=meta, by_session=state.session.by_session.set(meta.session_id, meta))
-    return (Step(replace(state, session=saved), None, ("META-1", "META-2")),)
+    return (Step(replace(state, session=saved), None, ("META-1", "META-2"), silent=(("metadata", ("META-1",)),)),)
 
 
 def load_session_meta(state: State, ports: Ports) -> Steps:

@@ -18,7 +18,10 @@ Ids: TypeAlias = tuple[str, ...]
 """Requirement ids, the most telling first."""
 
 Why: TypeAlias = tuple[tuple[str, Ids], ...]
-"""Which requirements fix which part of an answer: field paths such as `lease.fencing_token`, each with its ids."""
+"""Which requirements fix which part of an answer: field paths such as `lease.fencing_token`, each with its ids.
+
+The first entry whose path is a prefix of the field's path counts; the empty path is a prefix of all.
+"""
 
 A = TypeVar("A")
 
@@ -43,8 +46,9 @@ class Ports(msgspec.Struct, frozen=True):
 class Step(msgspec.Struct, frozen=True):
     """One admissible outcome of a call.
 
-    `because` decided the kind of answer, `details` fix its fields, `effects` say which fields of later reads of the session
-    are owed to this call. `differs` names the CURRENT requirements that this outcome departs from: empty for ours.
+    `because` decided the kind of answer, `details` fix its fields. What the answer does not show is told by `effects`, for
+    fields of later answers (`load_session.graph`), and by `silent`, for later answers about a subject such as a session's
+    lane. `differs` names the CURRENT requirements that this outcome departs from: empty for ours.
     """
 
     state: State
@@ -52,6 +56,7 @@ class Step(msgspec.Struct, frozen=True):
     because: Ids
     details: Why = ()
     effects: Why = ()
+    silent: Why = ()
     differs: Ids = ()
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, NamedTuple, TypeAlias, Union, get_args, get_origin, get_type_hints
 
+import icontract
 import msgspec
 
 from .errors import InvalidArgument
@@ -207,6 +208,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 @cache
+@icontract.ensure(lambda record: record.__struct_config__.frozen, description="VALUE-4")
 def _field_checks(record: type[Record]) -> tuple[tuple[str, Callable[[Any], bool]], ...]:
     hints = get_type_hints(record, include_extras=True)
     return tuple((name, check_for(hints[name]).accepts) for name in record.__struct_fields__)

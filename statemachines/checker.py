@@ -8,11 +8,11 @@ fails only in a strict run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from fencepost.model import TRANSITIONS, Ids, Ports, Refused, State, Step, Steps, Why
-from fencepost.spec import U64_MAX, ContractBroken, InvalidArgument, StoreError
+from fencepost.spec import U64_MAX, ContractBroken, InvalidArgument, Json, StoreError
 from fencepost.spec.operations import CHAPTERS, OPERATIONS
 
 from .environment import Environment
@@ -27,6 +27,21 @@ class Call(NamedTuple):
 
     operation: str
     arguments: tuple[object, ...] = ()
+
+
+class Move(NamedTuple):
+    """A change of the process table, as data."""
+
+    method: str
+    arguments: tuple[Any, ...]
+
+
+class Event(NamedTuple):
+    """One step of a program: the instant, what was done, and the answer if it was a call."""
+
+    now: int
+    action: Call | Move
+    answer: object = None
 
 
 class Performed(NamedTuple):
@@ -44,7 +59,12 @@ class Crash(NamedTuple):
 
 
 class Violation(AssertionError):
-    """A store broke the law: what was called, what was answered, what was admissible, and which requirements say so."""
+    """A store broke the law: what was called, what was answered, what was admissible, and which requirements say so.
+
+    `performed` are all calls with their answers, those that only observed too; `program` is what to do to see it again.
+    """
+
+    program: tuple[Event, ...] = ()
 
     def __init__(self, requirements: Ids, performed: Sequence[Performed], admissible: Steps, path: str, reason: str) -> None:
         super().__init__(reason)
@@ -76,28 +96,34 @@ class Checker:
         self.performed: list[Performed] = []
         self._observations = observations
         self._touches = touches or {}
-        # what later reads owe to earlier calls, and calls without an answer whose effect nothing has shown yet
+        # what later answers owe to earlier calls, and effects that no answer has shown yet, by what they are about
         self._effects: Why = ()
-        self._unconfirmed: dict[object, Ids] = {}
+        self._unconfirmed: dict[str, Ids] = {}
 
-    def perform(self, call: Call) -> object:
-        """Make the call, compare its answer, then all that it may have touched; the answer, `Refused` if it was refused."""
+    def perform(self, call: Call, *, look: bool = True) -> object:
+        """Make the call, compare its answer, then all that it may have touched; the answer, `Refused` if it was refused.
+
+        Without `look` the answer alone is compared.
+        """
         before = self.state
         step = self._compare(call, ())
         self.tally.steps += 1
         if step.effects:
             self._effects = step.effects
+        if look:
+            self._look(call, step, before)
+        return step.answer
+
+    def _look(self, call: Call, step: Step, before: State) -> None:
+        """Compare what the call may have touched; after a refusal, or a call without effect, everything readable."""
         if isinstance(step.answer, Refused):
             self.observe(("VALUE-7", *step.because))
             self.tally.reached["VALUE-7"] += 1
-        elif OPERATIONS[call.operation].reads:
-            return step.answer
-        elif self.state is before:
-            self.observe(step.because)
-        else:
+        elif self.state is not before:
             for read in self._touches.get(call.operation, ()):
                 self._compare(read, (), touched=True)
-        return step.answer
+        elif not OPERATIONS[call.operation].reads:
+            self.observe(step.because)
 
     def observe(self, context: Ids = ()) -> None:
         """Compare everything readable; what differs is blamed on the context first."""
@@ -145,12 +171,9 @@ class Checker:
         return answer
 
     def _confirm(self, call: Call, step: Step) -> None:
-        """Remember calls without an answer until an answer about the same thing shows their effect."""
-        subject = _subject(call)
-        if step.answer is None and subject is not None:
-            self._unconfirmed[subject] = step.because
-        else:
-            self._unconfirmed.pop(subject, None)
+        """Remember what this answer does not show, until an answer about the same thing does."""
+        self._unconfirmed.pop(_subject(call), None)
+        self._unconfirmed.update(step.silent)
 
     def _violation(self, call: Call, steps: Steps, seen: object, context: Ids, touched: bool) -> Violation:
         ours = steps[0]
@@ -170,16 +193,20 @@ class Checker:
     def _blamed(self, call: Call, ours: Step, path: str, touched: bool) -> Ids:
         """The requirements in question, the likeliest first.
 
-        In a shrunk program every call is needed. So a call without an answer just before, or the commit that a read looks
+        In a shrunk program every call is needed. So what an earlier call did in silence, or the commit that a read looks
         after, is likelier at fault than the call that shows it.
         """
         found = _fixing(ours.details, path) or ours.because
-        owed = _fixing(self._effects, path) if OPERATIONS[call.operation].reads else ()
+        if isinstance(_value_at(ours.answer, path), Json | bytes):
+            found = ("VALUE-8", *found)
+        owed = _fixing(self._effects, f"{call.operation}.{path}")
         silent = self._unconfirmed.get(_subject(call), ())
-        if not path:
-            return (*silent, *found, *owed)
-        both = tuple(each for each in silent if each in found)
-        return (*owed, *found) if touched else (*both, *found, *owed, *silent)
+        both = tuple(each for each in found if each in silent)
+        if touched:
+            return (*owed, *found)
+        if path and both:
+            return (*both, *found, *silent, *ours.because)
+        return (*silent, *found, *owed, *ours.because)
 
     def _broken(self, requirements: Ids, steps: Steps, path: str, reason: str) -> Violation:
         return Violation(tuple(dict.fromkeys(requirements)), self.performed, steps, path, reason)
@@ -187,14 +214,26 @@ class Checker:
 
 def difference(expected: object, given: object) -> str:
     """The path of the first field in which two answers differ: empty if they differ in kind."""
-    if type(expected) is not type(given) or not isinstance(expected, msgspec.Struct) or isinstance(expected, Refused):
+    if type(expected) is not type(given):
         return ""
-    for name in expected.__struct_fields__:
-        ours, theirs = getattr(expected, name), getattr(given, name)
+    if isinstance(expected, tuple) and isinstance(given, tuple):
+        pairs = [(str(index), *items) for index, items in enumerate(zip(expected, given, strict=False))]
+        pairs = pairs if len(expected) == len(given) else []
+    elif isinstance(expected, msgspec.Struct) and not isinstance(expected, Refused):
+        pairs = [(name, getattr(expected, name), getattr(given, name)) for name in expected.__struct_fields__]
+    else:
+        return ""
+    for name, ours, theirs in pairs:
         if ours != theirs:
             deeper = difference(ours, theirs)
             return f"{name}.{deeper}" if deeper else name
     return ""
+
+
+def _value_at(answer: object, path: str) -> object:
+    for name in path.split(".") if path else ():
+        answer = answer[int(name)] if isinstance(answer, tuple) else getattr(answer, name)
+    return answer
 
 
 def _fixing(why: Why, path: str) -> Ids:
@@ -204,12 +243,13 @@ def _fixing(why: Why, path: str) -> Ids:
     return next((ids for prefix, ids in why if not prefix or path == prefix or path.startswith(prefix + ".")), ())
 
 
-def _subject(call: Call) -> object:
-    """What a call is about: the session it names first, if it names one."""
-    if not call.arguments:
-        return None
-    first = call.arguments[0]
-    return first if isinstance(first, str) else getattr(first, "session_id", None)
+def _subject(call: Call) -> str:
+    """What the answer of a call is about: the metadata, or the lane of the session that it names first."""
+    if call.operation == "load_session_meta":
+        return "metadata"
+    first = call.arguments[0] if call.arguments else ""
+    session_id = first if isinstance(first, str) else getattr(first, "session_id", "")
+    return str(session_id)
 
 
 def _beyond_signed(value: object) -> bool:

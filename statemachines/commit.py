@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fencepost.model import Refused, State
 from fencepost.model.lease import fence_holds
 from fencepost.spec import (
     U64_MAX,
+    ActivePath,
     AgentFrameRecord,
     Append,
     EventPayload,
@@ -39,11 +41,13 @@ from .checker import Call
 from .draws import ANY, latest, mixed
 from .lease import AFTERWARDS, ALTERED, OWNERS, LeaseRules
 
-NODES = ("n1", "n2", "n3", "n4", "n5", "n10", "", "N%_'\"\0é")
+NODES = ("n1", "n2", "n3", "n2", "n3", "n4", "n5", "n10", "", "N%_'\"\0é")
 """Node ids: few, so that appends meet stored ones; text order is not number order."""
 
-PARENTS = (None, "n1", "n2", "n3", "n10", "nowhere")
-LEAVES = ("n1", "n2", "n3", "n10", None, None, "nowhere")
+PARENTS = (None, "n1", "n1", "n1", "n2", "n3", "n10", "nowhere")
+LEAVES = (1, 1, 2, 0, "n2", "n10", None, None, "nowhere")
+"""Ids, or which of the delta's own nodes."""
+
 DELTAS = ("append", "append", "append", "unchanged", "replace", "replace")
 
 PAYLOADS = (
@@ -90,17 +94,21 @@ CHANGES = ("nothing", "nothing", "lease", "no lease", "revision", "release", "ha
 """What a retry changes in an earlier commit: nothing, or one field."""
 
 
+READS = (Call("load_session", (FullGraph(),)), Call("load_session", (ActivePath(),)))
+"""The settled session, in both scopes."""
+
+
 class CommitRules(LeaseRules):
     """Commits of every shape, retries of earlier ones, and the turns around them."""
 
     def touches(self) -> dict[str, tuple[Call, ...]]:
-        """A commit is seen in the full graph."""
-        return {**super().touches(), "commit_runtime_state": (Call("load_session", (FullGraph(),)),)}
+        """A commit is seen in both scopes."""
+        return {**super().touches(), "commit_runtime_state": READS}
 
     def observations(self, state: State) -> Any:
         """The settled session."""
         yield from super().observations(state)
-        yield Call("load_session", (FullGraph(),))
+        yield from READS
 
     @rule(
         who=mixed(FENCES, ANY, ALTERED, RELEASES, EXPECTED),
@@ -115,6 +123,7 @@ class CommitRules(LeaseRules):
         lease = self._lease_to_commit_under(*who[:3])
         session_id = lease.session_id
         stamp, index, completions, (config, frames, frame_id), usage = turn
+        kind, leaf, count, first, parent, second, other, third = graph
         queue, inputs = self._completions(completions, session_id)
         commit = RuntimeCommit(
             session_id=session_id,
@@ -123,7 +132,7 @@ class CommitRules(LeaseRules):
             config=config,
             agent_frames=frames,
             current_agent_frame_id=frame_id,
-            graph=self._graph(*graph),
+            graph=self._graph(kind, leaf, ((first, parent), (second, other), (third, second))[:count]),
             checkpoint=self._checkpoint(*checkpoint),
             usage_deltas=usage,
             turn_commit=self._stamp(stamp, index, session_id),
@@ -144,7 +153,7 @@ class CommitRules(LeaseRules):
         self._commit(self._changed(latest(self.memory.commits, index), change, other))
 
     @rule(
-        drawn=mixed(OWNERS, INTERLUDES, EXPECTED[:5], STAMPS[:6], (True, False), DELTAS, SESSIONS_OF_TURNS),
+        drawn=mixed(OWNERS, INTERLUDES, EXPECTED[:5], STAMPS[:6], ("own", "none", "elsewhere"), DELTAS, SESSIONS_OF_TURNS),
         graph=mixed(LEAVES, NODES, PARENTS, NODES, range(4), USAGES, AFTERWARDS, COMPLETIONS),
     )
     def turn(self, drawn: tuple[Any, ...], graph: tuple[Any, ...]) -> None:
@@ -158,19 +167,25 @@ class CommitRules(LeaseRules):
         self.remember(self.perform("try_claim_session_execution_lease", session_id, owner, 10))
         lease = latest(self.memory.leases, 0)
         self._lose(lease, interlude)
+        if release == "elsewhere":
+            self.remember(self.perform("try_claim_session_execution_lease", "", OWNERS[2], 10))
+        freed = lease if release == "own" else latest(self.memory.leases, 0)
         commit = RuntimeCommit(
             session_id=session_id,
             expected_head_revision=self._expected(expected),
             session_execution_lease=lease.fence(),
-            release_session_execution_lease=lease.completion() if release else None,
+            release_session_execution_lease=None if release == "none" else freed.completion(),
             config=CONFIGS[0][0],
-            graph=self._graph(kind, leaf, count, node, parent, other, node, node),
+            # two siblings under the first, more often than not
+            graph=self._graph(kind, leaf, ((node, parent), (other, node), ("n5", node))[:count]),
             turn_commit=self._stamp(stamp, 0, session_id),
             usage_deltas=usage,
             completed_queue_claims=queue,
             completed_turn_input_claims=inputs,
         )
         self._commit(commit)
+        if release == "elsewhere":
+            self.remember(self.perform("try_claim_session_execution_lease", "", OWNERS[4], 10))
         self.come_back(lease, afterwards)
 
     def _lose(self, lease: SessionExecutionLease, interlude: str) -> None:
@@ -240,15 +255,14 @@ class CommitRules(LeaseRules):
         }[which]
         return replace(commit, release_session_execution_lease=completion)
 
-    def _graph(
-        self, kind: str, leaf: str | None, count: int, id1: str, parent1: str | None, id2: str, parent2: str | None, id3: str
-    ) -> GraphCommitDelta:
+    def _graph(self, kind: str, leaf: str | int | None, nodes: Sequence[tuple[str, str | None]]) -> GraphCommitDelta:
+        number = len(self.memory.calls)
+        if isinstance(leaf, int):
+            leaf = nodes[leaf][0] if leaf < len(nodes) else f"n{leaf + 1}"
         if kind == "unchanged":
             return Unchanged(leaf)
-        number = len(self.memory.calls)
-        shapes = ((id1, parent1), (id2, parent2), (id3, id2))[:count]
-        nodes = tuple(self._node(node_id, parent, number + place) for place, (node_id, parent) in enumerate(shapes))
-        return Append(nodes, leaf) if kind == "append" else ReplaceFull(SessionGraph(nodes, leaf))
+        records = tuple(self._node(node_id, parent, number + place) for place, (node_id, parent) in enumerate(nodes))
+        return Append(records, leaf) if kind == "append" else ReplaceFull(SessionGraph(records, leaf))
 
     def _node(self, node_id: str, parent: str | None, number: int) -> SessionNodeRecord:
         payload = PAYLOADS[number % len(PAYLOADS)]

@@ -37,8 +37,8 @@ OWNERS = (
     LeaseOwnerIdentity("b", "1", Opaque()),
     # the same pid, but a process that started later; another boot; another host; a process that cannot be told
     LeaseOwnerIdentity("c", "1", LocalProcess("host", "boot", 10, "tick-2")),
-    LeaseOwnerIdentity("c", "1", LocalProcess("host", "reboot", 20, "tick-1")),
-    LeaseOwnerIdentity("c", "1", LocalProcess("other", "boot", 20, "tick-1")),
+    LeaseOwnerIdentity("c", "1", LocalProcess("host", "reboot", 40, "tick-1")),
+    LeaseOwnerIdentity("c", "1", LocalProcess("other", "boot", 40, "tick-1")),
     LeaseOwnerIdentity("d", "1", LocalProcess("host", "boot", 30, "tick-1")),
     LeaseOwnerIdentity("", "", LocalProcess("host", "boot", 2**32 - 1, "")),
 )
@@ -159,14 +159,15 @@ class LeaseRules(Machine):
             self.environment.clock.move_to(instant)
         self.move_clock(instant)
 
-    @rule(drawn=mixed(SESSIONS, OWNERS, OWNERS, EDGES, AFTERWARDS))
-    def handover(self, drawn: tuple[str, LeaseOwnerIdentity, LeaseOwnerIdentity, int, str]) -> None:
-        """One holder's lease runs to an edge of its expiry, another claims, and the first comes back with what it had."""
+    @rule(drawn=mixed(SESSIONS, OWNERS, (*OWNERS, *[None] * 4), EDGES, AFTERWARDS))
+    def handover(self, drawn: tuple[str, LeaseOwnerIdentity, LeaseOwnerIdentity | None, int, str]) -> None:
+        """A lease runs to an edge of its expiry, another owner may claim, and the first comes back with what it had."""
         session_id, first, second, edge, afterwards = drawn
         self.remember(self.perform("try_claim_session_execution_lease", session_id, first, 10))
         had = latest(self.memory.leases, 0)
         self.move_clock(had.expires_at_epoch_ms + edge)
-        self.remember(self.perform("try_claim_session_execution_lease", session_id, second, 10))
+        if second is not None:
+            self.remember(self.perform("try_claim_session_execution_lease", session_id, second, 10))
         self.come_back(had, afterwards)
 
     def come_back(self, had: SessionExecutionLease, how: str) -> None:
@@ -190,11 +191,10 @@ class LeaseRules(Machine):
     def process(self, drawn: tuple[int, str]) -> None:
         """End a process, or start it or another under its pid."""
         pid, what = drawn
-        self.setup.tally.steps += 1
         if what == "stop":
-            self.environment.process_alive.stop(pid)
+            self.move_process("stop", pid)
         else:
-            self.environment.process_alive.start(pid, what)
+            self.move_process("start", pid, what)
 
 
 class LeaseMachine(LeaseRules):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,8 +11,9 @@ from fencepost.model import State
 from fencepost.spec import RuntimeCommit, SessionExecutionLease
 from hypothesis.stateful import RuleBasedStateMachine
 
-from .checker import Call, Checker, Violation
+from .checker import Call, Checker, Event, Move, Violation
 from .environment import Environment
+from .shrink import Renaming
 from .tally import Tally
 
 
@@ -47,6 +48,7 @@ class Machine(RuleBasedStateMachine):
         self.setup = setup
         self.environment = Environment(setup.directory)
         self.memory = Memory()
+        self.program: list[Event] = []
         self._failed = False
         self.store = setup.open_store(self.environment)
         self.checker = Checker(
@@ -76,18 +78,43 @@ class Machine(RuleBasedStateMachine):
         """The reads that show what a call may have touched, by operation."""
         return {}
 
-    def perform(self, operation: str, *arguments: object) -> object:
-        """Make the call and compare; the answer."""
+    def perform(self, operation: str, *arguments: object, look: bool = True) -> object:
+        """Make the call and compare; the answer. Without `look` nothing is read to see what it touched."""
         call = Call(operation, arguments)
         self.memory.calls.append(call)
+        now = self.now
         try:
-            answer = self.checker.perform(call)
-        except Violation:
+            answer = self.checker.perform(call, look=look)
+        except Violation as violation:
             self._failed = True
+            violation.program = (*self.program, Event(now, call))
             raise
+        self.program.append(Event(now, call, answer))
         if self.setup.tally.steps % 32 == 0:
             self.setup.progress(self.setup.tally)
         return answer
+
+    def move_process(self, method: str, *arguments: Any) -> None:
+        """Change the process table, as one step of the run."""
+        self.setup.tally.steps += 1
+        getattr(self.environment.process_alive, method)(*arguments)
+        self.program.append(Event(self.now, Move(method, arguments)))
+
+    def replay(self, program: Sequence[Event]) -> None:
+        """Do again what another run did, with the values that this run's store mints. Raises `Violation`.
+
+        Only after the last event is looked at what it touched: that is where the program is meant to fail.
+        """
+        renaming = Renaming()
+        for event in program:
+            self.environment.clock.move_to(event.now)
+            if isinstance(event.action, Move):
+                self.move_process(event.action.method, *event.action.arguments)
+            else:
+                answer = self.perform(
+                    event.action.operation, *renaming.apply(event.action.arguments), look=event is program[-1]
+                )
+                renaming.learn(event.answer, answer)
 
     def note(self, condition: str) -> None:
         """Count a situation that some family of faults needs to show."""
@@ -98,6 +125,9 @@ class Machine(RuleBasedStateMachine):
         try:
             if not self._failed:
                 self.checker.observe()
+        except Violation as violation:
+            violation.program = tuple(self.program)
+            raise
         finally:
             self.setup.tally.runs += 1
             self.setup.close_store(self.store)

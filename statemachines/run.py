@@ -15,6 +15,7 @@ from .commit import CommitMachine
 from .lease import LeaseMachine
 from .machine import Machine, Setup
 from .session import SessionMachine
+from .shrink import Program, shrunk
 from .tally import Tally
 
 MACHINES: dict[str, type[Machine]] = {machine.chapter: machine for machine in (LeaseMachine, CommitMachine, SessionMachine)}
@@ -41,7 +42,8 @@ def run_machine(machine: type[Machine], setup: Setup, budget: Budget) -> Violati
         # a run is told by its seed alone: nothing is kept between runs
         database=None,
         deadline=None,
-        phases=(Phase.generate, Phase.shrink),
+        # what is found is shrunk call by call (see `shrink`): rules make several calls, and draws are no calls
+        phases=(Phase.generate,),
         report_multiple_bugs=False,
         print_blob=False,
         # a slow store is no fault of the generators
@@ -53,6 +55,17 @@ def run_machine(machine: type[Machine], setup: Setup, budget: Budget) -> Violati
     try:
         with with_reporter(lambda _: None):
             run_state_machine_as_test(seeded, settings=quiet)
+    except Violation as violation:
+        return shrunk(violation, lambda program: _replayed(machine, setup, program))
+    return None
+
+
+def _replayed(machine: type[Machine], setup: Setup, program: Program) -> Violation | None:
+    """The violation that the program ends in on a fresh store, if it does."""
+    replaying = machine(setup)
+    try:
+        replaying.replay(program)
+        replaying.teardown()
     except Violation as violation:
         return violation
     return None

@@ -54,9 +54,8 @@ class SessionRules(CommitRules):
         return {**super().touches(), "save_session_meta": (Call("load_session_meta"),)}
 
     def observations(self, state: State) -> Any:
-        """The session in both scopes, a node, and the metadata."""
+        """The session in both scopes, and the metadata."""
         yield from super().observations(state)
-        yield Call("load_session", (ActivePath(),))
         yield Call("load_session_meta")
 
     @rule(drawn=mixed(("path", "path", "full", "path to"), (*NODES, "nowhere")))

@@ -66,6 +66,7 @@ def valid(record: LeaseRecord[H, L, T]) -> bool:
     return 0 <= record.fencing_token <= U64_MAX and record.claimed_at >= 0 and record.expires_at >= 0
 
 
+@ensure(lambda record, now, result: result == (record.held and now < record.expires_at), "LEASE-6")
 def live(record: LeaseRecord[H, L, T], now: int) -> bool:
     """Whether somebody holds the lane at this instant: at its expiry a lease is over (LEASE-6)."""
     return record.held and record.expires_at > now

@@ -1,0 +1,155 @@
+"""From a program that breaks the law to a short one.
+
+A run that found a violation has made dozens of calls; few of them matter. Here calls are left out and values made plain, one
+at a time, for as long as the store goes on breaking the same requirement. Values that the store minted are carried over:
+what stood for the lease answered by some call stands for the lease that the same call answers now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import msgspec
+from fencepost.spec import Acquired, Busy, RuntimeCommitResult, SessionExecutionLease
+from fencepost.spec.lease import LeaseProof
+from msgspec.structs import replace
+
+from .checker import Call, Event, Violation
+
+Program: TypeAlias = tuple[Event, ...]
+Attempt: TypeAlias = Callable[[Program], Violation | None]
+"""Runs a program from an empty store: the violation it ends in, or None."""
+
+
+def shrunk(violation: Violation, attempt: Attempt) -> Violation:
+    """The violation of the shortest program found in which one of the same requirements is in question."""
+    best = violation
+    read = violation.performed[-1].call
+    if violation.program and read != violation.program[-1].action:
+        # it was seen while looking after the last call: if just looking shows it, that call is beside the point
+        now = violation.performed[-1].now
+        best = violation = attempt((*violation.program[:-1], Event(now, read))) or violation
+
+    def breaks_the_same(program: Program) -> bool:
+        nonlocal best
+        found = attempt(program)
+        # of the requirements in question the first may change as calls go: what is left is the likelier one
+        if found is None or not set(found.requirements) & set(violation.requirements):
+            return False
+        best = found
+        return True
+
+    shorter = True
+    while shorter:
+        shorter = _leave_out(lambda: best.program, breaks_the_same) | _make_plain(lambda: best.program, breaks_the_same)
+    return best
+
+
+def _leave_out(current: Callable[[], Program], holds: Callable[[Program], bool]) -> bool:
+    """Leave out runs of events, long ones first, from the end; whether any could go."""
+    changed = False
+    length = max(1, len(current()) // 2)
+    while True:
+        end = len(current())
+        while end > 0:
+            program = current()
+            start = max(0, end - length)
+            if holds(program[:start] + program[end:]):
+                changed = True
+            end = start
+        if length == 1:
+            return changed
+        length //= 2
+
+
+def _make_plain(current: Callable[[], Program], holds: Callable[[Program], bool]) -> bool:
+    """Put simpler values in place of arguments; whether any could be."""
+    changed = False
+    for place in range(len(current())):
+        tried: set[object] = set()
+        while (candidate := _next_plainer(current(), place, tried)) is not None:
+            if holds(candidate):
+                changed = True
+            if place >= len(current()):
+                break
+    return changed
+
+
+def _next_plainer(program: Program, place: int, tried: set[object]) -> Program | None:
+    """The program with the next simpler action at this place that was not tried yet."""
+    event = program[place]
+    if not isinstance(event.action, Call):
+        return None
+    for index, argument in enumerate(event.action.arguments):
+        for plainer in plainer_values(argument):
+            arguments = (*event.action.arguments[:index], plainer, *event.action.arguments[index + 1 :])
+            if arguments not in tried:
+                tried.add(arguments)
+                action = Call(event.action.operation, arguments)
+                return (*program[:place], event._replace(action=action), *program[place + 1 :])
+    return None
+
+
+def plainer_values(value: object) -> Iterator[object]:
+    """Simpler values of the same type: fields at their defaults, fewer items; proofs and scalars stay as they are."""
+    if isinstance(value, tuple):
+        for index in range(len(value)):
+            yield (*value[:index], *value[index + 1 :])
+        for index, item in enumerate(value):
+            yield from ((*value[:index], plainer, *value[index + 1 :]) for plainer in plainer_values(item))
+    elif isinstance(value, msgspec.Struct) and not isinstance(value, LeaseProof):
+        for field in msgspec.structs.fields(value):
+            given = getattr(value, field.name)
+            if field.default is not msgspec.NODEFAULT and given != field.default:
+                yield replace(value, **{field.name: field.default})
+            yield from (replace(value, **{field.name: plainer}) for plainer in plainer_values(given))
+
+
+class Renaming:
+    """What the values minted in one run are called in another."""
+
+    def __init__(self) -> None:
+        self._text: dict[str, str] = {}
+        self._fence: dict[str, int] = {}
+
+    def learn(self, earlier: object, now: object) -> None:
+        """Two answers of one call, in the earlier run and now."""
+        old, new = leases_in(earlier), leases_in(now)
+        if old is not None and new is not None:
+            self._text[old.lease_token] = new.lease_token
+            self._fence[old.lease_token] = new.fencing_token - old.fencing_token
+        if isinstance(earlier, RuntimeCommitResult) and isinstance(now, RuntimeCommitResult):
+            for was, becomes in zip(_refs(earlier), _refs(now), strict=True):
+                if was is not None and becomes is not None:
+                    self._text[was] = becomes
+
+    def apply(self, value: Any) -> Any:
+        """The value with everything minted renamed."""
+        if isinstance(value, str):
+            return self._text.get(value, value)
+        if isinstance(value, tuple):
+            return tuple(map(self.apply, value))
+        if isinstance(value, LeaseProof):
+            fence = max(0, value.fencing_token + self._fence.get(value.lease_token, 0))
+            return replace(value, lease_token=self.apply(value.lease_token), fencing_token=fence)
+        if isinstance(value, msgspec.Struct):
+            renamed = {name: self.apply(getattr(value, name)) for name in value.__struct_fields__}
+            changed = {name: new for name, new in renamed.items() if new is not getattr(value, name)}
+            return replace(value, **changed) if changed else value
+        return value
+
+
+def leases_in(answer: object) -> SessionExecutionLease | None:
+    """The lease that an answer shows, if it shows one."""
+    match answer:
+        case Acquired(lease=lease) | Busy(holder=lease):
+            return lease
+        case SessionExecutionLease():
+            return answer
+    return None
+
+
+def _refs(result: RuntimeCommitResult) -> tuple[str | None, ...]:
+    manifest = result.manifest
+    return (result.checkpoint_ref, manifest.tool_state_ref, manifest.plugin_snapshot_ref, manifest.execution_state_ref)
