@@ -101,7 +101,7 @@ def test_a_wrong_field_is_blamed_on_the_requirement_that_fixes_it(tmp_path: Path
     with pytest.raises(Violation) as caught:
         claim(checker_of(tmp_path, CLAIM, late))
     assert caught.value.path == "lease.expires_at_epoch_ms"
-    assert caught.value.requirements == ("LEASE-8",)
+    assert caught.value.requirements == ("LEASE-8", "LEASE-3", "LEASE-12")
 
 
 def test_a_wrong_kind_of_answer_is_blamed_on_what_decided_the_kind(tmp_path: Path) -> None:
