@@ -1,0 +1,164 @@
+"""The tables, and whose file this is.
+
+A file is opened for writing only after a look at it: what is not ours, or of another version, stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import duckdb
+import icontract
+
+from ..spec import Backend, InvalidRecordSchemaVersion, MissingRecordSchemaVersion
+from ..spec.contracts import ENFORCED, ensures
+from .encoding import SCHEMA_VERSION, U32_MAX, require_schema_version
+
+STORE = "store"
+"""The record kind that schema version errors of a whole file carry."""
+
+TABLES = {
+    # what a takeover and a commit both write is the guard: without it, one that only read the lease would pass (COMMIT-8a)
+    "leases": """session_id VARCHAR PRIMARY KEY, owner_id VARCHAR, incarnation_id VARCHAR, liveness VARCHAR,
+        lease_token VARCHAR, fencing_token UBIGINT NOT NULL, claimed_at UBIGINT NOT NULL, expires_at UBIGINT NOT NULL,
+        guard UBIGINT NOT NULL""",
+    # one row: two sessions that both commit first collide on its key (COMMIT-2)
+    "head": "slot UTINYINT PRIMARY KEY, record VARCHAR NOT NULL",
+    "nodes": """node_id VARCHAR PRIMARY KEY, position UBIGINT NOT NULL, parent_node_id VARCHAR, record VARCHAR NOT NULL,
+        tombstoned BOOLEAN NOT NULL""",
+    # one row per commit that has usage
+    "usage": "head_revision UBIGINT NOT NULL, entries VARCHAR NOT NULL",
+    # the turn alone is the key: a stamp's session is the bound one, and DuckDB looks up single columns only
+    "stamps": "turn_id VARCHAR PRIMARY KEY, turn_commit_hash VARCHAR NOT NULL, result VARCHAR NOT NULL",
+    "blobs": "ref VARCHAR PRIMARY KEY, kind VARCHAR NOT NULL, data BLOB NOT NULL",
+    "meta": "slot UTINYINT PRIMARY KEY, record VARCHAR NOT NULL",
+}
+
+MARK = "fencepost_store"
+"""The table that makes a file ours: one row, the schema version as text."""
+
+CREATE = ";".join(
+    (
+        "BEGIN",
+        *(f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()),
+        f"CREATE TABLE {MARK} (schema_version VARCHAR)",
+        f"INSERT INTO {MARK} VALUES ('{SCHEMA_VERSION}')",
+        "COMMIT",
+    )
+)
+
+OBJECTS = """SELECT table_name FROM duckdb_tables() WHERE NOT internal AND database_name = current_database()
+UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal AND database_name = current_database()
+UNION ALL SELECT type_name FROM duckdb_types() WHERE NOT internal AND database_name = current_database()
+UNION ALL SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND database_name = current_database()
+UNION ALL SELECT sequence_name FROM duckdb_sequences() WHERE database_name = current_database()"""
+
+KEPT_OPTIMIZERS = frozenset({"filter_pushdown", "expression_rewriter", "join_filter_pushdown", "build_side_probe_side"})
+"""What finds a row by its key; the others cost a third of each statement and improve none of ours (measured)."""
+
+
+# while one thread takes its look at a file, DuckDB refuses to open it for writing to another
+_opening = threading.Lock()
+
+
+def connected(path: str | os.PathLike[str]) -> tuple[duckdb.DuckDBPyConnection, bool]:
+    """A connection to the database with our tables in it, and whether it is a file.
+
+    Raises `Backend`, or a schema version error of record kind "store"; then the file is as it was.
+    """
+    if os.fspath(path) == ":memory:":
+        connection = duckdb.connect(":memory:")
+        connection.execute(CREATE)
+        _tune(connection)
+        return connection, False
+    try:
+        # one name per file: under two names one process would open it twice, past DuckDB's lock
+        file = os.path.realpath(path)
+        with _opening:
+            return _connected_file(file), True
+    except (OSError, ValueError) as error:
+        raise Backend(f"cannot open {path!r}: {error}") from error
+    except duckdb.Error as error:
+        raise Backend(_reason(os.fspath(path), error)) from error
+
+
+def _connected_file(file: str) -> duckdb.DuckDBPyConnection:
+    if os.path.exists(file):
+        if not os.path.isfile(file):
+            raise Backend(f"cannot open {file!r}: it is no regular file")
+        _look_first(file)
+    elif os.path.exists(f"{file}.wal"):
+        raise Backend(f"cannot open {file!r}: there is a log without its database, which DuckDB would throw away")
+    connection = duckdb.connect(file)
+    try:
+        _make_ours(connection)
+        _tune(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@icontract.snapshot(lambda connection: _metadata(connection), name="metadata", enabled=ENFORCED)
+@ensures(lambda OLD, connection: OLD.metadata in ([], _metadata(connection)), "META-5")  # noqa: N803  # icontract's name
+@ensures(lambda connection: is_ours(connection), "VALUE-9")
+def _make_ours(connection: duckdb.DuckDBPyConnection) -> None:
+    if not is_ours(connection):
+        connection.execute(CREATE)
+
+
+def _metadata(connection: duckdb.DuckDBPyConnection) -> list[tuple[str]]:
+    return connection.execute("SELECT record FROM meta").fetchall() if is_ours(connection) else []
+
+
+def _look_first(file: str) -> None:
+    try:
+        connection = duckdb.connect(file, read_only=True)
+    except duckdb.ConnectionException:
+        return  # open in this process already: the look at the writing connection does
+    try:
+        is_ours(connection)
+    finally:
+        connection.close()
+
+
+def is_ours(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether our tables are there; False for an empty database, which may become ours. Raises for anything else."""
+    names = {name for (name,) in connection.execute(OBJECTS).fetchall()}
+    if not names:
+        return False
+    if MARK not in names:
+        raise Backend(f"this DuckDB database is no store of ours: it holds {', '.join(sorted(names)[:5])}")
+    _require_version(connection)
+    missing = TABLES.keys() - names
+    if missing:
+        raise Backend(f"this store is damaged: it has no table {', '.join(sorted(missing))}")
+    return True
+
+
+def _require_version(connection: duckdb.DuckDBPyConnection) -> None:
+    try:
+        versions = [version for (version,) in connection.execute(f"SELECT schema_version::VARCHAR FROM {MARK}").fetchall()]
+    except duckdb.BinderException:
+        versions = []
+    if versions in ([], [None]):
+        raise MissingRecordSchemaVersion(STORE, SCHEMA_VERSION)
+    if len(versions) > 1:
+        raise InvalidRecordSchemaVersion(STORE, ", ".join(map(str, versions)), SCHEMA_VERSION)
+    text = versions[0]
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(U32_MAX))
+    require_schema_version(int(text) if is_number else text, STORE)
+
+
+def _tune(connection: duckdb.DuckDBPyConnection) -> None:
+    # set on the open database and not as configuration of the connection: others in this process may have it open
+    connection.execute("SET threads = 1")
+    names = {name for (name,) in connection.execute("SELECT name FROM duckdb_optimizers()").fetchall()}
+    connection.execute("SET disabled_optimizers = ?", [",".join(sorted(names - KEPT_OPTIMIZERS))])
+
+
+def _reason(path: str, error: duckdb.Error) -> str:
+    if "Conflicting lock" in str(error):
+        return f"cannot open {path!r}: another process has it open, and DuckDB serves one at a time: {error}"
+    return f"cannot open {path!r}: {error}"
