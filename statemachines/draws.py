@@ -1,14 +1,14 @@
 """How arguments are drawn: few draws, each of a whole combination.
 
-A draw costs more than a call of the model, so a rule draws one number for several small pools at once. Pools list the
-likely values more than once and the simplest first: that is where shrinking ends. What depends on the run so far (the leases
-known, the turns committed) is drawn as an index and resolved by the rule.
+A draw costs more than a call of the model, so a rule draws one value for several pools at once: a byte for each. Bytes, and
+not one number for all: Hypothesis draws large numbers by their size, and the first pool would hardly leave its first value.
+Pools list likely values more than once. What depends on the run so far (the leases known, the turns committed) is drawn as an
+index and resolved by the rule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
@@ -20,19 +20,13 @@ ANY = range(24)
 
 
 def mixed(*pools: Sequence[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
-    """One value of each pool, drawn together; the first pool's values are the last to be shrunk away."""
-    size = prod(map(len, pools))
-    # above 2^24 Hypothesis draws numbers by their size, no longer evenly
-    assert size <= 2**24, f"{size} combinations are too many for one draw"
+    """One value of each pool, drawn together and evenly."""
+    assert all(0 < len(pool) <= 256 for pool in pools)
 
-    def unmix(number: int) -> tuple[Any, ...]:
-        values = []
-        for pool in reversed(pools):
-            number, index = divmod(number, len(pool))
-            values.append(pool[index])
-        return tuple(reversed(values))
+    def pick(drawn: bytes) -> tuple[Any, ...]:
+        return tuple(pool[byte % len(pool)] for pool, byte in zip(pools, drawn, strict=True))
 
-    return st.integers(0, size - 1).map(unmix)
+    return st.binary(min_size=len(pools), max_size=len(pools)).map(pick)
 
 
 def latest(items: Sequence[T], index: int) -> T:

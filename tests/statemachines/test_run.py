@@ -11,7 +11,7 @@ from fencepost.statemachines.draws import latest, mixed
 from fencepost.statemachines.environment import Clock, Processes
 from fencepost.statemachines.model_store import ModelStore
 from fencepost.statemachines.run import MACHINES, Budget, Setup, run_machine
-from hypothesis import find
+from hypothesis import Phase, find, given, seed, settings
 
 
 def run(tmp_path: Path, chapter: str, seed: int, examples: int = 40) -> Setup:
@@ -36,9 +36,9 @@ def test_another_seed_is_another_run(tmp_path: Path) -> None:
 def test_the_machines_reach_what_the_catalogue_says_can_be_reached(tmp_path: Path) -> None:
     """Over a few seeds every requirement decides an answer, but for those whose entry says why a run cannot reach them."""
     reached: Counter[str] = Counter()
-    for seed in range(4):
+    for each in range(4):
         for chapter in MACHINES:
-            reached.update(run(tmp_path, chapter, seed).tally.reached)
+            reached.update(run(tmp_path, chapter, each).tally.reached)
     unreached = {each.id for each in requirements().values() if not reached[each.id]}
     assert unreached == {each.id for each in requirements().values() if each.unreached or each.internal} - SEEN_IN_PASSING
 
@@ -64,10 +64,26 @@ def test_the_conditions_that_show_families_of_faults_occur(tmp_path: Path, condi
 
 
 def test_mixed_draws_one_value_of_each_pool() -> None:
-    """Every combination can be drawn, and the first of each pool is the simplest."""
+    """Every combination can be drawn, and the simplest is the first of each pool."""
     assert find(mixed("ab", (1, 2, 3)), lambda _: True) == ("a", 1)
     assert find(mixed("ab", (1, 2, 3)), lambda drawn: drawn[0] == "b") == ("b", 1)
     assert find(mixed("ab", (1, 2, 3)), lambda drawn: drawn[1] == 3) == ("a", 3)
+
+
+def test_mixed_draws_evenly() -> None:
+    """Of many draws from twelve values and four, each value gets its share, within a factor of two."""
+    drawn: Counter[tuple[int, object]] = Counter()
+
+    @seed(0)
+    @settings(max_examples=500, database=None, phases=(Phase.generate,))
+    @given(mixed(range(12), "abcd", range(200), range(200)))
+    def draw(values: tuple[object, ...]) -> None:
+        drawn.update((place, value) for place, value in enumerate(values[:2]))
+
+    draw()
+    shares = {(place, value): count * (12 if place == 0 else 4) / 500 for (place, value), count in drawn.items()}
+    assert len(shares) == 16
+    assert all(0.5 < share < 2 for share in shares.values()), shares
 
 
 def test_latest_counts_from_the_newest_and_goes_round() -> None:
