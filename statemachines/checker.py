@@ -65,6 +65,8 @@ class Violation(AssertionError):
     """
 
     program: tuple[Event, ...] = ()
+    without_effect: Ids = ()
+    """What decided that calls before the last one had no effect."""
 
     def __init__(self, requirements: Ids, performed: Sequence[Performed], admissible: Steps, path: str, reason: str) -> None:
         super().__init__(reason)
@@ -99,6 +101,7 @@ class Checker:
         # what later answers owe to earlier calls, and effects that no answer has shown yet, by what they are about
         self._effects: Why = ()
         self._unconfirmed: dict[str, Ids] = {}
+        self._without_effect: Ids = ()
 
     def perform(self, call: Call, *, look: bool = True) -> object:
         """Make the call, compare its answer, then all that it may have touched; the answer, `Refused` if it was refused.
@@ -110,6 +113,10 @@ class Checker:
         self.tally.steps += 1
         if step.effects:
             self._effects = step.effects
+        if isinstance(step.answer, Refused):
+            self._without_effect += ("VALUE-7", *step.because)
+        elif self.state is before:
+            self._without_effect += step.because
         if look:
             self._look(call, step, before)
         return step.answer
@@ -197,7 +204,7 @@ class Checker:
         after, is likelier at fault than the call that shows it.
         """
         found = _fixing(ours.details, path) or ours.because
-        if isinstance(_value_at(ours.answer, path), Json | bytes):
+        if isinstance(value_at(ours.answer, path), Json | bytes):
             found = ("VALUE-8", *found)
         owed = _fixing(self._effects, f"{call.operation}.{path}")
         silent = self._unconfirmed.get(_subject(call), ())
@@ -209,7 +216,9 @@ class Checker:
         return (*silent, *found, *owed, *ours.because)
 
     def _broken(self, requirements: Ids, steps: Steps, path: str, reason: str) -> Violation:
-        return Violation(tuple(dict.fromkeys(requirements)), self.performed, steps, path, reason)
+        violation = Violation(tuple(dict.fromkeys(requirements)), self.performed, steps, path, reason)
+        violation.without_effect = self._without_effect
+        return violation
 
 
 def difference(expected: object, given: object) -> str:
@@ -230,7 +239,8 @@ def difference(expected: object, given: object) -> str:
     return ""
 
 
-def _value_at(answer: object, path: str) -> object:
+def value_at(answer: object, path: str) -> object:
+    """The field of an answer at a path such as `lease.fencing_token` or `graph.nodes.0`; the answer itself if it is empty."""
     for name in path.split(".") if path else ():
         answer = answer[int(name)] if isinstance(answer, tuple) else getattr(answer, name)
     return answer

@@ -40,9 +40,11 @@ def shrunk(violation: Violation, attempt: Attempt) -> Violation:
         best = found
         return True
 
-    shorter = True
-    while shorter:
-        shorter = _leave_out(lambda: best.program, breaks_the_same) | _make_plain(lambda: best.program, breaks_the_same)
+    passes = (_leave_out, _do_not_wait, _make_plain)
+    while any(shorten(lambda: best.program, breaks_the_same) for shorten in passes):
+        pass
+    # what is left is needed: a call that must not have had an effect, and is needed, has had one
+    best.requirements = tuple(dict.fromkeys((*best.without_effect, *best.requirements)))
     return best
 
 
@@ -61,6 +63,20 @@ def _leave_out(current: Callable[[], Program], holds: Callable[[Program], bool])
         if length == 1:
             return changed
         length //= 2
+
+
+def _do_not_wait(current: Callable[[], Program], holds: Callable[[Program], bool]) -> bool:
+    """Let no time pass before an event; whether any wait could go."""
+    changed = False
+    for place in range(1, len(current())):
+        program = current()
+        if place >= len(program):
+            break
+        waited = program[place].now - program[place - 1].now
+        sooner = tuple(event._replace(now=event.now - waited) for event in program[place:])
+        if waited and holds((*program[:place], *sooner)):
+            changed = True
+    return changed
 
 
 def _make_plain(current: Callable[[], Program], holds: Callable[[Program], bool]) -> bool:
