@@ -1,0 +1,5 @@
+"""`python -m fencepost.kit` is `fencepost`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,152 @@
+"""Backends: where a store under check comes from.
+
+A backend is named `module:factory`. The factory takes one `Environment` and gives a fresh, empty store; it is called once for
+every example, and the store's `close()`, if it has one, at the example's end. Whatever is wrong with a backend is told in one
+sentence: what was received, what was expected, and what to do next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fencepost.spec.operations import OPERATIONS
+from fencepost.statemachines.environment import Environment
+
+DEFAULT_BACKEND = "fencepost.kit.duckdb:memory"
+"""Our own DuckDB store, embedded and in memory."""
+
+EXPECTED = "module:factory, such as mystore.testing:open_store"
+SIGNATURE = "a factory takes one argument, the environment (clock, process_alive, directory), and gives a fresh, empty store"
+
+
+class BackendError(Exception):
+    """A backend that cannot be used: the text is a sentence for its author."""
+
+
+@dataclass(frozen=True)
+class Factory:
+    """A factory that could be imported, under the name it was asked for."""
+
+    name: str
+    call: Callable[[Environment], Any]
+
+    def open(self, environment: Environment) -> Any:
+        """A fresh store. Raises `BackendError` if the factory raises, or gives what is no store."""
+        try:
+            store = self.call(environment)
+        except Exception as error:
+            raise BackendError(f"The factory {self.name} raised {told(error)}. Expected a fresh, empty store.") from error
+        if not any(hasattr(store, operation) for operation in OPERATIONS):
+            raise BackendError(
+                f"The factory {self.name} gave {shortened(store)}, which has none of the calls of a store. "
+                f"Expected an object with methods such as {next(iter(OPERATIONS))}; does the factory return its store?"
+            )
+        return store
+
+    def close(self, store: Any) -> None:
+        """Let the store go. Raises `BackendError` if its `close()` raises."""
+        close = getattr(store, "close", None)
+        if close is None:
+            return
+        try:
+            close()
+        except Exception as error:
+            raise BackendError(f"close() of the store of {self.name} raised {told(error)}. Expected it to return.") from error
+
+    def require(self, operations: Iterable[str]) -> None:
+        """Open and close a store once. Raises `BackendError` if that fails or one of these operations is missing."""
+        with fresh_environment() as environment:
+            store = self.open(environment)
+            missing = [operation for operation in operations if not hasattr(store, operation)]
+            self.close(store)
+        if missing:
+            raise BackendError(
+                f"The store of {self.name}, a {type(store).__name__}, has no {', '.join(missing)}. "
+                f"Expected every call of the chosen chapters: add what is missing, or choose others with --chapters."
+            )
+
+
+def load_factory(name: str) -> Factory:
+    """The factory of this name, looked up with the current directory importable. Raises `BackendError`."""
+    module_name, colon, attribute = name.partition(":")
+    if not (colon and module_name and attribute):
+        raise BackendError(f"Received --backend {name!r}, expected {EXPECTED}.")
+    call = _attribute(name, _module(name, module_name), attribute)
+    if not callable(call):
+        raise BackendError(f"{name} is {shortened(call)}, which cannot be called; {SIGNATURE}.")
+    try:
+        inspect.signature(call).bind(object())
+    except TypeError:
+        raise BackendError(f"{name} cannot be called with one argument: {_shape(call)}; {SIGNATURE}.") from None
+    except ValueError:
+        pass  # built without a signature: the first call will show
+    return Factory(name, call)
+
+
+@contextlib.contextmanager
+def fresh_environment() -> Iterator[Environment]:
+    """An environment with an empty directory of its own, which is removed at the end."""
+    directory = Path(tempfile.mkdtemp(prefix="fencepost-"))
+    try:
+        yield Environment(directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def told(error: BaseException) -> str:
+    """An exception as part of a sentence: its type and the first line of its text."""
+    text = (str(error).strip().splitlines() or [""])[0].rstrip(".")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def shortened(value: object, length: int = 80) -> str:
+    """What a value looks like, cut to a length; a value that cannot even be shown is told by its type."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _module(name: str, module_name: str) -> Any:
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise BackendError(
+                f"There is no module {module_name!r}, asked for as --backend {name}. "
+                f"Expected {EXPECTED}; modules are looked for in the current directory and among the installed packages."
+            ) from error
+        raise BackendError(f"The module {module_name!r} needs another one: {told(error)}. Install it and try again.") from error
+    except (Exception, SystemExit) as error:
+        raise BackendError(f"The module {module_name!r} cannot be imported: it raised {told(error)}.") from error
+
+
+def _attribute(name: str, module: Any, attribute: str) -> Any:
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        own = [name for name, each in vars(module).items() if getattr(each, "__module__", None) == module.__name__]
+        public = [name for name in own if not name.startswith("_")]
+        there = f"; it has {', '.join(public[:8])}" if public else ""
+        raise BackendError(
+            f"The module {module.__name__} has no {attribute!r}, asked for as --backend {name}{there}. "
+            f"Expected the name of a factory in it."
+        ) from None
+
+
+def _shape(call: Callable[..., Any]) -> str:
+    return f"it is {getattr(call, '__name__', type(call).__name__)}{inspect.signature(call)}"

@@ -1,0 +1,132 @@
+"""The command line: `fencepost verify` and `fencepost requirements`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import NoReturn
+
+import click
+from hypothesis.configuration import set_hypothesis_home_dir
+from rich.text import Text
+
+from fencepost import __version__
+
+from .backend import DEFAULT_BACKEND, BackendError, load_factory
+from .console import Terminal, let_go_of_stdout
+from .pages import catalogue_page, requirement_page, similar_ids
+from .progress import progress
+from .report import report
+from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
+from .result import Request, Verdict
+from .verify import CHAPTERS, EXAMPLES, STEPS, verify
+
+
+class Chapters(click.ParamType[tuple[str, ...]]):
+    """Names of chapters with commas between them."""
+
+    name = "chapters"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The chosen chapters in reading order; a usage error for a name that is none."""
+        if isinstance(value, tuple):
+            return value
+        chosen = [name.strip() for name in str(value).split(",") if name.strip()]
+        unknown = [name for name in chosen if name not in CHAPTERS]
+        if unknown or not chosen:
+            received = ", ".join(map(repr, unknown)) or "none"
+            self.fail(
+                f"received {received}, expected one or more of {', '.join(CHAPTERS)}, with commas between them.", param, ctx
+            )
+        return tuple(name for name in CHAPTERS if name in chosen)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fencepost", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Hold a session store against the executable specification: leases, commits and session reads."""
+
+
+@cli.command("verify")
+@click.option("--backend", default=DEFAULT_BACKEND, show_default=True, metavar="MODULE:FACTORY", help="The store to check.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws the calls: same seed, same run.")
+@click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(min=1), help="Fresh stores a chapter.")
+@click.option("--steps", default=STEPS, show_default=True, type=click.IntRange(min=1), help="Steps an example, at most.")
+@click.option(
+    "--chapters", default=",".join(CHAPTERS), show_default=True, type=Chapters(), metavar="NAME,NAME", help="What to check."
+)
+@click.option("--strict", is_flag=True, help="Fail where the store differs from a CURRENT requirement, too.")
+@click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
+@click.pass_context
+def verify_command(
+    context: click.Context,
+    backend: str,
+    seed: int,
+    examples: int,
+    steps: int,
+    chapters: tuple[str, ...],
+    strict: bool,
+    json_path: str | None,
+) -> None:
+    """Hold a store against the model, with a clock under control, and tell what it obeys.
+
+    Exit code 0: it conforms. 1: it violates the law. 2: it could not be evaluated.
+    """
+    request = Request(backend, chapters, seed, examples, steps, strict)
+    console = Terminal(stderr=json_path == STANDARD_OUTPUT)
+    try:
+        if json_path:
+            require_writable(json_path)
+        factory = load_factory(backend)
+        with _nothing_left_behind(), progress(console, request) as observer:
+            result = verify(factory, request, observer)
+        if json_path:
+            write_json(json_path, result)
+    except (BackendError, ReportNotWritten) as error:
+        _give_up(str(error))
+    except KeyboardInterrupt:
+        _give_up("interrupted before there was a result.")
+    report(console, result)
+    context.exit(result.verdict.exit_code)
+
+
+@cli.command("requirements")
+@click.argument("requirement_id", required=False, metavar="[ID]")
+def requirements_command(requirement_id: str | None) -> None:
+    """Print the catalogue of requirements, or everything about one of them."""
+    console = Terminal()
+    if requirement_id is None:
+        catalogue_page(console)
+    elif not requirement_page(console, requirement_id):
+        near = similar_ids(requirement_id)
+        hint = f" Did you mean {', '.join(near)}?" if near else ""
+        _give_up(f"There is no requirement {requirement_id!r}.{hint} `fencepost requirements` lists all.")
+
+
+def main() -> None:
+    """The entry point of `fencepost`; a reader that goes away, such as `head`, is no mistake."""
+    try:
+        cli.main(prog_name="fencepost", standalone_mode=True)
+    except BrokenPipeError:
+        let_go_of_stdout()
+
+
+@contextlib.contextmanager
+def _nothing_left_behind() -> Iterator[None]:
+    """Hypothesis keeps notes on sources in a folder of the current directory, which is the user's: they go elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="fencepost-") as directory:
+        set_hypothesis_home_dir(directory)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(None)
+
+
+def _give_up(sentence: str) -> NoReturn:
+    """Leave with a sentence about a mistake, and the exit code of what could not be evaluated."""
+    console = Terminal(stderr=True)
+    # a terminal wraps at words; a log keeps the sentence on one line
+    console.show(Text(f"Error: {sentence}"), soft_wrap=not console.is_terminal)
+    sys.exit(Verdict.not_evaluated.exit_code)

@@ -1,0 +1,117 @@
+"""Counterexamples: a violation, told for people and as a program to paste."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from fencepost.model import Ids
+from fencepost.spec.catalogue import requirements
+from fencepost.statemachines.checker import Performed, Violation
+from fencepost.statemachines.environment import Environment
+from fencepost.statemachines.model_store import ModelStore
+
+from .backend import Factory
+from .program import Claim, Program, program
+from .recording import Found
+from .script import shortened
+from .story import who_held
+
+MODEL = f"{ModelStore.__module__}:{ModelStore.__name__}"
+"""The model as its own store: no program may fail on it."""
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A store broke the law: the calls, the last of which was answered wrongly, and what was admissible.
+
+    `requirements` starts with the one that failed; the others took part in the answer. `path` is the field that was wrong,
+    empty if the answer was of the wrong kind. `program` repeats the calls; `reproduces` tells that it was tried, and failed on
+    this store at its last call and not on the model. `steps` is how many steps the run had made when it first saw a violation,
+    before it was shrunk.
+    """
+
+    chapter: str
+    requirements: Ids
+    reason: str
+    path: str
+    performed: tuple[Performed, ...]
+    admissible: tuple[object, ...]
+    story: str | None
+    program: str
+    reproduces: bool
+    steps: int
+
+    @property
+    def last(self) -> Performed:
+        """The call that was answered wrongly."""
+        return self.performed[-1]
+
+    @property
+    def expected(self) -> object:
+        """Our answer; `admissible` holds it and all others that were admitted."""
+        return self.admissible[0]
+
+
+def counterexample(factory: Factory, chapter: str, found: Found, steps: int, *, strict: bool) -> Counterexample:
+    """The counterexample of a violation, without what it does not need."""
+    script, violation = shortened(factory, found, strict=strict)
+    # blamed as it was found: what led to a read takes part in the blame, even where the violation shows without it
+    blamed = found.violation.requirements
+    performed = tuple(line.performed for line in script)
+    admissible = _admissible(violation)
+    claim = Claim(script, admissible, violation.path, _sentence(blamed))
+    written = program(claim, factory.name)
+    return Counterexample(
+        chapter=chapter,
+        requirements=blamed,
+        reason=violation.reason,
+        path=violation.path,
+        performed=performed,
+        admissible=admissible,
+        story=who_held(performed),
+        program=written.text,
+        reproduces=fails(written, factory) and not fails(program(claim, MODEL)),
+        steps=steps,
+    )
+
+
+def fails(written: Program, factory: Factory | None = None) -> bool:
+    """Run the program: whether it raises at its last call. It opens its store itself; the factory closes it."""
+    variables: dict[str, object] = {"__name__": "counterexample"}
+    try:
+        exec(compile(written.text, PROGRAM, "exec"), variables)
+    except Exception as error:
+        return _line(error) >= written.last_call
+    finally:
+        if factory is not None and "store" in variables:
+            factory.close(variables["store"])
+        environment = variables.get("environment")
+        if isinstance(environment, Environment):
+            shutil.rmtree(environment.directory, ignore_errors=True)
+    return False
+
+
+PROGRAM = "<counterexample>"
+
+
+def _line(error: Exception) -> int:
+    """The line of the program in which it was raised, or through which it passed."""
+    trace, line = error.__traceback__, 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == PROGRAM:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _admissible(violation: Violation) -> tuple[object, ...]:
+    """The answers that would have passed: in a strict run those that depart from nothing."""
+    given = violation.performed[-1].answer
+    departs = any(step.answer == given for step in violation.admissible)
+    return tuple(step.answer for step in violation.admissible if not (departs and step.differs))
+
+
+def _sentence(ids: Ids) -> str:
+    known = requirements()
+    return f"{ids[0]}: {known[ids[0]].says}" if ids and ids[0] in known else "A requirement that is in no catalogue."

@@ -1,0 +1,100 @@
+"""How a run gets on: a live line in a terminal, a plain line at the end of each chapter elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from fencepost.statemachines.tally import Tally
+from rich.live import Live
+from rich.text import Text
+
+from fencepost import __version__
+
+from .console import Terminal
+from .result import ChapterRun, Request, reachable, scope
+from .verify import Observer
+
+BAR = 16
+"""Characters of the bar that fills as the examples of a chapter are done."""
+
+
+@contextlib.contextmanager
+def progress(console: Terminal, request: Request) -> Iterator[Observer]:
+    """The observer for this console, for the time of a run."""
+    if not console.is_terminal:
+        yield Lines(console, request)
+        return
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+        yield LiveLine(live, console, request)
+
+
+class Lines(Observer):
+    """A line at the end of each chapter."""
+
+    def __init__(self, console: Terminal, request: Request) -> None:
+        self.console = console
+        self.request = request
+        self.chapter = ""
+        self._began = 0.0
+        self._before: set[str] = set()
+        self._reachable = {each.id for each in scope(request.chapters) if reachable(each)}
+
+    def begins(self, chapter: str) -> None:
+        """Take the time; before the first chapter, print what is about to be done."""
+        if not self.chapter:
+            self._heading()
+        self.chapter, self._began = chapter, time.perf_counter()
+
+    def ends(self, run: ChapterRun) -> None:
+        """Print the line of the chapter."""
+        ended = ("violated", "red") if run.counterexample else ("not evaluated", "yellow") if run.trouble else ("", "")
+        self.console.show(self.line(run.tally).append("  ").append(*ended))
+        self._before |= _reached(run.tally)
+
+    def _heading(self) -> None:
+        request = self.request
+        budget = f"seed {request.seed}, {request.examples:,} examples of {request.steps:,} steps a chapter"
+        self.console.show(Text.assemble((f"fencepost {__version__}", "bold"), f"  {request.backend}"))
+        self.console.show(Text(budget + (", strict" if request.strict else ""), style="dim"))
+        self.console.show()
+
+    def line(self, tally: Tally) -> Text:
+        """Where the chapter stands."""
+        seconds = time.perf_counter() - self._began
+        reached = len(self._reachable & (self._before | _reached(tally)))
+        return Text.assemble(
+            f"  {self.chapter:<9}{tally.steps:>8,} steps",
+            (f"{tally.steps / seconds:>8,.0f}/s" if seconds else "", "dim"),
+            f"   {reached:>3} of {len(self._reachable)} requirements reached",
+        )
+
+
+class LiveLine(Lines):
+    """The line of the chapter that runs is drawn over and over."""
+
+    def __init__(self, live: Live, console: Terminal, request: Request) -> None:
+        super().__init__(console, request)
+        self._live = live
+
+    def begins(self, chapter: str) -> None:
+        """Show that the chapter begins."""
+        super().begins(chapter)
+        self._live.update(Text(f"  {chapter}"))
+
+    def steps(self, tally: Tally, *, shrinking: bool) -> None:
+        """Draw the line anew, with a bar, or with a word on what takes longer."""
+        done = min(BAR, BAR * tally.runs // self.request.examples)
+        bar = ("shrinking", "yellow") if shrinking else ("━" * done, "green")
+        rest = "" if shrinking else "━" * (BAR - done)
+        self._live.update(self.line(tally).append("   ").append(*bar).append(rest, "dim"))
+
+    def ends(self, run: ChapterRun) -> None:
+        """Leave the line of the chapter standing above the next one."""
+        self._live.update(Text(""))
+        super().ends(run)
+
+
+def _reached(tally: Tally) -> set[str]:
+    return {requirement for requirement, count in tally.reached.items() if count}

@@ -1,0 +1,224 @@
+"""The report for people: what failed and how to see it fail, a table by chapter, what was not reached, and the verdict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from textwrap import wrap
+
+from fencepost.spec.catalogue import requirements
+from fencepost.statemachines.checker import value_at
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from .console import Terminal
+from .counterexample import Counterexample
+from .result import MISSED, UNSEEN, Judged, Result, Status, Verdict
+from .source import Minted, is_minted, on_one_line, texts
+from .story import brief, call_in_words, written
+
+VERDICT_STYLES = {Verdict.conforms: "bold green", Verdict.violates: "bold red", Verdict.not_evaluated: "bold yellow"}
+STATUS_STYLES = {Status.passed: "green", Status.failed: "bold red", Status.differs: "yellow"}
+LONGEST = 300
+"""How many characters of a value are shown; the program has all of them."""
+
+
+def report(console: Terminal, result: Result) -> None:
+    """Print the result."""
+    for found, chapters in distinct(result.counterexamples):
+        _counterexample(console, found, chapters)
+    if result.judged:
+        console.show()
+        console.show(_table(result))
+    _sentences(console, "Failed", result.with_status(Status.failed), "red")
+    _sentences(console, "Differs; only a strict run fails for it", result.with_status(Status.differs), "yellow")
+    if result.verdict is Verdict.violates:
+        _only_ids(console, result)
+    else:
+        _not_reached(console, result)
+    _verdict(console, result)
+
+
+def distinct(found: Iterable[Counterexample]) -> list[tuple[Counterexample, list[str]]]:
+    """Counterexamples that look alike once, by the shortest of them, with the chapters that found them."""
+    alike: dict[tuple[str, str, str], list[Counterexample]] = {}
+    for each in found:
+        alike.setdefault((each.requirements[0], each.last.call.operation, each.path), []).append(each)
+    return [(min(group, key=lambda each: len(each.performed)), [each.chapter for each in group]) for group in alike.values()]
+
+
+def _counterexample(console: Terminal, found: Counterexample, chapters: list[str]) -> None:
+    failed, *others = found.requirements
+    known = requirements()
+    console.show()
+    console.show(Rule(Text.assemble((failed, "bold red"), (" violated", "red")), style="red", align="left"))
+    console.show()
+    if failed in known:
+        console.show(_indented(Text(known[failed].says)))
+        console.show()
+    facts = _pairs()
+    facts.add_row("called", f"{call_in_words(found.last.call)} at {found.last.now} ms")
+    facts.add_row("expected", _expected(found))
+    facts.add_row("given", _given(found))
+    if found.story:
+        facts.add_row("lease", found.story)
+    if others:
+        facts.add_row("in question", f"{', '.join(others)}, which took part in the answer")
+    facts.add_row("found", f"after {found.steps:,} steps; chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}")
+    console.show(_indented(facts))
+    console.show()
+    shows = "This program shows it:" if found.reproduces else "This was called. Called again, it did not show:"
+    console.show(_indented(Text(shows, style="bold")))
+    console.show()
+    # no indent, no padding and no wrapping: it is there to be pasted
+    console.show(Syntax("", "python", theme="ansi_dark").highlight(found.program.rstrip()), soft_wrap=True)
+
+
+def _expected(found: Counterexample) -> Text:
+    text = Text(brief(found.expected))
+    if not found.path:
+        others = dict.fromkeys(map(brief, found.admissible[1:]))
+        return text.append("".join(f"\nor {other}" for other in others))
+    due = value_at(found.expected, found.path)
+    told = {text for each in found.performed for text in (*texts(each.answer), *texts(each.call.arguments))}
+    fresh = is_minted(found.path.rpartition(".")[2]) and isinstance(due, str) and due not in told
+    value = "a value that was never given before" if fresh else _value(due)
+    return text.append(f"\n{written(found.path)[1:]} = {value}", "green")
+
+
+def _given(found: Counterexample) -> Text:
+    if not found.path:
+        return Text(brief(found.last.answer), style="red")
+    value = _value(value_at(found.last.answer, found.path))
+    return Text(brief(found.last.answer)).append(f"\n{written(found.path)[1:]} = {value}", "red")
+
+
+def _value(value: object) -> str:
+    text = on_one_line(Minted().source(value))
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _table(result: Result) -> Padding:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    table.add_column("chapter", no_wrap=True)
+    for status in Status:
+        table.add_column(status.value, justify="right", no_wrap=True)
+    for chapter in result.answered:
+        sums = result.sums(chapter)
+        table.add_row(chapter, *(_figure(sums[status], status) for status in Status))
+    totals = {status: len(result.with_status(status)) for status in Status}
+    table.add_row("all", *(_figure(totals[status], status) for status in Status), style="bold")
+    return _indented(table)
+
+
+def _figure(count: int, status: Status) -> Text:
+    return Text(f"{count:,}", style=STATUS_STYLES.get(status, "")) if count else Text("·", style="dim")
+
+
+def _sentences(console: Terminal, title: str, judged: Sequence[Judged], style: str) -> None:
+    """Requirements with their sentences, and what speaks for the store."""
+    if not judged:
+        return
+    _title(console, title, len(judged))
+    table = _pairs(style)
+    for each in judged:
+        says = Text(each.requirement.says)
+        if each.status is Status.differs:
+            says.append(f"\nIn {each.departures:,} answers. Admitted: {each.requirement.admits}", style="dim")
+        table.add_row(each.requirement.id, says)
+    console.show(_indented(table))
+
+
+def _only_ids(console: Terminal, result: Result) -> None:
+    """After a violation what was not reached is no news: the run was cut short."""
+    for status in (Status.not_reached, Status.not_declared):
+        judged = result.with_status(status)
+        if judged:
+            _title(console, status.value.capitalize(), len(judged))
+            console.show(_indented(Text(", ".join(_runs([each.requirement.id for each in judged])), style="dim")))
+
+
+def _not_reached(console: Terminal, result: Result) -> None:
+    """First what this run missed, with sentences; then what no such run can reach, by reason."""
+    judged = result.with_status(Status.not_reached)
+    _sentences(console, "Not reached in this run", [each for each in judged if each.reason == MISSED], "yellow")
+    beyond = [each for each in judged if each.reason != MISSED]
+    _by_reason(console, "Not reached by calls one after the other", [each for each in beyond if not _unseen(each)])
+    _by_reason(console, "Not seen through the protocol", [each for each in beyond if _unseen(each)])
+    _by_reason(console, "Not declared", result.with_status(Status.not_declared))
+
+
+def _by_reason(console: Terminal, title: str, judged: Sequence[Judged]) -> None:
+    if not judged:
+        return
+    _title(console, title, len(judged))
+    reasons: dict[str, list[str]] = {}
+    for each in judged:
+        reasons.setdefault((each.reason or "").removeprefix(UNSEEN), []).append(each.requirement.id)
+    table = _pairs("")
+    for reason, ids in reasons.items():
+        table.add_row("\n".join(_runs(ids)), Text(reason, style="dim"))
+    console.show(_indented(table))
+
+
+def _runs(ids: Sequence[str]) -> list[str]:
+    """Ids that only count on, such as HASH-1 to HASH-5, as one."""
+    runs: list[list[str]] = []
+    for each in ids:
+        if runs and _next(runs[-1][-1]) == each:
+            runs[-1].append(each)
+        else:
+            runs.append([each])
+    return [run[0] if len(run) == 1 else f"{run[0]} to {run[-1].rpartition('-')[2]}" for run in runs]
+
+
+def _next(requirement_id: str) -> str:
+    return re.sub(r"\d+$", lambda number: str(int(number[0]) + 1), requirement_id)
+
+
+def _unseen(judged: Judged) -> bool:
+    return (judged.reason or "").startswith(UNSEEN)
+
+
+def _verdict(console: Terminal, result: Result) -> None:
+    console.show()
+    for trouble in result.troubles:
+        console.show(Text(trouble))
+    if result.interrupted:
+        console.show(Text("The run was interrupted: all figures are partial."))
+    if result.interrupted or result.troubles:
+        console.show()
+    console.show(Text.assemble((result.verdict.value, VERDICT_STYLES[result.verdict]), f"  {result.request.backend}"))
+    figures = f"seed {result.request.seed}: {result.steps:,} steps in {result.seconds:,.1f} s, {result.rate:,.0f} a second"
+    console.show(Text(figures, style="dim"))
+    console.show(Text(_fitted(result.request.command, console)), soft_wrap=True)
+
+
+def _fitted(command: str, console: Terminal) -> str:
+    """The command, continued on further lines where a terminal would break it inside a word."""
+    if not console.is_terminal or len(command) < console.width:
+        return command
+    # an option stays with its value
+    held = re.sub(r"(--\S+) (?!--)", "\\1\N{NO-BREAK SPACE}", command)
+    lines = wrap(held, console.width - 4, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return " \\\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _title(console: Terminal, title: str, count: int) -> None:
+    console.show()
+    console.show(Text.assemble((title, "bold"), (f"  {count}", "dim")))
+
+
+def _indented(inner: Table | Text) -> Padding:
+    return Padding(inner, (0, 0, 0, 2), expand=False)
+
+
+def _pairs(style: str = "dim") -> Table:
+    """Two columns: a name, and its text."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True, style=style, min_width=11)
+    table.add_column(overflow="fold")
+    return table

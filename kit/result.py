@@ -1,0 +1,201 @@
+"""What a run found: one verdict, and one status for every requirement of its chapters.
+
+Unknown is never a pass: a requirement that no step reached is listed, with the reason, and never counted as passed.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fencepost.spec.catalogue import Level, Requirement, requirements
+from fencepost.statemachines.tally import Tally
+
+from .counterexample import Counterexample
+
+
+class Verdict(enum.Enum):
+    """How a run ends."""
+
+    conforms = "conforms"
+    violates = "violates"
+    not_evaluated = "could not be evaluated"
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1, 2."""
+        return list(Verdict).index(self)
+
+
+class Status(enum.Enum):
+    """What became of one requirement."""
+
+    passed = "passed"
+    """It decided answers, and all of them were right."""
+    failed = "failed"
+    """A violation names it first."""
+    differs = "differs"
+    """The store answered otherwise where the requirement, a CURRENT one, leaves it free."""
+    not_reached = "not reached"
+    """No step could show it, or none happened to: the reason says which."""
+    not_declared = "not declared"
+    """It binds only a store that declares a capability."""
+
+
+UNSEEN = "Not seen through the protocol: "
+MISSED = "No step of this run came into its situation; more examples, more steps or other chapters may."
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One requirement after a run: how many answers it decided, how many departed from it, and why it was not reached.
+
+    `in_question` tells that a violation named it after another one: it may or may not be at fault, and its status stands.
+    """
+
+    requirement: Requirement
+    status: Status
+    count: int
+    departures: int = 0
+    reason: str | None = None
+    in_question: bool = False
+
+
+@dataclass(frozen=True)
+class ChapterRun:
+    """The run of one chapter's machine; `trouble` is a sentence on what kept it from being evaluated."""
+
+    chapter: str
+    tally: Tally
+    seconds: float
+    counterexample: Counterexample | None = None
+    trouble: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for: everything that a run depends on, besides the store."""
+
+    backend: str
+    chapters: tuple[str, ...]
+    seed: int = 0
+    examples: int = 1
+    steps: int = 1
+    strict: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that repeats the run."""
+        words = [
+            "fencepost verify",
+            f"--backend {self.backend}",
+            f"--seed {self.seed}",
+            f"--examples {self.examples}",
+            f"--steps {self.steps}",
+            f"--chapters {','.join(self.chapters)}",
+        ]
+        return " ".join(words + ["--strict"] * self.strict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run, or one that was interrupted: its figures are partial then."""
+
+    request: Request
+    runs: tuple[ChapterRun, ...]
+    judged: tuple[Judged, ...]
+    interrupted: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """A violation decides, whatever else went wrong; without one, anything that went wrong does."""
+        if self.counterexamples:
+            return Verdict.violates
+        return Verdict.not_evaluated if self.troubles or self.interrupted else Verdict.conforms
+
+    @property
+    def counterexamples(self) -> tuple[Counterexample, ...]:
+        """The violations, at most one a chapter."""
+        return tuple(run.counterexample for run in self.runs if run.counterexample)
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What kept chapters from being evaluated, a sentence each."""
+        return tuple(dict.fromkeys(run.trouble for run in self.runs if run.trouble))
+
+    @property
+    def steps(self) -> int:
+        """Calls that rules made and moves of clock and processes, the search for a shorter counterexample included."""
+        return sum(run.tally.steps for run in self.runs)
+
+    @property
+    def seconds(self) -> float:
+        """How long the chapters took."""
+        return sum(run.seconds for run in self.runs)
+
+    @property
+    def rate(self) -> float:
+        """Steps per second."""
+        return self.steps / self.seconds if self.seconds else 0.0
+
+    @property
+    def answered(self) -> tuple[str, ...]:
+        """The chapters of the catalogue that the result answers for."""
+        return tuple(dict.fromkeys(each.requirement.chapter for each in self.judged))
+
+    def with_status(self, status: Status) -> tuple[Judged, ...]:
+        """The requirements of this status, in the order of the catalogue."""
+        return tuple(each for each in self.judged if each.status is status)
+
+    def sums(self, chapter: str) -> Counter[Status]:
+        """How many requirements of a chapter have which status."""
+        return Counter(each.status for each in self.judged if each.requirement.chapter == chapter)
+
+
+def scope(chapters: Iterable[str]) -> tuple[Requirement, ...]:
+    """The requirements that a run of these chapters answers for: theirs, and those of values in general."""
+    answered = {"values", *chapters}
+    return tuple(each for each in requirements().values() if each.chapter in answered)
+
+
+def reachable(requirement: Requirement) -> bool:
+    """Whether some step of a run could reach the requirement."""
+    return requirement.unreached is None and requirement.internal is None and requirement.level is not Level.CAPABILITY
+
+
+def judge(chapters: Iterable[str], tally: Tally, counterexamples: Iterable[Counterexample]) -> tuple[Judged, ...]:
+    """The status of each requirement.
+
+    Of the requirements that a violation names only the first has failed: it fixes the part of the answer that was wrong, or
+    decided the answer. The others took part in the same answer and may be innocent: they are marked as in question.
+    """
+    named = [each.requirements for each in counterexamples]
+    failed = {ids[0] for ids in named if ids}
+    in_question = {requirement for ids in named for requirement in ids[1:]} - failed
+    answered = {each.id: each for each in scope(chapters)}
+    everything = requirements()
+    ids = [each for each in everything if each in answered or each in failed]
+    return tuple(_judged(everything[each], tally, each in failed, each in in_question) for each in ids)
+
+
+def _judged(requirement: Requirement, tally: Tally, failed: bool, in_question: bool) -> Judged:
+    count, departures = tally.reached[requirement.id], tally.differs[requirement.id]
+    status, reason = _status(requirement, count, departures)
+    if failed:
+        status, reason = Status.failed, None
+    return Judged(requirement, status, count, departures, reason, in_question)
+
+
+def _status(requirement: Requirement, count: int, departures: int) -> tuple[Status, str | None]:
+    if departures:
+        return Status.differs, requirement.admits
+    # it may take part in decisions all the same: but a store that breaks it could not be told from one that does not
+    if requirement.internal is not None:
+        return Status.not_reached, UNSEEN + requirement.internal
+    if count:
+        return Status.passed, None
+    if requirement.level is Level.CAPABILITY:
+        return Status.not_declared, requirement.unreached or f"It binds only stores that declare {requirement.capability}."
+    return Status.not_reached, requirement.unreached or MISSED

@@ -1,0 +1,128 @@
+"""Runs: the chosen chapters one after the other, each with its budget, and what came of them.
+
+A chapter ends at its first violation, which is shrunk; the next chapter begins all the same. What fails without being a
+violation is told as a sentence and leaves its chapter not evaluated.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from fencepost.spec.operations import OPERATIONS
+from fencepost.statemachines.machine import Setup
+from fencepost.statemachines.run import MACHINES, Budget, run_machine
+from fencepost.statemachines.tally import Tally
+from hypothesis.errors import Flaky
+
+from .backend import Factory, told
+from .counterexample import Counterexample, counterexample
+from .recording import Recording, watched
+from .result import ChapterRun, Request, Result, judge
+
+EXAMPLES = 40
+"""Examples a chapter, unless told otherwise: with `STEPS` about half a minute for a store that makes 250 steps a second."""
+
+STEPS = 50
+"""Steps an example, at most."""
+
+CHAPTERS = tuple(MACHINES)
+
+UNSTEADY = (
+    "The store answered differently when the same calls were made again. Expected every example to start from a fresh, "
+    "empty store that takes its time from environment.clock and depends on nothing else."
+)
+
+REPORT = "Please report it with the seed."
+
+
+class Observer:
+    """Is told how a run gets on; this one does nothing."""
+
+    def begins(self, chapter: str) -> None:
+        """A chapter begins."""
+
+    def steps(self, tally: Tally, *, shrinking: bool) -> None:
+        """A few more steps of the chapter were made, perhaps to shorten a violation that was found."""
+
+    def ends(self, run: ChapterRun) -> None:
+        """A chapter has ended."""
+
+
+def verify(factory: Factory, request: Request, observer: Observer | None = None) -> Result:
+    """Hold the store against the model. The same seed gives the same result, but for the time it takes.
+
+    Raises `BackendError` if the factory cannot even open one store.
+    """
+    factory.require(operations_of(request.chapters))
+    observer = observer or Observer()
+    runs: list[ChapterRun] = []
+    interrupted = False
+    for chapter in request.chapters:
+        observer.begins(chapter)
+        run, interrupted = _chapter(factory, request, chapter, observer)
+        observer.ends(run)
+        runs.append(run)
+        if interrupted:
+            break
+    whole = Tally()
+    for run in runs:
+        whole.add(run.tally)
+    found = [run.counterexample for run in runs if run.counterexample]
+    return Result(request, tuple(runs), judge(request.chapters, whole, found), interrupted)
+
+
+def operations_of(chapters: Iterable[str]) -> tuple[str, ...]:
+    """The calls that a run of these chapters makes: a chapter has the rules of those before it, and commits are read back."""
+    last = max(map(CHAPTERS.index, chapters))
+    below = CHAPTERS[: last + 1]
+    return tuple(name for name, each in OPERATIONS.items() if each.chapter in below or (last > 0 and name == "load_session"))
+
+
+def _chapter(factory: Factory, request: Request, chapter: str, observer: Observer) -> tuple[ChapterRun, bool]:
+    """The run of one chapter, and whether it was interrupted."""
+    recording, began = Recording(factory), time.perf_counter()
+    trouble, interrupted = None, False
+    try:
+        _drive(recording, request, chapter, observer)
+    except KeyboardInterrupt:
+        interrupted = True
+    except Flaky:
+        # whatever was seen, it cannot be shown again
+        trouble, recording.found = recording.trouble or UNSTEADY, None
+    except Exception as error:
+        failed = f"The check of chapter {chapter} itself failed: it raised {told(error)}. {REPORT}"
+        trouble = recording.trouble or failed
+    if not (recording.tally.calls or recording.found or trouble or interrupted):
+        trouble = f"Nothing was reached in chapter {chapter}."
+    seconds = time.perf_counter() - began
+    shown, unshown = _shown(factory, request, chapter, recording)
+    return ChapterRun(chapter, recording.tally, seconds, shown, unshown or trouble), interrupted
+
+
+def _shown(factory: Factory, request: Request, chapter: str, recording: Recording) -> tuple[Counterexample | None, str | None]:
+    """The counterexample to what was found, or why there is none although something was found."""
+    found = recording.found
+    if found is None:
+        return None, None
+    try:
+        return counterexample(factory, chapter, found, recording.steps_until_found, strict=request.strict), None
+    except Exception as error:
+        failed = found.violation.requirements[0]
+        return None, f"A violation of {failed} was found, but showing it raised {told(error)}. {REPORT}"
+
+
+def _drive(recording: Recording, request: Request, chapter: str, observer: Observer) -> None:
+    """Run the chapter's machine; whatever it finds is in the recording."""
+
+    def progress(tally: Tally) -> None:
+        observer.steps(tally, shrinking=recording.found is not None)
+
+    with tempfile.TemporaryDirectory(prefix="fencepost-", ignore_cleanup_errors=True) as directory:
+        setup = Setup(recording.open, Path(directory), recording.tally, request.strict, progress, recording.close)
+        budget = Budget(request.seed, request.examples, request.steps)
+        violation = run_machine(watched(MACHINES[chapter], recording), setup, budget)
+    if violation:
+        recording.ended_with(violation)

@@ -1,0 +1,109 @@
+"""Backends: found by name, opened once an example, and told plainly when they are no good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from faulty import Closing
+from fencepost.kit.backend import BackendError, fresh_environment, load_factory
+from fencepost.kit.duckdb import memory
+from fencepost.kit.result import Request
+from fencepost.kit.verify import verify
+from fencepost.spec import Acquired, LeaseOwnerIdentity
+from fencepost.statemachines.environment import Environment
+
+GOOD_FOR_NOTHING = {
+    "faulty": "Received --backend 'faulty', expected module:factory, such as mystore.testing:open_store.",
+    ":memory": "Received --backend ':memory', expected module:factory, such as mystore.testing:open_store.",
+    "nowhere.at_all:store": "There is no module 'nowhere.at_all', asked for as --backend nowhere.at_all:store. Expected "
+    "module:factory, such as mystore.testing:open_store; modules are looked for in the current directory and among the "
+    "installed packages.",
+    "faulty:Bend": "The module faulty has no 'Bend', asked for as --backend faulty:Bend; it has Bent, LiveAtTheEdge, Unfenced, "
+    "TokenReused, FenceForgotten, TokenAndFenceForgotten, EverybodyDead, StaleHead. Expected the name of a factory in it.",
+    "faulty:not_callable": "faulty:not_callable is 7, which cannot be called; a factory takes one argument, the environment "
+    "(clock, process_alive, directory), and gives a fresh, empty store.",
+    "faulty:two_arguments": "faulty:two_arguments cannot be called with one argument: it is two_arguments(environment: "
+    "'Environment', path: 'str') -> 'ModelStore'; a factory takes one argument, the environment (clock, process_alive, "
+    "directory), and gives a fresh, empty store.",
+    "faulty:no_argument": "faulty:no_argument cannot be called with one argument: it is no_argument() -> 'None'; a factory "
+    "takes one argument, the environment (clock, process_alive, directory), and gives a fresh, empty store.",
+    "faulty:raising": "The factory faulty:raising raised ConnectionRefusedError: nobody listens on port 5432. Expected a "
+    "fresh, empty store.",
+    "faulty:nothing": "The factory faulty:nothing gave None, which has none of the calls of a store. Expected an object with "
+    "methods such as try_claim_session_execution_lease; does the factory return its store?",
+    "faulty:number": "The factory faulty:number gave 7, which has none of the calls of a store. Expected an object with "
+    "methods such as try_claim_session_execution_lease; does the factory return its store?",
+    "faulty:CannotClose": "close() of the store of faulty:CannotClose raised RuntimeError: busy. Expected it to return.",
+    "faulty:LeasesOnly": "The store of faulty:LeasesOnly, a LeasesOnly, has no commit_runtime_state, load_session. Expected "
+    "every call of the chosen chapters: add what is missing, or choose others with --chapters.",
+}
+
+
+@pytest.mark.parametrize("name", GOOD_FOR_NOTHING)
+def test_a_backend_that_cannot_be_used_is_told_in_a_sentence(name: str) -> None:
+    """What was received, what was expected, and what to do next stand in one sentence or two."""
+    with pytest.raises(BackendError) as caught:
+        verify(load_factory(name), Request(name, ("commit",)))
+    assert str(caught.value) == GOOD_FOR_NOTHING[name]
+
+
+def test_a_module_that_raises_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that cannot be imported is named with what it raised, even if it ends the interpreter."""
+    (tmp_path / "broken_store.py").write_text("1 / 0")
+    (tmp_path / "leaving_store.py").write_text("raise SystemExit('bye')")
+    (tmp_path / "needing_store.py").write_text("import driver_that_nobody_has")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BackendError, match=r"'broken_store' cannot be imported: it raised ZeroDivisionError: "):
+        load_factory("broken_store:memory")
+    with pytest.raises(BackendError, match=r"'leaving_store' cannot be imported: it raised SystemExit: bye\."):
+        load_factory("leaving_store:memory")
+    with pytest.raises(BackendError, match=r"'needing_store' needs another one: .*driver_that_nobody_has.* Install it"):
+        load_factory("needing_store:memory")
+
+
+def test_the_current_directory_is_importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store in the directory one stands in needs no installation."""
+    (tmp_path / "store_right_here.py").write_text("from fencepost.statemachines.model_store import ModelStore as memory")
+    monkeypatch.chdir(tmp_path)
+    assert load_factory("store_right_here:memory").call.__name__ == "ModelStore"
+
+
+def test_a_store_lacks_only_what_its_chapters_call() -> None:
+    """A store of leases alone can be checked for leases."""
+    result = verify(load_factory("faulty:LeasesOnly"), Request("faulty:LeasesOnly", ("lease",), 0, 2, 5))
+    assert result.verdict.value == "conforms"
+
+
+def test_every_example_has_a_store_and_a_directory_of_its_own() -> None:
+    """A store is closed before the next one is opened, in an empty directory that is gone afterwards."""
+    verify(load_factory("faulty:Closing"), Request("faulty:Closing", ("lease",), 0, 5, 10))
+    assert Closing.opened == 0
+    assert Closing.most == 1
+    # one to try the factory, one an example
+    assert len(Closing.used_directories) == 6
+    assert not any(Path(directory).exists() for directory in Closing.used_directories)
+
+
+def test_our_store_in_memory_is_empty_each_time() -> None:
+    """Two stores of the default backend have one engine, and nothing that was in the first is in the second."""
+    owner = LeaseOwnerIdentity("a", "1")
+    fencing_tokens = []
+    for instant in (1_000, 2_000):
+        with fresh_environment() as environment:
+            environment.clock.move_to(instant)
+            store = memory(environment)
+            answer = store.try_claim_session_execution_lease("s", owner, 10)
+            assert isinstance(answer, Acquired)
+            fencing_tokens.append(answer.lease.fencing_token)
+            store.close()
+    assert fencing_tokens == [1, 1]
+
+
+def test_our_store_in_memory_has_the_clock_of_the_environment() -> None:
+    """Times are those of the environment's clock."""
+    environment = Environment(Path())
+    environment.clock.move_to(5_000)
+    answer = memory(environment).try_claim_session_execution_lease("s", LeaseOwnerIdentity("a", "1"), 10)
+    assert isinstance(answer, Acquired)
+    assert answer.lease.expires_at_epoch_ms == 5_010

@@ -1,0 +1,250 @@
+"""Runs and their verdicts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from faulty import WornOut
+from fencepost.kit import verify as verify_module
+from fencepost.kit.backend import load_factory
+from fencepost.kit.report_json import encoded
+from fencepost.kit.result import ChapterRun, Judged, Request, Result, Status, Verdict, judge
+from fencepost.kit.verify import CHAPTERS, Observer, operations_of, verify
+from fencepost.spec import Acquired, LeaseOwnerIdentity
+from fencepost.statemachines.checker import Violation
+from fencepost.statemachines.machine import Machine, Setup
+from fencepost.statemachines.tally import Tally
+
+
+def run(backend: str, *chapters: str, examples: int = 10, steps: int = 30, strict: bool = False, seed: int = 0) -> Result:
+    """A small run of a backend among the faulty ones."""
+    name = f"faulty:{backend}"
+    return verify(load_factory(name), Request(name, chapters or CHAPTERS, seed, examples, steps, strict))
+
+
+def judged(result: Result) -> dict[str, Judged]:
+    """The statuses by requirement."""
+    return {each.requirement.id: each for each in result.judged}
+
+
+def test_a_store_that_obeys_conforms() -> None:
+    """The model as its own store conforms, and has reached something in every chapter."""
+    result = run("Bent")
+    assert result.verdict is Verdict.conforms
+    assert result.verdict.exit_code == 0
+    assert [each.chapter for each in result.runs] == ["lease", "commit", "session"]
+    assert all(result.sums(chapter)[Status.passed] > 0 for chapter in ("values", "lease", "commit", "session"))
+    assert not result.with_status(Status.failed)
+
+
+def test_a_violation_ends_its_chapter_and_no_other() -> None:
+    """The lease chapter passes before, and the session chapter runs after, a violation in the commit chapter."""
+    result = run("StaleHead", examples=20)
+    assert result.verdict is Verdict.violates
+    assert result.verdict.exit_code == 1
+    lease, commit, session = result.runs
+    assert lease.counterexample is None
+    assert commit.counterexample is not None
+    assert session.tally.calls > 0
+    assert judged(result)["COMMIT-9"].status is Status.failed
+
+
+def test_one_seed_gives_one_result() -> None:
+    """Two runs of one seed differ in nothing but their times, with a violation to shrink and without one."""
+    for backend in ("Bent", "Unfenced"):
+        one, two = (json.loads(encoded(run(backend, "commit"))) for _ in range(2))
+        del one["timing"], two["timing"]
+        assert one == two
+
+
+def test_another_seed_makes_other_calls() -> None:
+    """The seed decides what is drawn."""
+    one, two = run("Bent", "lease", seed=1), run("Bent", "lease", seed=2)
+    assert one.runs[0].tally.operations != two.runs[0].tally.operations
+
+
+def test_what_a_current_requirement_admits_is_told_and_no_failure() -> None:
+    """A store that reads a dangling leaf as none conforms; READ-5a is listed as one it differs in, with how often."""
+    result = run("LeaflessRead", "commit")
+    assert result.verdict is Verdict.conforms
+    result = run("LeaflessRead", "session")
+    differs = judged(result)["READ-5a"]
+    assert differs.status is Status.differs
+    assert differs.departures > 0
+    assert differs.reason == "A leaf that names no readable node may be answered as none."
+
+
+def test_a_strict_run_fails_for_what_differs() -> None:
+    """Under strict the same store violates READ-5a."""
+    result = run("LeaflessRead", "session", strict=True)
+    assert result.verdict is Verdict.violates
+    assert result.counterexamples[0].requirements == ("READ-5a",)
+    assert judged(result)["READ-5a"].status is Status.failed
+
+
+def test_a_store_that_changes_its_mind_cannot_be_evaluated() -> None:
+    """If the same calls are answered otherwise the next time, the run says so, and no requirement has failed."""
+    result = run("Unsteady", "lease")
+    assert result.verdict is Verdict.not_evaluated
+    assert result.verdict.exit_code == 2
+    assert result.troubles == (
+        "The store answered differently when the same calls were made again. Expected every example to start from a fresh, "
+        "empty store that takes its time from environment.clock and depends on nothing else.",
+    )
+    assert not result.with_status(Status.failed)
+
+
+def test_a_factory_that_fails_later_cannot_be_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A factory that raises in the middle of a run leaves its chapters not evaluated, with one sentence."""
+    monkeypatch.setattr(WornOut, "opened", 0)
+    result = run("WornOut", "lease")
+    assert result.verdict is Verdict.not_evaluated
+    assert result.troubles == (
+        "The factory faulty:WornOut raised ConnectionError: no more connections. Expected a fresh, empty store.",
+    )
+
+
+def test_an_interrupted_run_keeps_its_figures() -> None:
+    """After Ctrl-C the chapters so far are told, the verdict is open, and no later chapter begins."""
+
+    class Impatient(Observer):
+        chapter = ""
+
+        def begins(self, chapter: str) -> None:
+            self.chapter = chapter
+
+        def steps(self, tally: Tally, *, shrinking: bool) -> None:
+            if self.chapter == "commit" and tally.steps > 100:
+                raise KeyboardInterrupt
+
+    request = Request("faulty:Bent", CHAPTERS, 0, 10, 30)
+    result = verify(load_factory(request.backend), request, Impatient())
+    assert result.interrupted
+    assert result.verdict is Verdict.not_evaluated
+    assert [each.chapter for each in result.runs] == ["lease", "commit"]
+    assert result.runs[1].tally.steps > 100
+
+
+def test_a_violation_seen_before_an_interruption_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while a violation is shortened does not lose it: what was seen is told."""
+
+    def cut_short(machine: type[Machine], setup: Setup, _: object) -> None:
+        running = machine(setup)
+        lease = running.perform("try_claim_session_execution_lease", "s", LeaseOwnerIdentity("a", "1"), 10)
+        assert isinstance(lease, Acquired)
+        running.perform("release_session_execution_lease", lease.lease.completion())
+        try:
+            running.perform("try_claim_session_execution_lease", "s", LeaseOwnerIdentity("a", "1"), 10)
+        except Violation:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr(verify_module, "run_machine", cut_short)
+    result = run("FenceForgotten", "lease")
+    assert result.interrupted
+    assert result.verdict is Verdict.violates
+    assert result.counterexamples[0].reproduces
+    assert result.counterexamples[0].steps == 2
+
+
+def test_a_fault_of_the_harness_is_no_fault_of_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception of the checker itself leaves the chapter not evaluated."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(verify_module, "run_machine", broken)
+    result = run("Bent", "lease")
+    assert result.verdict is Verdict.not_evaluated
+    assert result.troubles == (
+        "The check of chapter lease itself failed: it raised ZeroDivisionError: division by zero. "
+        "Please report it with the seed.",
+    )
+
+
+def test_a_violation_that_cannot_be_shown_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of the kit's own in telling a violation leaves the chapter not evaluated, and names the requirement."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(verify_module, "counterexample", broken)
+    result = run("Crashing", "lease")
+    assert result.verdict is Verdict.not_evaluated
+    assert result.troubles == (
+        "A violation of VALUE-6 was found, but showing it raised ZeroDivisionError: division by zero. "
+        "Please report it with the seed.",
+    )
+
+
+def test_a_chapter_in_which_nothing_was_reached_is_not_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call, no verdict."""
+    monkeypatch.setattr(verify_module, "run_machine", lambda *_: None)
+    result = run("Bent", "lease", "session")
+    assert result.verdict is Verdict.not_evaluated
+    assert result.troubles == ("Nothing was reached in chapter lease.", "Nothing was reached in chapter session.")
+
+
+def test_a_run_answers_for_its_chapters_and_for_values() -> None:
+    """Requirements of other chapters are left out, unless they failed."""
+    assert {each.requirement.chapter for each in run("Bent", "lease").judged} == {"values", "lease"}
+    result = run("FenceForgotten", "session", examples=40)
+    outside = [each for each in result.judged if each.requirement.chapter not in ("values", "session")]
+    assert [each.status for each in outside] == [Status.failed]
+
+
+def test_the_calls_of_a_chapter_include_those_below_it() -> None:
+    """Commits need leases and are read back; the first chapter needs its own calls only."""
+    assert len(operations_of(["lease"])) == 4
+    assert operations_of(["commit"])[4:] == ("commit_runtime_state", "load_session")
+    assert "durability_tier" in operations_of(["session"])
+
+
+def test_the_observer_is_told_of_each_chapter() -> None:
+    """Chapters begin and end in order, with steps in between."""
+    told: list[str] = []
+
+    class Listening(Observer):
+        def begins(self, chapter: str) -> None:
+            told.append(f"{chapter} begins")
+
+        def steps(self, tally: Tally, *, shrinking: bool) -> None:
+            if "steps" not in told[-1]:
+                told.append(f"{'shrinking' if shrinking else 'making'} steps")
+
+        def ends(self, run: ChapterRun) -> None:
+            told.append(f"{run.chapter} ends")
+
+    request = Request("faulty:Bent", ("lease", "commit"), 0, 10, 30)
+    verify(load_factory(request.backend), request, Listening())
+    assert told == ["lease begins", "making steps", "lease ends", "commit begins", "making steps", "commit ends"]
+
+
+def test_what_was_never_reached_has_not_passed() -> None:
+    """Without a single step no requirement passes; each has a reason."""
+    statuses = judge(CHAPTERS, Tally(), ())
+    assert {each.status for each in statuses} == {Status.not_reached, Status.not_declared}
+    assert all(each.reason for each in statuses)
+
+
+def test_a_capability_is_not_declared_and_what_is_inside_is_not_seen() -> None:
+    """LEASE-18 needs a capability; LEASE-5 takes part in decisions and can still not be told from outside."""
+    tally = Tally()
+    tally.reached.update({"LEASE-5": 3, "LEASE-6": 2})
+    statuses = {each.requirement.id: each for each in judge(["lease"], tally, ())}
+    assert statuses["LEASE-18"].status is Status.not_declared
+    assert statuses["LEASE-18"].reason == "It takes two callers inside the store at once."
+    assert statuses["LEASE-5"].status is Status.not_reached
+    assert (statuses["LEASE-5"].reason or "").startswith("Not seen through the protocol: While the clock")
+    assert statuses["LEASE-6"].status is Status.passed
+    assert statuses["LEASE-6"].reason is None
+
+
+def test_only_the_first_requirement_of_a_violation_has_failed() -> None:
+    """The others took part in the answer: they are in question, and keep their status."""
+    result = run("Unfenced", "commit")
+    failed, *others = result.counterexamples[0].requirements
+    assert failed == "COMMIT-8a"
+    assert others
+    assert [each.requirement.id for each in result.with_status(Status.failed)] == ["COMMIT-8a"]
+    assert {each.requirement.id for each in result.judged if each.in_question} <= set(others)
