@@ -13,8 +13,7 @@ from fencepost.statemachines.model_store import ModelStore
 
 from .backend import Factory
 from .program import Claim, Program, program
-from .recording import Found
-from .script import shortened
+from .script import script_of
 from .story import who_held
 
 MODEL = f"{ModelStore.__module__}:{ModelStore.__name__}"
@@ -53,11 +52,9 @@ class Counterexample:
         return self.admissible[0]
 
 
-def counterexample(factory: Factory, chapter: str, found: Found, steps: int, *, strict: bool) -> Counterexample:
-    """The counterexample of a violation, without what it does not need."""
-    script, violation = shortened(factory, found, strict=strict)
-    # blamed as it was found: what led to a read takes part in the blame, even where the violation shows without it
-    blamed = found.violation.requirements
+def counterexample(factory: Factory, chapter: str, violation: Violation) -> Counterexample:
+    """The counterexample of a violation."""
+    script, blamed = script_of(violation), violation.requirements
     performed = tuple(line.performed for line in script)
     admissible = _admissible(violation)
     claim = Claim(script, admissible, violation.path, _sentence(blamed))
@@ -72,7 +69,7 @@ def counterexample(factory: Factory, chapter: str, found: Found, steps: int, *, 
         story=who_held(performed),
         program=written.text,
         reproduces=fails(written, factory) and not fails(program(claim, MODEL)),
-        steps=steps,
+        steps=violation.steps,
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fencepost.spec.operations import OPERATIONS
+from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.machine import Setup
 from fencepost.statemachines.run import MACHINES, Budget, run_machine
 from fencepost.statemachines.tally import Tally
@@ -19,11 +20,11 @@ from hypothesis.errors import Flaky
 
 from .backend import Factory, told
 from .counterexample import Counterexample, counterexample
-from .recording import Recording, watched
+from .recording import Recording
 from .result import ChapterRun, Request, Result, judge
 
-EXAMPLES = 40
-"""Examples a chapter, unless told otherwise: with `STEPS` about half a minute for a store that makes 250 steps a second."""
+EXAMPLES = 80
+"""Examples a chapter, unless told otherwise: with `STEPS` about 15,000 steps in all."""
 
 STEPS = 50
 """Steps an example, at most."""
@@ -83,46 +84,43 @@ def operations_of(chapters: Iterable[str]) -> tuple[str, ...]:
 
 def _chapter(factory: Factory, request: Request, chapter: str, observer: Observer) -> tuple[ChapterRun, bool]:
     """The run of one chapter, and whether it was interrupted."""
-    recording, began = Recording(factory), time.perf_counter()
-    trouble, interrupted = None, False
+    recording, tally, began = Recording(factory), Tally(), time.perf_counter()
+    violation, trouble, interrupted = None, None, False
     try:
-        _drive(recording, request, chapter, observer)
+        violation = _drive(recording, tally, request, chapter, observer)
+        interrupted = violation is not None and violation.interrupted
     except KeyboardInterrupt:
         interrupted = True
     except Flaky:
         # whatever was seen, it cannot be shown again
-        trouble, recording.found = recording.trouble or UNSTEADY, None
+        trouble = recording.trouble or UNSTEADY
     except Exception as error:
         failed = f"The check of chapter {chapter} itself failed: it raised {told(error)}. {REPORT}"
         trouble = recording.trouble or failed
-    if not (recording.tally.calls or recording.found or trouble or interrupted):
+    if not (tally.calls or violation or trouble or interrupted):
         trouble = f"Nothing was reached in chapter {chapter}."
     seconds = time.perf_counter() - began
-    shown, unshown = _shown(factory, request, chapter, recording)
-    return ChapterRun(chapter, recording.tally, seconds, shown, unshown or trouble), interrupted
+    shown, unshown = _shown(factory, chapter, violation)
+    return ChapterRun(chapter, tally, seconds, shown, unshown or trouble), interrupted
 
 
-def _shown(factory: Factory, request: Request, chapter: str, recording: Recording) -> tuple[Counterexample | None, str | None]:
+def _shown(factory: Factory, chapter: str, violation: Violation | None) -> tuple[Counterexample | None, str | None]:
     """The counterexample to what was found, or why there is none although something was found."""
-    found = recording.found
-    if found is None:
+    if violation is None:
         return None, None
     try:
-        return counterexample(factory, chapter, found, recording.steps_until_found, strict=request.strict), None
+        return counterexample(factory, chapter, violation), None
     except Exception as error:
-        failed = found.violation.requirements[0]
+        failed = violation.requirements[0]
         return None, f"A violation of {failed} was found, but showing it raised {told(error)}. {REPORT}"
 
 
-def _drive(recording: Recording, request: Request, chapter: str, observer: Observer) -> None:
-    """Run the chapter's machine; whatever it finds is in the recording."""
+def _drive(recording: Recording, tally: Tally, request: Request, chapter: str, observer: Observer) -> Violation | None:
+    """Run the chapter's machine; what it found, shrunk."""
 
-    def progress(tally: Tally) -> None:
-        observer.steps(tally, shrinking=recording.found is not None)
+    def progress(current: Tally) -> None:
+        observer.steps(tally, shrinking=current is not tally)
 
     with tempfile.TemporaryDirectory(prefix="fencepost-", ignore_cleanup_errors=True) as directory:
-        setup = Setup(recording.open, Path(directory), recording.tally, request.strict, progress, recording.close)
-        budget = Budget(request.seed, request.examples, request.steps)
-        violation = run_machine(watched(MACHINES[chapter], recording), setup, budget)
-    if violation:
-        recording.ended_with(violation)
+        setup = Setup(recording.open, Path(directory), tally, request.strict, progress, recording.close)
+        return run_machine(MACHINES[chapter], setup, Budget(request.seed, request.examples, request.steps))

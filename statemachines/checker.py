@@ -65,6 +65,10 @@ class Violation(AssertionError):
     """
 
     program: tuple[Event, ...] = ()
+    steps: int = 0
+    """How many steps the run had made when it was first seen."""
+    interrupted: bool = False
+    """Whether the search for a shorter program was cut short."""
     without_effect: Ids = ()
     """What decided that calls before the last one had no effect."""
 

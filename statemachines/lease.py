@@ -14,11 +14,11 @@ from fencepost.spec import (
     SessionExecutionLeaseFence,
 )
 from fencepost.spec.liveness import Alive
-from hypothesis.stateful import rule
+from hypothesis.stateful import initialize, rule
 from msgspec.structs import replace
 
 from .draws import ANY, latest, mixed
-from .machine import Machine, Setup
+from .machine import Machine
 
 SESSIONS = ("s", "s", "s", "s", "s", "s", "s2", "s2", "", "S%_'\"\0é")
 """Ids that are prefixes of each other, empty, and hard on quoting."""
@@ -85,12 +85,12 @@ FORGED = SessionExecutionLease("s", OWNERS[0], "never granted", 1, 0, 1)
 class LeaseRules(Machine):
     """Claims, reclaims, renewals and releases, with every lease ever returned."""
 
-    def __init__(self, setup: Setup) -> None:
-        super().__init__(setup)
-        processes = self.environment.process_alive
-        processes.start(10, "tick-1")
-        processes.start(20, "tick-1")
-        processes.hide(30)
+    @initialize()
+    def processes(self) -> None:
+        """Two processes run, and one cannot be told."""
+        self.move_process("start", 10, "tick-1")
+        self.move_process("start", 20, "tick-1")
+        self.move_process("hide", 30)
 
     def remember(self, answer: object) -> object:
         """Keep a lease that was answered."""

@@ -16,6 +16,7 @@ from fencepost.spec.lease import LeaseProof
 from msgspec.structs import replace
 
 from .checker import Call, Event, Violation
+from .environment import Clock
 
 Program: TypeAlias = tuple[Event, ...]
 Attempt: TypeAlias = Callable[[Program], Violation | None]
@@ -23,7 +24,10 @@ Attempt: TypeAlias = Callable[[Program], Violation | None]
 
 
 def shrunk(violation: Violation, attempt: Attempt) -> Violation:
-    """The violation of the shortest program found in which one of the same requirements is in question."""
+    """The violation of the shortest program found in which one of the same requirements is in question.
+
+    Ctrl-C ends the search with what was found so far.
+    """
     best = violation
     read = violation.performed[-1].call
     if violation.program and read != violation.program[-1].action:
@@ -33,19 +37,36 @@ def shrunk(violation: Violation, attempt: Attempt) -> Violation:
 
     def breaks_the_same(program: Program) -> bool:
         nonlocal best
+        if not grounded(program, best.program):
+            return False
         found = attempt(program)
-        # of the requirements in question the first may change as calls go: what is left is the likelier one
-        if found is None or not set(found.requirements) & set(violation.requirements):
+        if found is None or not alike(found, violation):
             return False
         best = found
         return True
 
     passes = (_leave_out, _do_not_wait, _make_plain)
-    while any(shorten(lambda: best.program, breaks_the_same) for shorten in passes):
-        pass
+    try:
+        while any(shorten(lambda: best.program, breaks_the_same) for shorten in passes):
+            pass
+    except KeyboardInterrupt:
+        best.interrupted = True
     # what is left is needed: a call that must not have had an effect, and is needed, has had one
     best.requirements = tuple(dict.fromkeys((*best.without_effect, *best.requirements)))
     return best
+
+
+def alike(left: Violation, right: Violation) -> bool:
+    """Whether two violations are of one kind: the same call, wrong in the same field, by some common requirement."""
+    return (
+        left.performed[-1].call.operation == right.performed[-1].call.operation
+        and _without_places(left.path) == _without_places(right.path)
+        and not set(left.requirements).isdisjoint(right.requirements)
+    )
+
+
+def _without_places(path: str) -> list[str]:
+    return [name for name in path.split(".") if not name.isdigit()]
 
 
 def _leave_out(current: Callable[[], Program], holds: Callable[[Program], bool]) -> bool:
@@ -68,11 +89,11 @@ def _leave_out(current: Callable[[], Program], holds: Callable[[Program], bool])
 def _do_not_wait(current: Callable[[], Program], holds: Callable[[Program], bool]) -> bool:
     """Let no time pass before an event; whether any wait could go."""
     changed = False
-    for place in range(1, len(current())):
+    for place in range(len(current())):
         program = current()
         if place >= len(program):
             break
-        waited = program[place].now - program[place - 1].now
+        waited = program[place].now - (program[place - 1].now if place else Clock().now)
         sooner = tuple(event._replace(now=event.now - waited) for event in program[place:])
         if waited and holds((*program[:place], *sooner)):
             changed = True
@@ -122,19 +143,42 @@ def plainer_values(value: object) -> Iterator[object]:
             yield from (replace(value, **{field.name: plainer}) for plainer in plainer_values(given))
 
 
+def grounded(program: Program, whole: Program) -> bool:
+    """Whether no call shows a lease that a call of the whole program had answered, and that has been left out."""
+    minted = {lease.lease_token for event in whole if (lease := shown_lease(event.answer))}
+    known: set[str] = set()
+    for event in program:
+        if isinstance(event.action, Call) and (minted & set(tokens_in(event.action.arguments))) - known:
+            return False
+        if lease := shown_lease(event.answer):
+            known.add(lease.lease_token)
+    return True
+
+
+def tokens_in(value: object) -> Iterator[str]:
+    """The lease tokens of all proofs in a value."""
+    if isinstance(value, LeaseProof):
+        yield value.lease_token
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from tokens_in(item)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from tokens_in(getattr(value, name))
+
+
 class Renaming:
     """What the values minted in one run are called in another."""
 
     def __init__(self) -> None:
         self._text: dict[str, str] = {}
-        self._fence: dict[str, int] = {}
+        self._leases: dict[str, tuple[SessionExecutionLease, SessionExecutionLease]] = {}
 
     def learn(self, earlier: object, now: object) -> None:
         """Two answers of one call, in the earlier run and now."""
-        old, new = leases_in(earlier), leases_in(now)
+        old, new = shown_lease(earlier), shown_lease(now)
         if old is not None and new is not None:
-            self._text[old.lease_token] = new.lease_token
-            self._fence[old.lease_token] = new.fencing_token - old.fencing_token
+            self._leases[old.lease_token] = (old, new)
         if isinstance(earlier, RuntimeCommitResult) and isinstance(now, RuntimeCommitResult):
             for was, becomes in zip(_refs(earlier), _refs(now), strict=True):
                 if was is not None and becomes is not None:
@@ -147,16 +191,24 @@ class Renaming:
         if isinstance(value, tuple):
             return tuple(map(self.apply, value))
         if isinstance(value, LeaseProof):
-            fence = max(0, value.fencing_token + self._fence.get(value.lease_token, 0))
-            return replace(value, lease_token=self.apply(value.lease_token), fencing_token=fence)
+            return self._proof(value)
         if isinstance(value, msgspec.Struct):
             renamed = {name: self.apply(getattr(value, name)) for name in value.__struct_fields__}
             changed = {name: new for name, new in renamed.items() if new is not getattr(value, name)}
             return replace(value, **changed) if changed else value
         return value
 
+    def _proof(self, proof: LeaseProof) -> LeaseProof:
+        """The proof of the lease in its place now; what was altered in it stays altered."""
+        if proof.lease_token not in self._leases:
+            return proof
+        old, new = self._leases[proof.lease_token]
+        fence = max(0, proof.fencing_token + new.fencing_token - old.fencing_token)
+        owner = new.owner if proof.owner == old.owner else proof.owner
+        return replace(proof, owner=owner, lease_token=new.lease_token, fencing_token=fence)
 
-def leases_in(answer: object) -> SessionExecutionLease | None:
+
+def shown_lease(answer: object) -> SessionExecutionLease | None:
     """The lease that an answer shows, if it shows one."""
     match answer:
         case Acquired(lease=lease) | Busy(holder=lease):

@@ -71,7 +71,7 @@ def test_the_current_directory_is_importable(tmp_path: Path, monkeypatch: pytest
 
 def test_a_store_lacks_only_what_its_chapters_call() -> None:
     """A store of leases alone can be checked for leases."""
-    result = verify(load_factory("faulty:LeasesOnly"), Request("faulty:LeasesOnly", ("lease",), 0, 2, 5))
+    result = verify(load_factory("faulty:LeasesOnly"), Request("faulty:LeasesOnly", ("lease",), 0, 5, 20))
     assert result.verdict.value == "conforms"
 
 

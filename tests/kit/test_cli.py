@@ -216,7 +216,7 @@ def test_a_pipe_gets_plain_lines() -> None:
 
 def test_a_run_leaves_nothing_behind(tmp_path: Path) -> None:
     """The current directory is the user's: it is as empty after a run as before."""
-    done = process(tmp_path, "verify", "--examples", "2", "--chapters", "lease")
+    done = process(tmp_path, "verify", "--examples", "5", "--chapters", "lease")
     assert done.returncode == 0
     assert done.stdout.splitlines()[-3] == "conforms  fencepost.kit.duckdb:memory"
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,6 @@ import pytest
 from faulty import FAULTS, Bent, FickleTier
 from fencepost.kit.backend import load_factory
 from fencepost.kit.counterexample import MODEL, Counterexample, counterexample
-from fencepost.kit.recording import Found, Move
 from fencepost.kit.report_json import encoded
 from fencepost.kit.result import ChapterRun, Request, Result
 from fencepost.kit.verify import verify
@@ -32,8 +31,10 @@ from fencepost.spec import (
     SessionExecutionLease,
     SessionNodeRecord,
 )
-from fencepost.statemachines.checker import Call, Checker, Violation
-from fencepost.statemachines.environment import Environment
+from fencepost.statemachines.checker import Violation
+from fencepost.statemachines.lease import LeaseMachine
+from fencepost.statemachines.machine import Setup
+from fencepost.statemachines.run import shortest
 from fencepost.statemachines.tally import Tally
 from msgspec.structs import replace
 
@@ -48,13 +49,12 @@ class Caller:
 
     def __init__(self, fault: str) -> None:
         self.factory = load_factory(f"faulty:{fault}")
-        self.environment = Environment(Path())
-        self.checker = Checker(self.factory.open(self.environment), self.environment, Tally())
-        self.moves: list[Move] = []
+        self.setup = Setup(self.factory.open, Path(), close_store=self.factory.close)
+        self.machine = LeaseMachine(self.setup)
 
     def __call__(self, operation: str, *arguments: object) -> Any:
         """The answer of the call."""
-        return self.checker.perform(Call(operation, arguments))
+        return self.machine.perform(operation, *arguments)
 
     def claims(self, owner: LeaseOwnerIdentity, session_id: str = "s") -> SessionExecutionLease:
         """The lease that the owner gets for 10 ms."""
@@ -69,12 +69,11 @@ class Caller:
 
     def waits_until(self, instant: int) -> None:
         """The clock moves."""
-        self.environment.clock.move_to(instant)
+        self.machine.environment.clock.move_to(instant)
 
     def starts(self, pid: int) -> None:
         """A process starts."""
-        self.moves.append(Move(len(self.checker.performed), "start", (pid, "tick")))
-        self.environment.process_alive.start(pid, "tick")
+        self.machine.move_process("start", pid, "tick")
 
 
 def shown(fault: str, calls: Callable[[Caller], None]) -> Counterexample:
@@ -82,7 +81,7 @@ def shown(fault: str, calls: Callable[[Caller], None]) -> Counterexample:
     caller = Caller(fault)
     with pytest.raises(Violation) as caught:
         calls(caller)
-    return counterexample(caller.factory, "lease", Found(caught.value, tuple(caller.moves)), 3, strict=False)
+    return counterexample(caller.factory, "lease", shortest(LeaseMachine, caller.setup, caught.value))
 
 
 def fence_forgotten(caller: Caller) -> None:
@@ -145,15 +144,13 @@ PLANTED_PROGRAM = """\
 from pathlib import Path
 from tempfile import mkdtemp
 
-from fencepost.spec import LeaseOwnerIdentity, LocalProcess
+from fencepost.spec import LeaseOwnerIdentity
 from fencepost.statemachines.environment import Environment
 from faulty import FenceForgotten as open_store
 
 environment = Environment(Path(mkdtemp()))
 store = open_store(environment)
-owner1 = LeaseOwnerIdentity(
-    "a", "1", liveness=LocalProcess("host", "boot", 10, "tick")
-)
+owner1 = LeaseOwnerIdentity("a", "1")
 
 a1 = store.try_claim_session_execution_lease("s", owner1, 10)
 # -> Acquired: fencing token 1, expires at 1010
@@ -304,7 +301,7 @@ def test_a_violation_that_does_not_come_back_is_said_to_be_such() -> None:
     with pytest.raises(Violation) as caught:
         fence_forgotten(caller)
     honest = load_factory("faulty:Bent")
-    assert not counterexample(honest, "lease", Found(caught.value, ()), 3, strict=False).reproduces
+    assert not counterexample(honest, "lease", caught.value).reproduces
 
 
 def test_a_commit_carries_only_what_the_violation_needs() -> None:

@@ -129,15 +129,15 @@ def test_an_interrupted_run_keeps_its_figures() -> None:
 def test_a_violation_seen_before_an_interruption_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while a violation is shortened does not lose it: what was seen is told."""
 
-    def cut_short(machine: type[Machine], setup: Setup, _: object) -> None:
+    def cut_short(machine: type[Machine], setup: Setup, _: object) -> Violation:
         running = machine(setup)
         lease = running.perform("try_claim_session_execution_lease", "s", LeaseOwnerIdentity("a", "1"), 10)
         assert isinstance(lease, Acquired)
         running.perform("release_session_execution_lease", lease.lease.completion())
-        try:
+        with pytest.raises(Violation) as caught:
             running.perform("try_claim_session_execution_lease", "s", LeaseOwnerIdentity("a", "1"), 10)
-        except Violation:
-            raise KeyboardInterrupt from None
+        caught.value.interrupted, caught.value.steps = True, 2
+        return caught.value
 
     monkeypatch.setattr(verify_module, "run_machine", cut_short)
     result = run("FenceForgotten", "lease")

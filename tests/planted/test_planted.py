@@ -8,7 +8,7 @@ from fencepost.impl import DuckDBRuntimePersistence
 from fencepost.kit.backend import DEFAULT_BACKEND, load_factory
 from fencepost.kit.result import Request, Result, Verdict
 from fencepost.kit.verify import EXAMPLES, STEPS, verify
-from fencepost.spec import Acquired, LeaseOwnerIdentity
+from fencepost.spec import Acquired, FullGraph, Json, LeaseOwnerIdentity, PersistedSessionConfig, RuntimeCommit
 from fencepost.spec.catalogue import requirements
 
 SEED = 0
@@ -20,13 +20,25 @@ def verified(chapter: str) -> Result:
     return verify(load_factory(DEFAULT_BACKEND), request)
 
 
+def smoke_test() -> None:
+    """A turn and its reads, as they are answered whether or not there is a fault: claim, commit, read, release."""
+    with DuckDBRuntimePersistence() as store:
+        outcome = store.try_claim_session_execution_lease("s", LeaseOwnerIdentity("a", "1"), 60_000)
+        assert isinstance(outcome, Acquired)
+        lease, config = outcome.lease, PersistedSessionConfig("p", Json({}))
+        store.commit_runtime_state(RuntimeCommit(session_id="s", session_execution_lease=lease.fence(), config=config))
+        read = store.load_session(FullGraph())
+        assert read is not None
+        assert read.head_revision == 1
+        store.release_session_execution_lease(lease.completion())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_planted_bug_is_caught(bug: PlantedBug, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store with the fault starts and answers, and the run blames the requirement that it breaks."""
     bug.plant(monkeypatch)
-    with DuckDBRuntimePersistence() as store:
-        assert isinstance(store.try_claim_session_execution_lease("s", LeaseOwnerIdentity("a", "1"), 10), Acquired)
+    smoke_test()
     result = verified(bug.chapter)
     assert result.verdict is Verdict.violates, f"not caught: {bug.sentence}"
     found = result.counterexamples[0]
