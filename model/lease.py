@@ -186,11 +186,7 @@ def _claim_because(
         *(("LEASE-7",) if ttl == 0 else ()),
         *(("LEASE-11",) if before.fencing_token == U64_MAX else ()),
         *(("LEASE-4",) if "" in (session_id, owner.owner_id, owner.incarnation_id) else ()),
-        *(
-            ("LEASE-2",)
-            if len(state.lease.records.delete(session_id) if session_id in state.lease.records else state.lease.records)
-            else ()
-        ),
+        *(("LEASE-2",) if _leased_elsewhere(state, session_id) else ()),
     )
 
 
