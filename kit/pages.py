@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from fencepost.spec.catalogue import Level, Requirement, chapters, requirements
+from fencepost.spec.catalogue import EVIDENCE, Level, Requirement, chapters, requirements
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -54,7 +54,7 @@ def requirement_page(console: Terminal, requirement_id: str) -> bool:
         ("capability", requirement.capability),
         ("not seen", requirement.internal),
         ("not reached", requirement.unreached),
-        ("evidence", ", ".join(requirement.evidence)),
+        ("evidence", "; ".join(EVIDENCE[each] for each in requirement.evidence)),
     ):
         if text:
             facts.add_row(name, Text(text))

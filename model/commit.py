@@ -310,7 +310,8 @@ def _loose(state: State, graph: GraphCommitDelta) -> bool:
     nodes = () if isinstance(graph, Unchanged) else graph.graph.nodes if isinstance(graph, ReplaceFull) else graph.nodes
     leaf = graph.graph.leaf_node_id if isinstance(graph, ReplaceFull) else graph.leaf_node_id
     links = {leaf, *(node.parent_node_id for node in nodes)} - {None, *(node.node_id for node in nodes)}
-    return any(link not in state.commit.nodes for link in links)
+    # a full replacement drops all that was stored: whatever it does not list itself is nowhere
+    return any(isinstance(graph, ReplaceFull) or link not in state.commit.nodes for link in links)
 
 
 def _effects(commit: RuntimeCommit, because: Ids) -> Why:

@@ -206,10 +206,12 @@ def _spared_because(
         )
     if before.holder == owner.incarnation:
         return ("LEASE-22", *_edge(before, ports.now))
-    if isinstance(before.liveness, Opaque) or isinstance(owner.liveness, Opaque):
+    holder, claimant = before.liveness, owner.liveness
+    if not (isinstance(holder, LocalProcess) and isinstance(claimant, LocalProcess)):
         return ("LEASE-25", "LEASE-21")
-    told = isinstance(before.liveness, LocalProcess) and ports.alive(before.liveness.pid, before.liveness.process_start)
-    return ("LEASE-27" if told is Alive.unknown else "LEASE-26", "LEASE-21")
+    nearby = (holder.host_id, holder.boot_id) == (claimant.host_id, claimant.boot_id)
+    doubtful = nearby and ports.alive(holder.pid, holder.process_start) is Alive.unknown
+    return ("LEASE-27" if doubtful else "LEASE-26", "LEASE-21")
 
 
 def _renew_refused_because(before: SessionLease, proof: Proof[Incarnation, str], now: int) -> Ids:

@@ -21,6 +21,18 @@ class Level(enum.Enum):
     """Binds only a store that declares the capability."""
 
 
+EVIDENCE = {
+    "trait-doc": "published trait documentation",
+    "types": "published types",
+    "in-memory": "known in-memory store",
+    "sqlite": "known SQLite store",
+    "postgres": "known PostgreSQL store",
+    "conformance": "known conformance suite",
+    "decided": "decided here, where the others differ or are silent",
+}
+"""Where a requirement can come from, by the words that the catalogue uses."""
+
+
 class Requirement(Record, frozen=True, kw_only=True):
     """One rule. The optional texts say what else is admitted, and why a rule is not seen or reached in a run."""
 

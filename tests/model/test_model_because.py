@@ -174,6 +174,7 @@ CASES = (
     yes("COMMIT-22", TREE, COMMIT, commit(graph=Append((node("c", "nowhere"),), "c"))),
     yes("COMMIT-22", TREE, COMMIT, commit(graph=ReplaceFull(SessionGraph((node("c", "nowhere"),), "c")))),
     yes("COMMIT-22", TREE, COMMIT, commit(graph=ReplaceFull(SessionGraph((node("c"),), "nowhere")))),
+    yes("COMMIT-22", TREE, COMMIT, commit(graph=ReplaceFull(SessionGraph((node("c", "a"),), "c")))),
     no("COMMIT-22", TREE, COMMIT, commit(graph=Unchanged("a"))),
     no("COMMIT-22", TREE, COMMIT, commit(graph=Unchanged())),
     no("COMMIT-22", TREE, COMMIT, commit(graph=Append((node("c", "b"), node("d", "c")), "d"))),

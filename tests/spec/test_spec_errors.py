@@ -42,6 +42,8 @@ ERRORS: tuple[StoreError, ...] = (
     MissingRecordSchemaVersion("head", 1),
     InvalidRecordSchemaVersion("head", "one", 1),
     TtlTooSmall("ttl_ms", "0", "1 ms"),
+    HeadRevisionConflict(actual=3, expected=2),
+    Backend(message="disk full"),
 )
 
 KINDS = {
