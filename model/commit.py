@@ -149,15 +149,23 @@ CHECKS: tuple[Check, ...] = (
 
 
 def _early_binding(state: State, ports: Ports, commit: RuntimeCommit, steps: Steps) -> Steps:
-    """A store may be bound by the first commit that was tried, whether or not it succeeded (COMMIT-2a)."""
+    """A store may be bound from its creation, or by the first commit that was tried, even if it was refused (COMMIT-2a)."""
     attempted = state.commit.attempted
     if attempted is None:
-        return tuple(_replace_commit(step, attempted=commit.session_id) for step in steps)
-    if state.commit.head is None and attempted != commit.session_id:
-        bound = Refused(SessionBindingMismatch(attempted, commit.session_id))
-        ours = replace(steps[0], because=(*steps[0].because, "COMMIT-2a"))
-        return (ours, *steps[1:], Step(state, bound, ("COMMIT-2a",), differs=("COMMIT-2a",)))
-    return steps
+        steps = tuple(_replace_commit(step, attempted=commit.session_id) for step in steps)
+        attempted = _bound_from_creation(ports)
+    if state.commit.head is not None or attempted in (None, commit.session_id):
+        return steps
+    bound = Refused(SessionBindingMismatch(attempted, commit.session_id))
+    ours = replace(steps[0], because=(*steps[0].because, "COMMIT-2a"))
+    early = _replace_commit(Step(state, bound, ("COMMIT-2a",), differs=("COMMIT-2a",)), attempted=attempted)
+    return (ours, *steps[1:], early)
+
+
+def _bound_from_creation(ports: Ports) -> str | None:
+    """The session that a store says it was bound to before anybody tried to commit."""
+    error = ports.seen.error if isinstance(ports.seen, Refused) else None
+    return error.bound_session_id if isinstance(error, SessionBindingMismatch) else None
 
 
 def _replace_commit(step: Step, **changes: object) -> Step:
@@ -167,7 +175,7 @@ def _replace_commit(step: Step, **changes: object) -> Step:
 def _applied(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
     """All effects of a commit that passed every check; a store may keep snapshot values inside the checkpoint (COMMIT-27)."""
     ours = _outcome(state, ports, commit, inline=False)
-    steps = (ours, *_refusable(state, commit, ours.because))
+    steps = (ours, *_refusable(state, ports, commit, ours.because))
     if not isinstance(ports.seen, RuntimeCommitResult) or ports.seen == ours.answer:
         return steps
     return (*steps, replace(_outcome(state, ports, commit, inline=True), differs=("COMMIT-27",)))
@@ -187,7 +195,7 @@ def _outcome(state: State, ports: Ports, commit: RuntimeCommit, *, inline: bool)
     return Step(after, result, because, RESULT_WHY, effects, silent)
 
 
-def _refusable(state: State, commit: RuntimeCommit, because: Ids) -> Steps:
+def _refusable(state: State, ports: Ports, commit: RuntimeCommit, because: Ids) -> Steps:
     """Refusals that CURRENT requirements leave a store free to give to a commit that ours accepts."""
     steps: Steps = ()
     if "COMMIT-23" in because:
@@ -198,7 +206,8 @@ def _refusable(state: State, commit: RuntimeCommit, because: Ids) -> Steps:
     if commit.completed_turn_input_claims:
         inputs = commit.completed_turn_input_claims[0]
         steps += (_shape_refused(state, TurnInputClaimExpired(inputs.session_id, inputs.claim_id), because),)
-    if commit.expected_head_revision is None and state.commit.head is not None:
+    # one caller after the other loses no race: there COMMIT-9 compares nothing
+    if ports.concurrent and commit.expected_head_revision is None and state.commit.head is not None:
         actual = revision_of(state)
         steps += (Step(state, Refused(HeadRevisionConflict(actual, actual)), because, differs=("COMMIT-10",)),)
     return steps

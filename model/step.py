@@ -36,11 +36,13 @@ class Ports(msgspec.Struct, frozen=True):
     """What comes from outside: the instant of the call, the liveness oracle, and the answer that a store gave.
 
     `seen` is where minted values (lease tokens, blob refs) are taken from; without a store it is `None`, and the model mints.
+    `concurrent` says that other callers may be inside the store at once.
     """
 
     now: int
     alive: ProcessAlive
     seen: object = None
+    concurrent: bool = False
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ import msgspec
 from .commit import Append, ReplaceFull, RuntimeCommit
 from .contracts import ensures
 from .errors import Backend
-from .values import Json, canonical_json
+from .values import Json, canonical_json, check_for, require_valid
 
 EXCLUDED = ("session_execution_lease", "release_session_execution_lease")
 NULLED = ("expected_head_revision", "turn_commit")
@@ -26,7 +26,11 @@ MESSAGE_PART_KEYS = frozenset({"kind", "content", "prune_state"})
 
 @ensures(lambda result: len(result) == 64 and set(result) <= set("0123456789abcdef"), "HASH-4")
 def turn_commit_hash(commit: RuntimeCommit) -> str:
-    """The lower-case hex SHA-256 of the commit's canonical form. Raises `Backend`. Requirements: HASH-1 to HASH-5."""
+    """The lower-case hex SHA-256 of the commit's canonical form. Requirements: HASH-1 to HASH-5.
+
+    Raises `InvalidArgument`, and `Backend` for a commit that cannot be encoded.
+    """
+    require_valid("commit", commit, check_for(RuntimeCommit))
     return hashlib.sha256(encoded(scrubbed(hashed_fields(commit)))).hexdigest()
 
 

@@ -15,7 +15,7 @@ import icontract
 
 from .contracts import ensures, operation
 from .errors import InvalidArgument
-from .values import U32, U64, U64_MAX, Record
+from .values import U32, U64, U64_MAX, Record, check_for, require_valid
 
 
 class Opaque(Record, frozen=True, tag_field="kind", tag="opaque"):
@@ -195,6 +195,7 @@ class LeaseTimings(Record, frozen=True):
     @ensures(lambda result: result.ttl_ms >= 3 * result.renew_interval_ms, "LEASE-39")
     def of_ttl(cls, ttl_ms: int) -> LeaseTimings:
         """Timings that renew three times in a TTL; a TTL under 3 ms is refused."""
+        require_valid("ttl_ms", ttl_ms, check_for(U64))
         return cls(ttl_ms, ttl_ms // 3)
 
     def __post_init__(self) -> None:
