@@ -1,5 +1,18 @@
-"""`python -m fencepost.kit` is `fencepost`."""
+"""The entry point of `fencepost` and of `python -m fencepost.kit`."""
 
-from .cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    """Start the command line; Ctrl-C while it loads ends it with a sentence."""
+    try:
+        from .cli import main as command
+    except KeyboardInterrupt:
+        sys.exit("Error: interrupted before anything was begun.")
+    command()
+
+
+if __name__ == "__main__":
+    main()

@@ -93,13 +93,11 @@ def verify_command(
 
 
 @cli.command("requirements")
-@click.argument("requirement_id", required=False, metavar="[ID]")
+@click.argument("requirement_id", required=False, metavar="[ID|CHAPTER]")
 def requirements_command(requirement_id: str | None) -> None:
-    """Print the catalogue of requirements, or everything about one of them."""
+    """Print the catalogue of requirements, one chapter of it, or everything about one requirement."""
     console = Terminal()
-    if requirement_id is None:
-        catalogue_page(console)
-    elif not requirement_page(console, requirement_id):
+    if not catalogue_page(console, requirement_id) and requirement_id and not requirement_page(console, requirement_id):
         near = similar_ids(requirement_id)
         hint = f" Did you mean {', '.join(near)}?" if near else ""
         _give_up(f"There is no requirement {requirement_id!r}.{hint} `fencepost requirements` lists all.")

@@ -54,11 +54,10 @@ class Counterexample:
 
 def counterexample(factory: Factory, chapter: str, violation: Violation) -> Counterexample:
     """The counterexample of a violation."""
-    script, blamed = script_of(violation), violation.requirements
-    performed = tuple(line.performed for line in script)
-    admissible = _admissible(violation)
+    script, blamed, admissible = script_of(violation), violation.requirements, _admissible(violation)
     claim = Claim(script, admissible, violation.path, _sentence(blamed))
     written = program(claim, factory.name)
+    performed = tuple(line.performed for line in script)
     return Counterexample(
         chapter=chapter,
         requirements=blamed,

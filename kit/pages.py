@@ -20,9 +20,10 @@ LEVELS = {
 }
 
 
-def catalogue_page(console: Terminal) -> None:
-    """The whole catalogue, in reading order."""
-    for chapter in chapters():
+def catalogue_page(console: Terminal, name: str | None = None) -> bool:
+    """The whole catalogue, in reading order, or one chapter of it; False if there is no chapter of this name."""
+    chosen = [chapter for chapter in chapters() if name in (None, chapter.name)]
+    for chapter in chosen:
         console.show(Text(f"{chapter.title}", style="bold"), Text(f" {len(chapter.requirements)} requirements", style="dim"))
         console.show()
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
@@ -32,6 +33,7 @@ def catalogue_page(console: Terminal) -> None:
         for each in chapter.requirements:
             table.add_row(each.id, Text(each.level.value, style=LEVEL_STYLES[each.level]), Text(each.says))
         console.show(Padding(table, (0, 0, 1, 2)))
+    return bool(chosen)
 
 
 def requirement_page(console: Terminal, requirement_id: str) -> bool:

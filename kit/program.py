@@ -142,7 +142,10 @@ class _Writer:
 
     def _final(self) -> Iterator[str]:
         ours, given = self.claim.admissible[0], self.last.answer
-        for text in (self.claim.says, f"expected: {brief(ours)}", f"given:    {brief(given)}"):
+        told = [self.claim.says, f"expected: {brief(ours)}", f"given:    {brief(given)}"]
+        if self.claim.path:
+            told.append(f"differs:  {written(self.claim.path).lstrip('.')}")
+        for text in told:
             yield from (
                 f"# {line}" for line in wrap(text, WIDTH - 2, subsequent_indent="" if text is self.claim.says else " " * 10)
             )
@@ -151,7 +154,7 @@ class _Writer:
         elif isinstance(ours, Refused):
             self.minted.imports.add("StoreError")
             answer = laid_out(self._expression(self.last), INDENT, 9)
-            yield f"try:\n{INDENT}answer = {answer}\nexcept StoreError as error:\n{INDENT}answer = error"
+            yield f"try:\n{INDENT}answer = {answer}\nexcept StoreError as error:\n{INDENT}answer = error\n"
             yield f"assert {self._admitted()}, answer"
         else:
             yield f"answer = {laid_out(self._expression(self.last), '', 9)}"

@@ -9,19 +9,22 @@ from typing import Any
 from fencepost.statemachines.environment import Environment
 
 from .backend import BackendError, Factory
+from .interrupt import Interrupt
 
 
 class Recording:
     """Opens and closes the stores of a run; `trouble` is a sentence on what kept one from being opened or closed."""
 
-    def __init__(self, factory: Factory) -> None:
+    def __init__(self, factory: Factory, interrupt: Interrupt) -> None:
         self.trouble: str | None = None
         self._factory = factory
+        self._interrupt = interrupt
         self._opened = 0
         self._directory = Path()
 
     def open(self, environment: Environment) -> Any:
         """A fresh store for the next example. Raises `BackendError`."""
+        self._interrupt.check()
         self._opened += 1
         self._directory = environment.directory = environment.directory / str(self._opened)
         self._directory.mkdir()

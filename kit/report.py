@@ -70,7 +70,11 @@ def _counterexample(console: Terminal, found: Counterexample, chapters: list[str
     facts.add_row("found", f"after {found.steps:,} steps; chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}")
     console.show(_indented(facts))
     console.show()
-    shows = "This program shows it:" if found.reproduces else "This was called. Called again, it did not show:"
+    shows = (
+        "This program shows it, ending in an AssertionError while the fault is there:"
+        if found.reproduces
+        else "This was called. Called again, it did not show:"
+    )
     console.show(_indented(Text(shows, style="bold")))
     console.show()
     # no indent, no padding and no wrapping: it is there to be pasted

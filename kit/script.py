@@ -29,7 +29,5 @@ def script_of(violation: Violation) -> Script:
             moves.clear()
     last = violation.performed[-1]
     if lines and lines[-1].performed.call == last.call:
-        lines[-1] = lines[-1]._replace(performed=last)
-    else:
-        lines.append(Line(tuple(moves), last))
-    return tuple(lines)
+        return (*lines[:-1], lines[-1]._replace(performed=last))
+    return (*lines, Line(tuple(moves), last))

@@ -20,6 +20,7 @@ from hypothesis.errors import Flaky
 
 from .backend import Factory, told
 from .counterexample import Counterexample, counterexample
+from .interrupt import Interrupt
 from .recording import Recording
 from .result import ChapterRun, Request, Result, judge
 
@@ -61,13 +62,14 @@ def verify(factory: Factory, request: Request, observer: Observer | None = None)
     observer = observer or Observer()
     runs: list[ChapterRun] = []
     interrupted = False
-    for chapter in request.chapters:
-        observer.begins(chapter)
-        run, interrupted = _chapter(factory, request, chapter, observer)
-        observer.ends(run)
-        runs.append(run)
-        if interrupted:
-            break
+    with Interrupt() as interrupt:
+        for chapter in request.chapters:
+            observer.begins(chapter)
+            run, interrupted = _chapter(factory, request, chapter, observer, interrupt)
+            observer.ends(run)
+            runs.append(run)
+            if interrupted:
+                break
     whole = Tally()
     for run in runs:
         whole.add(run.tally)
@@ -82,9 +84,11 @@ def operations_of(chapters: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name, each in OPERATIONS.items() if each.chapter in below or (last > 0 and name == "load_session"))
 
 
-def _chapter(factory: Factory, request: Request, chapter: str, observer: Observer) -> tuple[ChapterRun, bool]:
+def _chapter(
+    factory: Factory, request: Request, chapter: str, observer: Observer, interrupt: Interrupt
+) -> tuple[ChapterRun, bool]:
     """The run of one chapter, and whether it was interrupted."""
-    recording, tally, began = Recording(factory), Tally(), time.perf_counter()
+    recording, tally, began = Recording(factory, interrupt), Tally(), time.perf_counter()
     violation, trouble, interrupted = None, None, False
     try:
         violation = _drive(recording, tally, request, chapter, observer)
@@ -97,8 +101,11 @@ def _chapter(factory: Factory, request: Request, chapter: str, observer: Observe
     except Exception as error:
         failed = f"The check of chapter {chapter} itself failed: it raised {told(error)}. {REPORT}"
         trouble = recording.trouble or failed
+    if interrupt.pressed:
+        # whatever else came of it, it was the user who ended the run
+        interrupted, trouble = True, None
     if not (tally.calls or violation or trouble or interrupted):
-        trouble = f"Nothing was reached in chapter {chapter}."
+        trouble = f"Nothing was reached in chapter {chapter}: try more --examples or --steps."
     seconds = time.perf_counter() - began
     shown, unshown = _shown(factory, chapter, violation)
     return ChapterRun(chapter, tally, seconds, shown, unshown or trouble), interrupted

@@ -101,7 +101,7 @@ def reclaim_session_execution_lease(
     grant = record_level.reclaim(before, claimant, observed, dead and about_this_session, ports.now, lease_ttl_ms)
     if grant.granted is Granted.anew:
         taken = live(before, ports.now)
-        because: Ids = ("LEASE-20", "LEASE-26") if taken else ("LEASE-19", *_edge(before, ports.now))
+        because: Ids = ("LEASE-20", "LEASE-26") if taken else (*_edge(before, ports.now), "LEASE-19")
         return _granted(state, ports, session_id, owner, grant, because)
     return _busy(state, session_id, before, _spared_because(before, owner, observed, about_this_session, ports))
 

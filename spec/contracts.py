@@ -77,7 +77,7 @@ def operation(method: F) -> F:
         return check("return").accepts(result)
 
     def wrong_answer(result: object) -> ContractBroken:
-        return ContractBroken(("VALUE-1",), f"{method.__name__} answered {shown(result)}, expected {check('return').expected}")
+        return ContractBroken(("VALUE-11",), f"{method.__name__} answered {shown(result)}, expected {check('return').expected}")
 
     checked = icontract.ensure(answer_valid, error=wrong_answer, enabled=ENFORCED)(method)
     return icontract.require(arguments_valid, error=invalid_argument)(checked)

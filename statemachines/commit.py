@@ -90,7 +90,20 @@ CONFIGS = (
     ),
 )
 
-CHANGES = ("nothing", "nothing", "lease", "no lease", "revision", "release", "hash", "turn", "graph", "usage")
+CHANGES = (
+    "nothing",
+    "nothing",
+    "nothing",
+    "nothing",
+    "lease",
+    "no lease",
+    "revision",
+    "release",
+    "hash",
+    "turn",
+    "graph",
+    "usage",
+)
 """What a retry changes in an earlier commit: nothing, or one field."""
 
 

@@ -51,6 +51,8 @@ ALTERED = (
 """How a proof is shown: mostly as it was granted, else with one field changed."""
 
 MOVES = ("+1", "+0", "expires - 1", "expires", "expires", "expires + 1", "expires + 1", "leap")
+BAD_NUMBERS = (-1, 2**64, True, 1.0, "10", None)
+BAD_TEXTS = (None, 5, b"s", "\ud800")
 EDGES = (0, 1, -1)
 AFTERWARDS = ("renew", "release", "claim", "reclaim", "nothing")
 WITHIN = 10_000
@@ -195,6 +197,19 @@ class LeaseRules(Machine):
             self.move_process("stop", pid)
         else:
             self.move_process("start", pid, what)
+
+    @rule(drawn=mixed(BAD_NUMBERS, BAD_TEXTS, range(4)))
+    def bad_lease_argument(self, drawn: tuple[object, object, int]) -> None:
+        """Call with what no lease call may accept."""
+        number, text, which = drawn
+        calls: tuple[tuple[object, ...], ...] = (
+            ("try_claim_session_execution_lease", "s", OWNERS[0], number),
+            ("try_claim_session_execution_lease", text, OWNERS[0], 10),
+            ("renew_session_execution_lease", self.fence(0, "exact"), number),
+            ("release_session_execution_lease", text),
+        )
+        operation, *arguments = calls[which]
+        self.perform(str(operation), *arguments)
 
 
 class LeaseMachine(LeaseRules):

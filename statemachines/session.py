@@ -11,7 +11,6 @@ from hypothesis.stateful import rule
 from .checker import Call
 from .commit import NODES, CommitRules
 from .draws import mixed
-from .lease import SESSIONS
 
 METAS = tuple(
     SessionMeta(session_id, name, "2026-01-01", model, cwd, relation)
@@ -23,27 +22,18 @@ METAS = tuple(
     )
 )
 
-BAD_ARGUMENTS: tuple[Call, ...] = tuple(
-    Call(operation, arguments)
-    for operation, *rest in (
-        ("try_claim_session_execution_lease", "s", None, 10),
-        ("try_claim_session_execution_lease", "s", "a", 10),
-        ("try_claim_session_execution_lease", None, None, -1),
-        ("load_node", None),
-        ("load_node", b"n1"),
-        ("load_node", "\ud800"),
-        ("load_session", "FullGraph"),
-        ("load_session", None),
-        ("save_session_meta", None),
-        ("save_session_meta", {"session_id": "s"}),
-        ("commit_runtime_state", None),
-        ("commit_runtime_state", Json({})),
-        ("release_session_execution_lease", None),
-    )
-    for arguments in [tuple(rest)]
+BAD_CALLS: tuple[Call, ...] = (
+    Call("load_node", (None,)),
+    Call("load_node", (b"n1",)),
+    Call("load_node", ("\ud800",)),
+    Call("load_session", ("FullGraph",)),
+    Call("load_session", (None,)),
+    Call("save_session_meta", (None,)),
+    Call("save_session_meta", ({"session_id": "s"},)),
+    Call("commit_runtime_state", (None,)),
+    Call("commit_runtime_state", (Json({}),)),
 )
-NUMBERS = (-1, 2**64, True, 1.0, "10", None)
-"""What is no u64."""
+"""What the signatures do not admit."""
 
 
 class SessionRules(CommitRules):
@@ -84,16 +74,10 @@ class SessionRules(CommitRules):
         """Ask what the store promises."""
         self.perform("durability_tier")
 
-    @rule(drawn=mixed(range(len(BAD_ARGUMENTS) + 8), NUMBERS, SESSIONS))
-    def bad_argument(self, drawn: tuple[int, object, str]) -> None:
+    @rule(drawn=mixed(BAD_CALLS))
+    def bad_argument(self, drawn: tuple[Call]) -> None:
         """Call with what the signature does not admit."""
-        index, number, session_id = drawn
-        if index < len(BAD_ARGUMENTS):
-            self.perform(BAD_ARGUMENTS[index].operation, *BAD_ARGUMENTS[index].arguments)
-        elif index % 2:
-            self.perform("renew_session_execution_lease", self.fence(0, "exact"), number)
-        else:
-            self.perform("try_claim_session_execution_lease", session_id, self.shown(0, "exact").owner, number)
+        self.perform(drawn[0].operation, *drawn[0].arguments)
 
 
 class SessionMachine(SessionRules):

@@ -23,17 +23,19 @@ Attempt: TypeAlias = Callable[[Program], Violation | None]
 """Runs a program from an empty store: the violation it ends in, or None."""
 
 
+PLAIN_NUMBER = 10
+"""Larger numbers are tried as this one."""
+
+PLAIN_LENGTH = 8
+"""Longer texts are tried as a short one."""
+
+
 def shrunk(violation: Violation, attempt: Attempt) -> Violation:
     """The violation of the shortest program found in which one of the same requirements is in question.
 
     Ctrl-C ends the search with what was found so far.
     """
-    best = violation
-    read = violation.performed[-1].call
-    if violation.program and read != violation.program[-1].action:
-        # it was seen while looking after the last call: if just looking shows it, that call is beside the point
-        now = violation.performed[-1].now
-        best = violation = attempt((*violation.program[:-1], Event(now, read))) or violation
+    best = violation = _without_looking(violation, attempt)
 
     def breaks_the_same(program: Program) -> bool:
         nonlocal best
@@ -54,6 +56,33 @@ def shrunk(violation: Violation, attempt: Attempt) -> Violation:
     # what is left is needed: a call that must not have had an effect, and is needed, has had one
     best.requirements = tuple(dict.fromkeys((*best.without_effect, *best.requirements)))
     return best
+
+
+def _without_looking(violation: Violation, attempt: Attempt) -> Violation:
+    """The violation again, from a program that makes just the calls it needs: looks after calls are left out or spelled out."""
+    look = Event(violation.performed[-1].now, violation.performed[-1].call)
+    candidates = [violation.program, _spelled_out(violation)]
+    if violation.program and look.action != violation.program[-1].action:
+        # it was seen while looking after the last call: if just looking shows it, that call is beside the point
+        candidates.insert(0, (*violation.program[:-1], look))
+    for program in candidates:
+        found = attempt(program)
+        if found is not None and alike(found, violation):
+            return found
+    return violation
+
+
+def _spelled_out(violation: Violation) -> Program:
+    """The program with every look after a call as an event of its own, for a store in which reads matter."""
+    events: list[Event] = []
+    ahead = list(violation.program)
+    for performed in violation.performed:
+        while ahead and not isinstance(ahead[0].action, Call):
+            events.append(ahead.pop(0))
+        if ahead and ahead[0].action == performed.call:
+            ahead.pop(0)
+        events.append(Event(performed.now, performed.call, performed.answer))
+    return tuple(events)
 
 
 def alike(left: Violation, right: Violation) -> bool:
@@ -129,8 +158,12 @@ def _next_plainer(program: Program, place: int, tried: set[object]) -> Program |
 
 
 def plainer_values(value: object) -> Iterator[object]:
-    """Simpler values of the same type: fields at their defaults, fewer items; proofs and scalars stay as they are."""
-    if isinstance(value, tuple):
+    """Simpler values of the same type: small numbers, plain text, fields at their defaults, fewer items; proofs stay as is."""
+    if type(value) is int and value > PLAIN_NUMBER:
+        yield PLAIN_NUMBER
+    elif isinstance(value, str) and (len(value) > PLAIN_LENGTH or not value.isascii()):
+        yield "s"
+    elif isinstance(value, tuple):
         for index in range(len(value)):
             yield (*value[:index], *value[index + 1 :])
         for index, item in enumerate(value):

@@ -30,6 +30,7 @@ class Tally:
         """One call whose answer was this admissible step."""
         self.calls += 1
         self.operations[operation] += 1
+        self.reached["VALUE-11"] += 1
         for requirement in step.because:
             self.reached[requirement] += 1
         for _, requirements in (*step.details, *step.effects):

@@ -160,6 +160,7 @@ store.release_session_execution_lease(a1.lease.completion())
 # from the last one granted.
 # expected: Acquired: fencing token 2, expires at 1010
 # given:    Acquired: fencing token 1, expires at 1010
+# differs:  lease.fencing_token
 answer = store.try_claim_session_execution_lease("s", owner1, 10)
 assert answer.lease.fencing_token == 2, answer
 """
@@ -200,6 +201,7 @@ try:
     )
 except StoreError as error:
     answer = error
+
 assert answer == SessionExecutionLeaseExpired("s"), answer
 """
     )

@@ -182,7 +182,10 @@ def test_a_chapter_in_which_nothing_was_reached_is_not_evaluated(monkeypatch: py
     monkeypatch.setattr(verify_module, "run_machine", lambda *_: None)
     result = run("Bent", "lease", "session")
     assert result.verdict is Verdict.not_evaluated
-    assert result.troubles == ("Nothing was reached in chapter lease.", "Nothing was reached in chapter session.")
+    assert result.troubles == (
+        "Nothing was reached in chapter lease: try more --examples or --steps.",
+        "Nothing was reached in chapter session: try more --examples or --steps.",
+    )
 
 
 def test_a_run_answers_for_its_chapters_and_for_values() -> None:

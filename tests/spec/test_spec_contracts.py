@@ -178,17 +178,17 @@ LIES: list[tuple[str, object, str]] = [
     ("load_session", replace(READ, head_revision=0), "COMMIT-30"),
     ("load_session", replace(READ, graph=SessionGraph((NODE, NODE), "n1")), "READ-INV-2"),
     ("load_node", replace(NODE, node_id="n2"), "READ-15"),
-    (CLAIM, LEASE, "VALUE-1"),
-    (CLAIM, None, "VALUE-1"),
-    (RECLAIM, "busy", "VALUE-1"),
-    (RENEW, FENCE, "VALUE-1"),
-    (RELEASE, True, "VALUE-1"),
-    ("commit_runtime_state", 1, "VALUE-1"),
-    ("load_session", (), "VALUE-1"),
-    ("load_node", "n1", "VALUE-1"),
-    ("save_session_meta", META, "VALUE-1"),
-    ("load_session_meta", {}, "VALUE-1"),
-    ("durability_tier", "durable", "VALUE-1"),
+    (CLAIM, LEASE, "VALUE-11"),
+    (CLAIM, None, "VALUE-11"),
+    (RECLAIM, "busy", "VALUE-11"),
+    (RENEW, FENCE, "VALUE-11"),
+    (RELEASE, True, "VALUE-11"),
+    ("commit_runtime_state", 1, "VALUE-11"),
+    ("load_session", (), "VALUE-11"),
+    ("load_node", "n1", "VALUE-11"),
+    ("save_session_meta", META, "VALUE-11"),
+    ("load_session_meta", {}, "VALUE-11"),
+    ("durability_tier", "durable", "VALUE-11"),
 ]
 
 
@@ -222,7 +222,7 @@ def test_every_operation_is_lied_about() -> None:
         "COMMIT-30",
         "READ-15",
         "READ-INV-2",
-        "VALUE-1",
+        "VALUE-11",
     }
 
 
