@@ -11,12 +11,14 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..spec import (
+    U64_MAX,
     AgentFrameRecord,
     Append,
     Backend,
     BlobRef,
     HeadRevisionConflict,
     HydratedSessionCheckpoint,
+    InvalidArgument,
     PersistedSessionConfig,
     QueuedWorkClaimExpired,
     Record,
@@ -61,6 +63,11 @@ class HeadRecord(Record, frozen=True, kw_only=True):
     leaf_node_id: str | None
     next_position: U64
     """Where the next appended node stands: never looked for among the nodes."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.head_revision < 1:
+            raise InvalidArgument("HeadRecord.head_revision", str(self.head_revision), "at least 1: a head is there from 1 on")
 
 
 class Draft(NamedTuple):
@@ -129,16 +136,19 @@ def next_head(commit: RuntimeCommit, draft: Draft, stored: Stored) -> HeadRecord
     """The head that the commit leaves (COMMIT-19 to COMMIT-21, COMMIT-30)."""
     graph = commit.graph
     kept = 0 if stored.head is None or isinstance(graph, ReplaceFull) else stored.head.next_position
+    revision, position = stored.head_revision + 1, kept + len(draft.nodes)
+    if max(revision, position) > U64_MAX:
+        raise Backend("the counters of the stored head are used up")
     return HeadRecord(
         session_id=commit.session_id,
-        head_revision=stored.head_revision + 1,
+        head_revision=revision,
         config=commit.config,
         agent_frames=commit.agent_frames,
         current_agent_frame_id=commit.current_agent_frame_id,
         checkpoint_ref=draft.checkpoint_ref,
         part_refs=part_refs(draft.manifest),
         leaf_node_id=graph.graph.leaf_node_id if isinstance(graph, ReplaceFull) else graph.leaf_node_id,
-        next_position=kept + len(draft.nodes),
+        next_position=position,
     )
 
 

@@ -11,7 +11,7 @@ import threading
 import duckdb
 import icontract
 
-from ..spec import Backend, InvalidRecordSchemaVersion, MissingRecordSchemaVersion
+from ..spec import Backend, InvalidArgument, InvalidRecordSchemaVersion, MissingRecordSchemaVersion
 from ..spec.contracts import ENFORCED, ensures
 from .encoding import SCHEMA_VERSION, U32_MAX, require_schema_version
 
@@ -67,6 +67,8 @@ def connected(path: str | os.PathLike[str]) -> tuple[duckdb.DuckDBPyConnection, 
 
     Raises `Backend`, or a schema version error of record kind "store"; then the file is as it was.
     """
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise InvalidArgument("path", repr(path)[:200], 'a path, or ":memory:"')
     if os.fspath(path) == ":memory:":
         connection = duckdb.connect(":memory:")
         connection.execute(CREATE)

@@ -195,6 +195,8 @@ def _parts(rows: Iterable[Row]) -> tuple[HeadRecord | None, list[NodeRow], list[
             usage.append((position, text))
         else:
             head = decoded_versioned(HeadRecord, text, SESSION_HEAD)
+    if head is None and (nodes or usage):
+        raise Backend("the stored session is damaged: it has nodes or usage, and no head")
     return head, sorted(nodes), sorted(usage)
 
 

@@ -44,7 +44,9 @@ class Factory:
         """A fresh store. Raises `BackendError` if the factory raises, or gives what is no store."""
         try:
             store = self.call(environment)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise BackendError(f"The factory {self.name} raised {told(error)}. Expected a fresh, empty store.") from error
         if not any(hasattr(store, operation) for operation in OPERATIONS):
             raise BackendError(
@@ -67,8 +69,14 @@ class Factory:
         """Open and close a store once. Raises `BackendError` if that fails or one of these operations is missing."""
         with fresh_environment() as environment:
             store = self.open(environment)
+            later = [each for each in OPERATIONS if inspect.iscoroutinefunction(getattr(store, each, None))]
             missing = [operation for operation in operations if not hasattr(store, operation)]
             self.close(store)
+        if later:
+            raise BackendError(
+                f"The store of {self.name}, a {type(store).__name__}, has async methods: {', '.join(later)}. "
+                "Expected methods that answer when they are called: wrap them, for instance with asyncio.run."
+            )
         if missing:
             raise BackendError(
                 f"The store of {self.name}, a {type(store).__name__}, has no {', '.join(missing)}. "

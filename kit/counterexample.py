@@ -77,7 +77,9 @@ def fails(written: Program, factory: Factory | None = None) -> bool:
     variables: dict[str, object] = {"__name__": "counterexample"}
     try:
         exec(compile(written.text, PROGRAM, "exec"), variables)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return _line(error) >= written.last_call
     finally:
         if factory is not None and "store" in variables:
@@ -91,7 +93,7 @@ def fails(written: Program, factory: Factory | None = None) -> bool:
 PROGRAM = "<counterexample>"
 
 
-def _line(error: Exception) -> int:
+def _line(error: BaseException) -> int:
     """The line of the program in which it was raised, or through which it passed."""
     trace, line = error.__traceback__, 0
     while trace is not None:

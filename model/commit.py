@@ -6,6 +6,8 @@ Each check gives the steps of its refusal, or none to let the commit go on. The 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from hashlib import sha256
 from typing import TypeAlias
 
 from fencepost.spec import (
@@ -192,7 +194,9 @@ def _outcome(state: State, ports: Ports, commit: RuntimeCommit, *, inline: bool)
     after, freed = _released_by(replace(state, commit=written), commit, ports.now)
     because = (*_applied_because(state, ports, commit), *(("COMMIT-33", *freed) if freed else ()))
     effects, silent = _effects(commit, because), _silent(commit, ("COMMIT-33", *freed))
-    return Step(after, result, because, RESULT_WHY, effects, silent)
+    # without a stamp the same commit again is another one
+    details = (("head_revision", ("COMMIT-8", "COMMIT-30")), *RESULT_WHY) if commit.turn_commit is None else RESULT_WHY
+    return Step(after, result, because, details, effects, silent)
 
 
 def _refusable(state: State, ports: Ports, commit: RuntimeCommit, because: Ids) -> Steps:
@@ -247,7 +251,7 @@ def _part(state: State, kind: str, checkpoint: HydratedSessionCheckpoint, seen: 
     if inline:
         return Part(ref, value, carried=False)
     minted = getattr(seen, f"{kind}_ref") if seen else None
-    return Part(minted or f"{kind}:{hash(value)}", value, carried=False)
+    return Part(minted or f"{kind}:{sha256(repr(value).encode()).hexdigest()}", value, carried=False)
 
 
 def _blobs(blobs: Map[tuple[str, str], Snapshot], head: Head) -> Map[tuple[str, str], Snapshot]:
@@ -342,6 +346,8 @@ def _silent(commit: RuntimeCommit, because: Ids) -> Why:
     return () if completion is None else ((completion.session_id, because),)
 
 
+# every refusal is followed by reads of an unchanged session
+@lru_cache(maxsize=256)
 def hydrated(head: Head) -> HydratedSessionCheckpoint:
     """The head's checkpoint as a read gives it: refs, and the values that resolve (READ-12, READ-13)."""
     refs = {f"{kind}_ref": head.parts[kind].ref for kind in KINDS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 from operator import add
 
@@ -54,12 +55,28 @@ PATH_WHY: Why = (
 def load_session(state: State, ports: Ports, scope: SessionReadScope) -> Steps:
     """The session as its last commit left it: READ-1 to READ-14."""
     head = state.commit.head
-    refusal = Step(state, Refused(UnsupportedReadScope(scope)), ("READ-18",), differs=("READ-18",))
     if head is None:
-        return (Step(state, None, ("READ-1", "READ-16")), refusal)
-    if isinstance(scope, FullGraph):
-        return (*_full(state, ports, head), refusal)
-    return (*_path(state, ports, head, scope), refusal)
+        steps: Steps = (Step(state, None, ("READ-1", "READ-16")),)
+    elif isinstance(scope, FullGraph):
+        steps = _full(state, ports, head)
+    else:
+        steps = _path(state, ports, head, scope)
+    return _served_or_refused(state, scope, steps)
+
+
+def _served_or_refused(state: State, scope: SessionReadScope, steps: Steps) -> Steps:
+    """A store may be unable to serve a scope (READ-18), but not by turns: the first answer for each kind of scope stands."""
+    kind = type(scope).__name__
+    refusal = Step(state, Refused(UnsupportedReadScope(scope)), ("READ-18",), differs=("READ-18",))
+    if kind in state.session.scopes:
+        return steps if state.session.scopes[kind] else (refusal,)
+    served = _with_scope(state, kind, served=True)
+    steps = tuple(replace(step, state=served) for step in steps)
+    return (*steps, replace(refusal, state=_with_scope(state, kind, served=False)))
+
+
+def _with_scope(state: State, kind: str, *, served: bool) -> State:
+    return replace(state, session=replace(state.session, scopes=state.session.scopes.set(kind, served)))
 
 
 def load_node(state: State, _ports: Ports, node_id: str) -> Steps:
@@ -92,6 +109,8 @@ def durability_tier(state: State, ports: Ports) -> Steps:
     return (Step(replace(state, session=replace(state.session, tier=tier)), tier, ("READ-19",)),)
 
 
+# every refusal is followed by reads of an unchanged session
+@lru_cache(maxsize=256)
 def ledger(usage: tuple[TokenLedgerEntry, ...]) -> tuple[TokenLedgerEntry, ...]:
     """The usage folded by source and model, in order of first appearance (READ-14).
 

@@ -161,7 +161,7 @@ class Check(NamedTuple):
 def check_for(annotation: Any) -> Check:
     """The check of a field or parameter with this annotation."""
     if annotation is str:
-        return Check(lambda value: isinstance(value, str) and (value.isascii() or _is_text(value)), "text that UTF-8 can carry")
+        return Check(lambda value: type(value) is str and (value.isascii() or _is_text(value)), "text that UTF-8 can carry")
     if annotation is bool or annotation is bytes:
         return Check(lambda value: type(value) is annotation, annotation.__name__)
     if annotation is None or annotation is type(None):
@@ -177,12 +177,12 @@ def check_for(annotation: Any) -> Check:
     if origin in (Union, types.UnionType):
         options = [check_for(argument) for argument in arguments]
         if all(isinstance(argument, type) and issubclass(argument, _BY_CLASS) for argument in arguments):
-            return Check(lambda value: isinstance(value, arguments), " or ".join(option.expected for option in options))
+            return Check(lambda value: type(value) in arguments, " or ".join(option.expected for option in options))
         return Check(
             lambda value: any(option.accepts(value) for option in options), " or ".join(option.expected for option in options)
         )
     if isinstance(annotation, type) and issubclass(annotation, _BY_CLASS):
-        return Check(lambda value: isinstance(value, annotation), annotation.__name__)
+        return Check(lambda value: type(value) is annotation, annotation.__name__)
     raise TypeError(f"no check for values annotated {annotation!r}")
 
 

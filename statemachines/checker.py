@@ -55,7 +55,7 @@ class Performed(NamedTuple):
 class Crash(NamedTuple):
     """The answer of a call that raised what is no `StoreError` (VALUE-6)."""
 
-    error: Exception
+    error: BaseException
 
 
 class Violation(AssertionError):
@@ -104,6 +104,7 @@ class Checker:
         self._touches = touches or {}
         # what later answers owe to earlier calls, and effects that no answer has shown yet, by what they are about
         self._effects: Why = ()
+        self._effects_seen = True
         self._unconfirmed: dict[str, Ids] = {}
         self._without_effect: Ids = ()
 
@@ -115,8 +116,6 @@ class Checker:
         before = self.state
         step = self._compare(call, ())
         self.tally.steps += 1
-        if step.effects:
-            self._effects = step.effects
         if isinstance(step.answer, Refused):
             self._without_effect += ("VALUE-7", *step.because)
         elif self.state is before:
@@ -177,7 +176,10 @@ class Checker:
                 operation.require_contract(call.arguments, answer)
         except StoreError as error:
             return Refused(error)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # SystemExit too: a store that ends the process must not end the check of it
             return Crash(error)
         return answer
 
@@ -185,6 +187,13 @@ class Checker:
         """Remember what this answer does not show, until an answer about the same thing does."""
         self._unconfirmed.pop(_subject(call), None)
         self._unconfirmed.update(step.silent)
+        if step.effects:
+            self._effects, self._effects_seen = step.effects, False
+        elif call.operation == "load_session" and step.answer is not None and not isinstance(step.answer, Refused):
+            # an effect counts once a read has shown it
+            if not self._effects_seen:
+                self.tally.count_all(self._effects)
+            self._effects_seen = True
 
     def _violation(self, call: Call, steps: Steps, seen: object, context: Ids, touched: bool) -> Violation:
         ours = steps[0]

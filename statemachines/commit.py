@@ -44,6 +44,8 @@ from .lease import AFTERWARDS, ALTERED, OWNERS, LeaseRules
 NODES = ("n1", "n2", "n3", "n2", "n3", "n4", "n5", "n10", "", "N%_'\"\0é")
 """Node ids: few, so that appends meet stored ones; text order is not number order."""
 
+READ_LEAVES = ("", "n1", "n2", "c8", "nowhere", "n3", NODES[-1])
+
 PARENTS = (None, "n1", "n1", "n1", "n2", "n3", "n10", "nowhere")
 LEAVES = (1, 1, 2, 0, "n2", "n10", None, None, "nowhere")
 """Ids, or which of the delta's own nodes."""
@@ -69,7 +71,7 @@ INTERLUDES = ("none", "none", "none", "renewed", "expires - 1", "expires", "take
 TOOLS = (None, ToolState(1), ToolState(U64_MAX, Json({"tool": [1, 2]})))
 PLUGINS = (None, PluginSessionSnapshot(Json({"plugin": "é"})), PluginSessionSnapshot(Json(None)))
 EXECUTIONS = (None, b"", b"\x00\xff bytes")
-REFS = (None, None, "stored", "stored", "nowhere")
+REFS = (None, None, "stored", "stored", "nowhere", "")
 USAGES: tuple[tuple[TokenLedgerEntry, ...], ...] = (
     (),
     (TokenLedgerEntry("main", "m1", TokenUsage(1, 2, 3, 4, 5)),),
@@ -85,7 +87,7 @@ CONFIGS = (
     (PersistedSessionConfig("", Json(None)), (AgentFrameRecord("f1", Json({"reason": "é"})),), "f1"),
     (
         PersistedSessionConfig("q", Json([2**53 + 1, 1.5])),
-        (AgentFrameRecord("f1", Json(1)), AgentFrameRecord("", Json(2))),
+        (AgentFrameRecord("f1", Json(1)), AgentFrameRecord("", Json(2)), AgentFrameRecord("f1", Json(3))),
         "f9",
     ),
 )
@@ -213,9 +215,34 @@ class CommitRules(LeaseRules):
         elif interlude == "released":
             self.perform("release_session_execution_lease", lease.completion())
 
+    @rule(drawn=mixed(range(9, 13), ANY))
+    def chain(self, drawn: tuple[int, int]) -> None:
+        """Append more nodes in a row than any page holds; their text order is not their number order."""
+        count, index = drawn
+        lease = self._lease_to_commit_under("held", index, "exact")
+        nodes = [(f"c{number}", f"c{number - 1}" if number else None) for number in range(count)]
+        self._commit(self._plain(lease, self._graph("append", count - 1, nodes)))
+
+    @rule(drawn=mixed(ANY, LEAVES, USAGES))
+    def twice(self, drawn: tuple[int, Any, tuple[TokenLedgerEntry, ...]]) -> None:
+        """Send a commit without a stamp, and the very same again: it is applied twice."""
+        index, leaf, usage = drawn
+        lease = self._lease_to_commit_under("held", index, "exact")
+        commit = replace(self._plain(lease, self._graph("unchanged", leaf, ())), usage_deltas=usage)
+        self._commit(commit)
+        self._commit(commit)
+
+    def _plain(self, lease: SessionExecutionLease, graph: GraphCommitDelta) -> RuntimeCommit:
+        config = CONFIGS[0][0]
+        return RuntimeCommit(session_id=lease.session_id, session_execution_lease=lease.fence(), config=config, graph=graph)
+
     def _commit(self, commit: RuntimeCommit) -> None:
-        if not isinstance(self.perform("commit_runtime_state", commit), Refused) or commit.turn_commit is not None:
+        refused = isinstance(self.perform("commit_runtime_state", commit), Refused)
+        if not refused or commit.turn_commit is not None:
             self.memory.commits.append(commit)
+        if not refused:
+            # a run that commits much may have no rule of its own to read: some other path each time
+            self.perform("load_session", ActivePath(READ_LEAVES[len(self.memory.calls) % len(READ_LEAVES)]))
 
     def _lease_to_commit_under(self, fence: str, index: int, how: str) -> SessionExecutionLease:
         """A lease that is live, claimed now if there is none; or any that was ever returned."""

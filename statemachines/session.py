@@ -48,7 +48,7 @@ class SessionRules(CommitRules):
         yield from super().observations(state)
         yield Call("load_session_meta")
 
-    @rule(drawn=mixed(("path", "path", "full", "path to"), (*NODES, "nowhere")))
+    @rule(drawn=mixed(("path", "full", "path to", "path to"), (*NODES, "", "", "c11", "nowhere")))
     def load_session(self, drawn: tuple[str, str]) -> None:
         """Read the whole graph, the active path, or the path to any node."""
         scope, node_id = drawn

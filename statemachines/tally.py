@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from fencepost.model import Step
+from fencepost.model import Step, Why
 
 
 @dataclass
@@ -31,12 +31,15 @@ class Tally:
         self.calls += 1
         self.operations[operation] += 1
         self.reached["VALUE-11"] += 1
-        for requirement in step.because:
-            self.reached[requirement] += 1
-        for _, requirements in (*step.details, *step.effects):
-            self.reached.update(requirements)
+        self.reached.update(step.because)
+        self.count_all(step.details)
         for requirement in step.differs:
             self.differs[requirement] += 1
+
+    def count_all(self, why: Why) -> None:
+        """Requirements that fixed the fields of an answer."""
+        for _, requirements in why:
+            self.reached.update(requirements)
 
     def add(self, other: Tally) -> None:
         """Take the counts of another run into this one."""

@@ -8,8 +8,10 @@ from immutables import Map
 
 
 class SessionState(msgspec.Struct, frozen=True):
-    """The metadata slot, the last metadata of each session id (META-3), and the durability tier once it was told (READ-19)."""
+    """The metadata slot, the last metadata of each session id (META-3), the durability tier once it was told (READ-19), and
+    which read scopes have been served or refused (READ-18)."""
 
     meta: SessionMeta | None = None
     by_session: Map[str, SessionMeta] = Map()
     tier: DurabilityTier | None = None
+    scopes: Map[str, bool] = Map()

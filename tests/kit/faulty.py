@@ -22,6 +22,7 @@ from fencepost.spec import (
     SessionExecutionLease,
     SessionExecutionLeaseCompletion,
     SessionExecutionLeaseFence,
+    UnsupportedReadScope,
 )
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.model_store import ModelStore
@@ -322,3 +323,42 @@ def no_argument() -> None:
 
 
 not_callable = 7
+
+
+class Quitting:
+    """A store that ends the process instead of answering."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "close":
+            raise AttributeError(name)
+
+        def call(*_: object) -> object:
+            raise SystemExit(0)
+
+        return call
+
+
+def quits_on_claim(_: Environment) -> Quitting:
+    """A backend whose store quits."""
+    return Quitting()
+
+
+def quits(_: Environment) -> object:
+    """A factory that quits."""
+    raise SystemExit(0)
+
+
+class Later(Bent):
+    """A store with an async method."""
+
+    async def renew_session_execution_lease(self, *_: object) -> object:
+        return None
+
+
+class Unreadable(Bent):
+    """A store that serves reads until its third commit, and refuses them from then on."""
+
+    def load_session(self, scope: object) -> object:
+        if self.state.commit.head is not None and self.state.commit.head.revision >= 3:
+            raise UnsupportedReadScope(scope)
+        return self.right("load_session", scope)

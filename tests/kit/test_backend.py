@@ -107,3 +107,28 @@ def test_our_store_in_memory_has_the_clock_of_the_environment() -> None:
     answer = memory(environment).try_claim_session_execution_lease("s", LeaseOwnerIdentity("a", "1"), 10)
     assert isinstance(answer, Acquired)
     assert answer.lease.expires_at_epoch_ms == 5_010
+
+
+def test_a_factory_that_quits_is_told() -> None:
+    """SystemExit out of a factory is no end of the run, and no pass."""
+    with pytest.raises(BackendError, match="raised SystemExit"):
+        verify(load_factory("faulty:quits"), Request("faulty:quits", ("lease",)))
+
+
+def test_a_store_that_quits_breaks_the_law() -> None:
+    """SystemExit out of a call is a violation of VALUE-6, not a run that ended well."""
+    result = verify(load_factory("faulty:quits_on_claim"), Request("faulty:quits_on_claim", ("lease",), 0, 5, 20))
+    assert result.verdict.exit_code == 1
+    assert result.counterexamples[0].requirements[0] == "VALUE-6"
+
+
+def test_an_async_store_is_told_to_be_one() -> None:
+    """Coroutine methods are named before the run."""
+    with pytest.raises(BackendError, match="has async methods: renew_session_execution_lease"):
+        verify(load_factory("faulty:Later"), Request("faulty:Later", ("lease",)))
+
+
+def test_a_scope_that_was_served_may_not_be_refused_later() -> None:
+    """A store cannot hide behind READ-18 by turns."""
+    result = verify(load_factory("faulty:Unreadable"), Request("faulty:Unreadable", ("commit",), 0, 20, 30))
+    assert result.verdict.exit_code == 1

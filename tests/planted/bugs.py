@@ -14,6 +14,7 @@ from fencepost.impl import DuckDBRuntimePersistence, commit, lease, session
 from fencepost.impl.encoding import decoded, decoded_versioned, encoded
 from fencepost.spec import (
     Acquired,
+    ActivePath,
     Alive,
     Append,
     Busy,
@@ -430,3 +431,64 @@ def large_integers_rounded(patch: pytest.MonkeyPatch) -> None:
         return original(kind, text.replace("9007199254740993", "9007199254740992") if isinstance(text, str) else text, what)
 
     patch.setattr(session, "decoded", rounding)
+
+
+@bug("READ-4", "commit")
+def full_read_ends_at_a_page(patch: pytest.MonkeyPatch) -> None:
+    """A full read answers the first eight nodes."""
+    reworded(patch, session, "READ_SESSION", "WHERE NOT tombstoned", "WHERE NOT tombstoned AND position < 8")
+
+
+@bug("READ-7", "commit")
+def path_ends_at_a_page(patch: pytest.MonkeyPatch) -> None:
+    """The active path holds its last five nodes at most."""
+    original = session.active_path
+    patch.setattr(session, "active_path", lambda nodes, leaf: original(nodes, leaf)[-5:])
+
+
+@bug("COMMIT-8")
+def repeated_commit_taken_for_a_replay(patch: pytest.MonkeyPatch) -> None:
+    """A commit without a stamp that equals the one before it is answered as that one was."""
+    last: list[tuple[Any, RuntimeCommit, Any]] = []
+
+    def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
+        if last and given.turn_commit is None and last[0][:2] == (store, given):
+            return last[0][2]
+        result = original(store, given)
+        last[:] = [(store, given, result)]
+        return result
+
+    wrap(patch, "commit_runtime_state", around)
+
+
+@bug("COMMIT-30")
+def frames_of_one_id_merged(patch: pytest.MonkeyPatch) -> None:
+    """Of agent frames that share an id only the last is kept."""
+
+    def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
+        frames = {frame.frame_id: frame for frame in given.agent_frames}
+        return original(store, replace(given, agent_frames=tuple(frames.values())))
+
+    wrap(patch, "commit_runtime_state", around)
+
+
+@bug("COMMIT-27")
+def empty_ref_taken_for_none(patch: pytest.MonkeyPatch) -> None:
+    """A snapshot ref that is the empty text is dropped."""
+
+    def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
+        checkpoint = given.checkpoint
+        return original(store, replace(given, checkpoint=replace(checkpoint, tool_state_ref=checkpoint.tool_state_ref or None)))
+
+    wrap(patch, "commit_runtime_state", around)
+
+
+@bug("READ-6", "session")
+def empty_leaf_taken_for_none(patch: pytest.MonkeyPatch) -> None:
+    """A path read to the node whose id is the empty text goes to the persisted leaf instead."""
+
+    def around(original: Any, store: Any, scope: Any) -> Any:
+        empty = isinstance(scope, ActivePath) and scope.leaf_node_id == ""
+        return original(store, ActivePath() if empty else scope)
+
+    wrap(patch, "load_session", around)
