@@ -169,12 +169,12 @@ class CommitRules(LeaseRules):
 
     @rule(
         drawn=mixed(OWNERS, INTERLUDES, EXPECTED[:5], STAMPS[:6], ("own", "none", "elsewhere"), DELTAS, SESSIONS_OF_TURNS),
-        graph=mixed(LEAVES, NODES, PARENTS, NODES, range(4), USAGES, AFTERWARDS, COMPLETIONS),
+        graph=mixed(LEAVES, NODES, PARENTS, NODES, range(4), USAGES, AFTERWARDS, COMPLETIONS, TOOLS, EXECUTIONS, REFS),
     )
     def turn(self, drawn: tuple[Any, ...], graph: tuple[Any, ...]) -> None:
         """A turn as a runtime runs it: claim, perhaps lose the lane, commit, give it back, and perhaps come back late."""
         owner, interlude, expected, stamp, release, kind, where = drawn
-        leaf, node, parent, other, count, usage, afterwards, completions = graph
+        leaf, node, parent, other, count, usage, afterwards, completions, tool, execution, ref = graph
         head = self.state.commit.head
         bound = head.session_id if head else "s"
         session_id = bound if where == "bound" else where
@@ -194,6 +194,7 @@ class CommitRules(LeaseRules):
             # two siblings under the first, more often than not
             graph=self._graph(kind, leaf, ((node, parent), (other, node), ("n5", node))[:count]),
             turn_commit=self._stamp(stamp, 0, session_id),
+            checkpoint=self._checkpoint(tool, None, execution, ref, None, None, None),
             usage_deltas=usage,
             completed_queue_claims=queue,
             completed_turn_input_claims=inputs,

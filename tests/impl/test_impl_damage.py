@@ -11,6 +11,7 @@ from fencepost.spec import (
     Backend,
     Busy,
     FullGraph,
+    InvalidArgument,
     InvalidRecordSchemaVersion,
     LeaseOwnerIdentity,
     MissingRecordSchemaVersion,
@@ -279,3 +280,37 @@ def test_a_lease_with_the_last_fencing_token_can_still_change_hands(engine: Engi
         tokens.add(lease.lease_token)
         store.release_session_execution_lease(lease.completion())
     assert len(tokens) == 3
+
+
+def test_a_head_before_the_first_revision_is_refused(engine: Engine, store: DuckDBRuntimePersistence) -> None:
+    """A head says that a commit was made: one of revision 0 is damage, told as Backend and left alone."""
+    store.commit_runtime_state(plain_commit(acquired(store)))
+    run(engine, """UPDATE head SET record = replace(record, '"head_revision":1', '"head_revision":0')""")
+    with pytest.raises(Backend, match="head_revision"):
+        store.load_session(FullGraph())
+
+
+def test_nodes_without_a_head_are_refused(engine: Engine, store: DuckDBRuntimePersistence) -> None:
+    """Nodes or usage of no session are damage, told as Backend."""
+    store.commit_runtime_state(full_commit(acquired(store)))
+    run(engine, "DELETE FROM head")
+    with pytest.raises(Backend, match="no head"):
+        store.load_session(FullGraph())
+
+
+def test_counters_that_are_used_up_are_refused(engine: Engine, store: DuckDBRuntimePersistence) -> None:
+    """A commit after revision 2^64 - 1 is Backend, and writes nothing."""
+    lease = acquired(store)
+    store.commit_runtime_state(plain_commit(lease))
+    run(engine, """UPDATE head SET record = replace(record, '"head_revision":1', '"head_revision":18446744073709551615')""")
+    before = dump(engine)
+    with pytest.raises(Backend, match="used up"):
+        store.commit_runtime_state(plain_commit(lease))
+    assert dump(engine) == before
+
+
+@pytest.mark.parametrize("path", [None, 5, b"store.db", object()])
+def test_a_path_of_another_type_is_an_invalid_argument(path: object) -> None:
+    """What is no path is told as an argument, not as a bare TypeError."""
+    with pytest.raises(InvalidArgument, match="path: received"):
+        DuckDBRuntimePersistence(path)  # type: ignore[arg-type]  # the wrong type is the point

@@ -428,7 +428,8 @@ def large_integers_rounded(patch: pytest.MonkeyPatch) -> None:
     original = decoded
 
     def rounding(kind: Any, text: Any, what: str) -> Any:
-        return original(kind, text.replace("9007199254740993", "9007199254740992") if isinstance(text, str) else text, what)
+        rounded = text.replace("9007199254740993", "9007199254740992") if what == "node" else text
+        return original(kind, rounded, what)
 
     patch.setattr(session, "decoded", rounding)
 
@@ -483,7 +484,7 @@ def empty_ref_taken_for_none(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("READ-6", "session")
+@bug("READ-7", "session")
 def empty_leaf_taken_for_none(patch: pytest.MonkeyPatch) -> None:
     """A path read to the node whose id is the empty text goes to the persisted leaf instead."""
 

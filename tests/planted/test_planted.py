@@ -43,7 +43,6 @@ def test_planted_bug_is_caught(bug: PlantedBug, monkeypatch: pytest.MonkeyPatch)
     assert result.verdict is Verdict.violates, f"not caught: {bug.sentence}"
     found = result.counterexamples[0]
     assert bug.requirement in found.requirements[:3]
-    assert found.reproduces
     print(f"{bug.name:36} {bug.requirement:11} blamed {', '.join(found.requirements[:3]):36} steps {found.steps}")
 
 
