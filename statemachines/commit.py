@@ -179,11 +179,10 @@ class CommitRules(LeaseRules):
         bound = head.session_id if head else "s"
         session_id = bound if where == "bound" else where
         queue, inputs = self._completions(completions, session_id)
-        self.remember(self.perform("try_claim_session_execution_lease", session_id, owner, 10))
-        lease = latest(self.memory.leases, 0)
+        lease = self.claim(session_id, owner)
         self._lose(lease, interlude)
         if release == "elsewhere":
-            self.remember(self.perform("try_claim_session_execution_lease", "", OWNERS[2], 10))
+            self.claim("", OWNERS[2])
         freed = lease if release == "own" else latest(self.memory.leases, 0)
         commit = RuntimeCommit(
             session_id=session_id,
@@ -201,7 +200,7 @@ class CommitRules(LeaseRules):
         )
         self._commit(commit)
         if release == "elsewhere":
-            self.remember(self.perform("try_claim_session_execution_lease", "", OWNERS[4], 10))
+            self.claim("", OWNERS[4])
         self.come_back(lease, afterwards)
 
     def _lose(self, lease: SessionExecutionLease, interlude: str) -> None:
@@ -210,7 +209,7 @@ class CommitRules(LeaseRules):
             self.note("lease at its edge before a commit")
             self.move_clock(lease.expires_at_epoch_ms - (interlude == "expires - 1"))
         if interlude == "taken over":
-            self.remember(self.perform("try_claim_session_execution_lease", lease.session_id, OWNERS[4], 10))
+            self.claim(lease.session_id, OWNERS[4])
         elif interlude == "renewed":
             self.remember(self.perform("renew_session_execution_lease", lease.fence(), 10))
         elif interlude == "released":
@@ -250,16 +249,14 @@ class CommitRules(LeaseRules):
         if fence == "known":
             return self.shown(index, how)
         if fence == "elsewhere":
-            self.remember(self.perform("try_claim_session_execution_lease", "s2", OWNERS[0], 10))
-            return latest(self.memory.leases, 0)
+            return self.claim("s2", OWNERS[0])
         head = self.state.commit.head
         for lease in reversed(self.memory.leases):
             bound = head is None or head.session_id == lease.session_id
             if bound and fence_holds(self.state, lease.session_id, lease.fence(), self.now):
                 return lease
         session_id = head.session_id if head else "s"
-        self.remember(self.perform("try_claim_session_execution_lease", session_id, OWNERS[index % len(OWNERS)], 10))
-        return latest(self.memory.leases, 0)
+        return self.claim(session_id, OWNERS[index % len(OWNERS)])
 
     def _expected(self, which: str) -> int | None:
         revision = self.state.commit.head.revision if self.state.commit.head else 0

@@ -165,12 +165,16 @@ class LeaseRules(Machine):
     def handover(self, drawn: tuple[str, LeaseOwnerIdentity, LeaseOwnerIdentity | None, int, str]) -> None:
         """A lease runs to an edge of its expiry, another owner may claim, and the first comes back with what it had."""
         session_id, first, second, edge, afterwards = drawn
-        self.remember(self.perform("try_claim_session_execution_lease", session_id, first, 10))
-        had = latest(self.memory.leases, 0)
+        had = self.claim(session_id, first)
         self.move_clock(had.expires_at_epoch_ms + edge)
         if second is not None:
-            self.remember(self.perform("try_claim_session_execution_lease", session_id, second, 10))
+            self.claim(session_id, second)
         self.come_back(had, afterwards)
+
+    def claim(self, session_id: str, owner: LeaseOwnerIdentity) -> SessionExecutionLease:
+        """Claim for 10 ms; the lease that the answer shows, the caller's or the holder's."""
+        self.remember(self.perform("try_claim_session_execution_lease", session_id, owner, 10))
+        return latest(self.memory.leases, 0)
 
     def come_back(self, had: SessionExecutionLease, how: str) -> None:
         """What the holder of a lease does with it, later."""
@@ -179,7 +183,7 @@ class LeaseRules(Machine):
         elif how == "release":
             self.perform("release_session_execution_lease", had.completion())
         elif how == "claim":
-            self.remember(self.perform("try_claim_session_execution_lease", had.session_id, had.owner, 10))
+            self.claim(had.session_id, had.owner)
         elif how == "reclaim":
             self.remember(self.perform("reclaim_session_execution_lease", had.session_id, OWNERS[0], had.fence(), 10))
 
