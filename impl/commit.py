@@ -20,7 +20,6 @@ from ..spec import (
     HydratedSessionCheckpoint,
     InvalidArgument,
     PersistedSessionConfig,
-    QueuedWorkClaimExpired,
     Record,
     ReplaceFull,
     RuntimeCommit,
@@ -32,13 +31,19 @@ from ..spec import (
     SessionCommitStore,
     SessionExecutionLeaseExpired,
     SessionNodeRecord,
-    TurnInputClaimExpired,
+    TurnInputIngressActiveTurn,
+    TurnInputIngressNextTurn,
+    TurnInputState,
 )
 from ..spec.contracts import ensures
 from ..spec.values import U32, U64
+from .attachment import stamp as stamp_attachments
+from .claim import Entry, settled
 from .encoding import SCHEMA_VERSION, Blob, decoded, decoded_versioned, encoded
-from .engine import Engine, Row, Statement
+from .engine import Engine, Row, Statement, guard, one_of
+from .input_rows import end, line_of, put_in_line
 from .lease import guarded, release
+from .queued_work import remove_batches
 from .store import DuckDBStore
 
 SESSION_HEAD = "session head"
@@ -86,6 +91,10 @@ class Stored(NamedTuple):
     stamp: tuple[str, str] | None
     blob_refs: set[BlobRef]
     node_ids: set[str]
+    batches: dict[str, Entry]
+    inputs: dict[str, Entry]
+    deferred: set[int]
+    """The numbers of the inputs that wait for the turn that was interrupted."""
 
     @property
     def head_revision(self) -> int:
@@ -152,18 +161,23 @@ def next_head(commit: RuntimeCommit, draft: Draft, stored: Stored) -> HeadRecord
     )
 
 
-READ_BEFORE = """SELECT 'head', record, NULL FROM head
-    UNION ALL SELECT 'stamp', turn_commit_hash, result FROM stamps WHERE turn_id = ?
-    UNION ALL SELECT 'blob', ref, NULL FROM blobs WHERE ref IN (?, ?, ?, ?)"""
-READ_NODES_BEFORE = " UNION ALL SELECT 'node', node_id, NULL FROM nodes WHERE node_id IN "
-LISTED_AT_MOST = 256
-"""Up to here placeholders, which are looked up by key, beat a list parameter, which is joined (measured)."""
+READ_BEFORE = """SELECT 'head', record, NULL, NULL, NULL, NULL FROM head
+    UNION ALL SELECT 'stamp', turn_commit_hash, result, NULL, NULL, NULL FROM stamps WHERE turn_id = ?
+    UNION ALL SELECT 'blob', ref, NULL, NULL, NULL, NULL FROM blobs WHERE ref IN (?, ?, ?, ?)"""
+READ_NODES_BEFORE = " UNION ALL SELECT 'node', node_id, NULL, NULL, NULL, NULL FROM nodes WHERE node_id IN "
+READ_BATCHES_BEFORE = """ UNION ALL SELECT 'batch', batch_id, session_id, claim_id, claim_token, enqueue_seq FROM batches
+    WHERE batch_id IN """
+READ_INPUTS_BEFORE = """ UNION ALL SELECT 'input', input_id, session_id, claim_id, claim_token, enqueue_seq FROM inputs
+    WHERE input_id IN """
+READ_LINE_BEFORE = " UNION ALL SELECT 'line', NULL, NULL, NULL, NULL, enqueue_seq FROM waiting WHERE line IN "
 
-INSERT_HEAD = Statement("store the first head", "INSERT INTO head VALUES (0, ?)")
-UPDATE_HEAD = Statement("store the head", "UPDATE head SET record = ? WHERE slot = 0")
+INSERT_HEAD = Statement("store the first head", "INSERT INTO head VALUES (0, ?, 0)")
+UPDATE_HEAD = Statement("store the head", "UPDATE head SET record = ?, guard = guard + 1 WHERE slot = 0")
+DROP_NODES = "WITH dropped AS (DELETE FROM nodes) "
+INSERT_HEAD_ALONE = Statement("drop the nodes and store the first head", DROP_NODES + INSERT_HEAD.sql)
+UPDATE_HEAD_ALONE = Statement("drop the nodes and store the head", DROP_NODES + UPDATE_HEAD.sql)
 INSERT_USAGE = Statement("store the usage", "INSERT INTO usage VALUES (?, ?)")
 INSERT_STAMP = Statement("record the turn", "INSERT INTO stamps VALUES (?, ?, ?)")
-DELETE_NODES = Statement("drop the nodes", "DELETE FROM nodes")
 INSERT_NODES = Statement(
     "store the nodes",
     """INSERT INTO nodes SELECT unnest($1::VARCHAR[]), unnest($2::UBIGINT[]), unnest($3::VARCHAR[]), unnest($4::VARCHAR[]),
@@ -182,11 +196,14 @@ class DuckDBCommitStore(DuckDBStore, SessionCommitStore):
     """The commit."""
 
     def commit_runtime_state(self, commit: RuntimeCommit) -> RuntimeCommitResult:
-        """See `SessionCommitStore`. Five statements, and one more for each of nodes, usage, stamp and release."""
+        """See `SessionCommitStore`. Five statements, and one more for each kind of part that it has.
+
+        Those are nodes, usage, stamp, completed batches, completed inputs, deferred inputs, attachments, release.
+        """
         now = self._now()
         engine = self._engine
         draft = draft_of(commit)
-        return engine.transaction("commit", lambda: _committed(engine, commit, draft, now))
+        return engine.transaction("commit", lambda: _committed(engine, commit, draft, now), _kinds(commit))
 
 
 def _committed(engine: Engine, commit: RuntimeCommit, draft: Draft, now: int) -> RuntimeCommitResult:
@@ -196,7 +213,10 @@ def _committed(engine: Engine, commit: RuntimeCommit, draft: Draft, now: int) ->
     result = None if commit.turn_commit is None else _recorded(commit.turn_commit, commit.session_id, stored.stamp)
     if result is None:
         _require_writable(engine, commit, stored, now)
+        batches = settled(commit.session_id, commit.completed_queue_claims, stored.batches)
+        inputs = settled(commit.session_id, commit.completed_turn_input_claims, stored.inputs)
         result = _write(engine, commit, draft, stored)
+        _settle(engine, commit, batches, inputs, stored.deferred - inputs, now)
     if commit.release_session_execution_lease is not None:
         release(engine, commit.release_session_execution_lease)
     return result
@@ -220,22 +240,15 @@ def _require_writable(engine: Engine, commit: RuntimeCommit, stored: Stored, now
     expected = commit.expected_head_revision
     if expected is not None and expected != stored.head_revision:
         raise HeadRevisionConflict(expected, stored.head_revision)
-    for work in commit.completed_queue_claims:
-        # no claim can be held: only a completion of nothing is held by its claim
-        if work.session_id != commit.session_id or work.batch_ids:
-            raise QueuedWorkClaimExpired(work.session_id, work.claim_id)
-    for turn_input in commit.completed_turn_input_claims:
-        if turn_input.session_id != commit.session_id or turn_input.input_ids:
-            raise TurnInputClaimExpired(turn_input.session_id, turn_input.claim_id)
 
 
 def _write(engine: Engine, commit: RuntimeCommit, draft: Draft, stored: Stored) -> RuntimeCommitResult:
     head = next_head(commit, draft, stored)
     _store_blobs(engine, [blob for ref, blob in draft.blobs.items() if ref not in stored.blob_refs])
-    _store_nodes(engine, commit, draft, head, stored)
+    _store_head(engine, commit, draft, head, stored)
+    _store_nodes(engine, draft, head, stored)
     if commit.usage_deltas:
         engine.execute(INSERT_USAGE, (head.head_revision, encoded(commit.usage_deltas)))
-    engine.execute(INSERT_HEAD if stored.head is None else UPDATE_HEAD, (encoded(head),))
     result = RuntimeCommitResult(head.head_revision, draft.checkpoint_ref, draft.manifest)
     if commit.turn_commit is not None:
         stamp = commit.turn_commit
@@ -243,41 +256,67 @@ def _write(engine: Engine, commit: RuntimeCommit, draft: Draft, stored: Stored) 
     return result
 
 
+def _settle(engine: Engine, commit: RuntimeCommit, batches: set[int], inputs: set[int], deferred: set[int], now: int) -> None:
+    if batches:
+        remove_batches(engine, batches)
+    if inputs:
+        end(engine, TurnInputState.Completed, inputs)
+    if deferred:
+        put_in_line(engine, commit.session_id, TurnInputIngressNextTurn(), deferred)
+    elif commit.interrupted_turn_input_turn_id is not None and not inputs:
+        # that there are none is a decision too: an input that is submitted beside it must not stay with the turn (COMMIT-17)
+        engine.execute(guard("inputs"))
+    if commit.committed_attachment_ids:
+        stamp_attachments(engine, commit.session_id, commit.committed_attachment_ids, now)
+
+
 def _read_before(engine: Engine, commit: RuntimeCommit, draft: Draft) -> Stored:
     turn_id = None if commit.turn_commit is None else commit.turn_commit.turn_id
     refs = list(draft.blobs)
     parameters: list[object] = [turn_id, *refs, *refs[:1] * (4 - len(refs))]
     sql = READ_BEFORE
-    if isinstance(commit.graph, Append) and draft.nodes:
-        membership, ids = _membership(list(draft.nodes))
-        sql += READ_NODES_BEFORE + membership
-        parameters += ids
-    rows = engine.execute(Statement("read what is stored", sql), parameters)
-    return _stored(rows)
+    for read, names in _named(commit, draft):
+        if names:
+            listed, values = one_of(names, "VARCHAR")
+            sql += read + listed
+            parameters += values
+    return _stored(engine.execute(Statement("read what is stored", sql), parameters))
+
+
+def _kinds(commit: RuntimeCommit) -> list[str]:
+    """The kinds of entries that the commit may write."""
+    inputs = commit.completed_turn_input_claims or commit.interrupted_turn_input_turn_id is not None
+    touched = (("inputs", inputs), ("batches", commit.completed_queue_claims), ("attachments", commit.committed_attachment_ids))
+    return [kind for kind, is_touched in touched if is_touched]
+
+
+def _named(commit: RuntimeCommit, draft: Draft) -> list[tuple[str, list[str]]]:
+    """What else the commit names, with the SQL that reads it."""
+    turn_id = commit.interrupted_turn_input_turn_id
+    lines = [] if turn_id is None else [line_of(commit.session_id, TurnInputIngressActiveTurn(turn_id))]
+    return [
+        (READ_NODES_BEFORE, list(draft.nodes) if isinstance(commit.graph, Append) else []),
+        (READ_BATCHES_BEFORE, [batch_id for each in commit.completed_queue_claims for batch_id in each.batch_ids]),
+        (READ_INPUTS_BEFORE, [input_id for each in commit.completed_turn_input_claims for input_id in each.input_ids]),
+        (READ_LINE_BEFORE, lines),
+    ]
 
 
 def _stored(rows: Iterable[Row]) -> Stored:
-    head: HeadRecord | None = None
-    stamp: tuple[str, str] | None = None
-    blob_refs: set[BlobRef] = set()
-    node_ids: set[str] = set()
-    for part, text, result in rows:
+    stored = Stored(None, None, set(), set(), {}, {}, set())
+    for part, name, text, claim_id, lease_token, enqueue_seq in rows:
         if part == "head":
-            head = decoded_versioned(HeadRecord, text, SESSION_HEAD)
+            stored = stored._replace(head=decoded_versioned(HeadRecord, name, SESSION_HEAD))
         elif part == "stamp":
-            stamp = (text, result)
+            stored = stored._replace(stamp=(name, text))
+        elif part == "line":
+            stored.deferred.add(enqueue_seq)
+        elif part in ("batch", "input"):
+            entries = stored.batches if part == "batch" else stored.inputs
+            entries[name] = Entry(enqueue_seq, text, claim_id, lease_token)
         else:
-            (blob_refs if part == "blob" else node_ids).add(text)
-    return Stored(head, stamp, blob_refs, node_ids)
-
-
-def _membership(ids: Sequence[str]) -> tuple[str, list[object]]:
-    """SQL for "one of these", with its parameters."""
-    if len(ids) > LISTED_AT_MOST:
-        return "(SELECT unnest(?::VARCHAR[]))", [list(ids)]
-    # lengths are powers of two, filled up with a repetition: a handful of texts, each parsed once
-    length = 1 << (len(ids) - 1).bit_length()
-    return f"({', '.join('?' * length)})", [*ids, *[ids[0]] * (length - len(ids))]
+            (stored.blob_refs if part == "blob" else stored.node_ids).add(name)
+    return stored
 
 
 def _store_blobs(engine: Engine, blobs: Sequence[Blob]) -> None:
@@ -287,11 +326,17 @@ def _store_blobs(engine: Engine, blobs: Sequence[Blob]) -> None:
     engine.execute(Statement("store the checkpoint", sql), [value for blob in blobs for value in blob])
 
 
-def _store_nodes(engine: Engine, commit: RuntimeCommit, draft: Draft, head: HeadRecord, stored: Stored) -> None:
+def _store_head(engine: Engine, commit: RuntimeCommit, draft: Draft, head: HeadRecord, stored: Stored) -> None:
+    first, later = INSERT_HEAD, UPDATE_HEAD
     if isinstance(commit.graph, ReplaceFull):
         if len(draft.nodes) < len(commit.graph.graph.nodes):
             raise Backend("store the nodes: the graph of a ReplaceFull names a node twice")
-        engine.execute(DELETE_NODES)
+        # the nodes that were go with the old head: a statement of their own would be one more for this kind of graph
+        first, later = INSERT_HEAD_ALONE, UPDATE_HEAD_ALONE
+    engine.execute(first if stored.head is None else later, (encoded(head),))
+
+
+def _store_nodes(engine: Engine, draft: Draft, head: HeadRecord, stored: Stored) -> None:
     if not draft.nodes:
         return
     nodes = draft.nodes.values()

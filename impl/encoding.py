@@ -67,6 +67,11 @@ def require_schema_version(version: object, what: str) -> None:
         raise UnsupportedRecordSchemaVersion(what, version, SCHEMA_VERSION)
 
 
+def lookup(*names: str) -> str:
+    """What a row is found by that has several names, or long ones: DuckDB looks up single columns only."""
+    return hashlib.sha256(encoded(names).encode()).hexdigest()
+
+
 class Blob(NamedTuple):
     """Stored bytes of one kind, under a ref. The kind is part of the address: equal bytes of two kinds are two blobs."""
 

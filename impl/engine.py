@@ -7,6 +7,7 @@ two calls must not both do, both must write: reading alone conflicts with nothin
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import threading
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import duckdb
 
 from ..spec import Backend
-from .schema import TABLES, connected
+from .schema import GUARDS, TABLES, connected
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[Any, ...]
@@ -42,12 +43,36 @@ COMMIT = Statement("commit", "COMMIT")
 ROLLBACK = Statement("roll back", "ROLLBACK")
 CLEAR = Statement(
     "clear",
-    "WITH " + ", ".join(f"{name}_gone AS (DELETE FROM {name})" for name in TABLES) + " SELECT 1",
+    "WITH "
+    + ", ".join(f"{name}_gone AS (DELETE FROM {name})" for name in TABLES if name != GUARDS)
+    + f" UPDATE {GUARDS} SET guard = 0, last_number = 0",
 )
 
 ATTEMPTS = 20
 FIRST_PAUSE_S = 0.0005
 LONGEST_PAUSE_S = 0.05
+
+LISTED_AT_MOST = 4
+"""More placeholders than this DuckDB does not look up by key; a list parameter, which is joined, it does (measured)."""
+
+
+def guard(kind: str) -> Statement:
+    """What every transaction does that writes entries of this kind: of two that overlap, one runs again and sees the other."""
+    return Statement(f"guard the {kind}", f"UPDATE {GUARDS} SET guard = guard + 1 WHERE name = '{kind}'")
+
+
+def guarding(kind: str) -> str:
+    """`guard`, as the beginning of a statement that writes."""
+    return f"WITH guarded AS ({guard(kind).sql})"
+
+
+def one_of(values: Sequence[object], kind: str) -> tuple[str, list[object]]:
+    """SQL for "one of these", of which there is at least one, with its parameters."""
+    if len(values) > LISTED_AT_MOST:
+        return f"(SELECT unnest(?::{kind}[]))", [list(values)]
+    # lengths are powers of two, filled up with a repetition: a handful of texts, each parsed once
+    length = 1 << (len(values) - 1).bit_length()
+    return f"({', '.join('?' * length)})", [*values, *[values[0]] * (length - len(values))]
 
 
 class Engine:
@@ -60,6 +85,7 @@ class Engine:
     def __init__(self, path: str | os.PathLike[str] = ":memory:") -> None:
         self._root, self.is_file = connected(path)
         self._gate = threading.Condition()
+        self._queue = threading.Lock()
         self._closed = False
         self._sending = 0
         self._thread = threading.local()
@@ -93,13 +119,23 @@ class Engine:
                 raise Contention(f"{statement.purpose}: {error}") from error
             raise Backend(f"{statement.purpose}: {error}") from error
 
-    def transaction(self, purpose: str, body: Callable[[], T]) -> T:
+    def transaction(self, purpose: str, body: Callable[[], T], kinds: Sequence[str] = ()) -> T:
         """Run `body` as one transaction, again while it meets other writers: all of its effects or none.
 
-        Whatever `body` raises undoes it. It may run several times, so it must not keep anything. Raises `Backend` when the
-        attempts are used up.
+        Whatever `body` raises undoes it. It may run several times, so it must not keep anything. Where it writes entries of
+        `kinds`, it writes their guards first when it runs again: whom it met cannot come in between anew. Raises `Backend`
+        when the attempts are used up.
         """
-        return self._retried(purpose, lambda: self._attempt(body))
+        guards = itertools.chain([()], itertools.repeat([guard(kind) for kind in kinds]))
+        return self._retried(purpose, lambda: self._attempt(next(guards), body))
+
+    def again(self, purpose: str, body: Callable[[], T]) -> T:
+        """Run `body`, each of whose statements is a transaction of its own, again while it meets other writers.
+
+        It may write once, at its end, and the write has to check what was read before. Raises `Backend` when the attempts
+        are used up.
+        """
+        return self._retried(purpose, body)
 
     def once(self, statement: Statement, parameters: Sequence[object] = ()) -> list[Row]:
         """Run a statement that is a transaction of its own, again while it meets other writers. Raises `Backend`."""
@@ -116,18 +152,26 @@ class Engine:
             self._thread.busy = False
 
     def _tried(self, purpose: str, body: Callable[[], T]) -> T:
-        for attempt in range(ATTEMPTS):
-            try:
-                return body()
-            except Contention as error:
-                met = error
-            # a growing random pause, so that writers who met once do not meet in step again
-            time.sleep(random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt)))
+        try:
+            return body()
+        except Contention as error:
+            met: Contention = error
+        # those who met somebody queue here: then each of them meets newcomers only, and none is left behind
+        with self._queue:
+            for attempt in range(1, ATTEMPTS):
+                # a growing random pause, so that writers who met once do not meet in step again
+                time.sleep(random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt)))
+                try:
+                    return body()
+                except Contention as error:
+                    met = error
         raise Backend(f"{purpose}: gave up after meeting other writers {ATTEMPTS} times; the last: {met}") from met
 
-    def _attempt(self, body: Callable[[], T]) -> T:
+    def _attempt(self, guards: Sequence[Statement], body: Callable[[], T]) -> T:
         try:
             self.execute(BEGIN)
+            for each in guards:
+                self.execute(each)
             answer = body()
             self.execute(COMMIT)
         except BaseException:

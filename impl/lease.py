@@ -128,8 +128,11 @@ MATCHES = "owner_id = ? AND coalesce(incarnation_id, owner_id) = ? AND lease_tok
 
 
 def only_if(condition: str) -> str:
-    """Of the session's row, but only if the condition holds: DuckDB looks a key up only if it filters no second column."""
-    return f"session_id = ? AND CASE WHEN {condition} THEN true ELSE false END"
+    """Of the session's row, but only if the condition holds: DuckDB looks a key up only if it filters no second column.
+
+    A case on one column alone it takes for a filter of that column; this one always has two.
+    """
+    return f"session_id = ? AND CASE WHEN session_id IS NOT NULL AND ({condition}) THEN true ELSE false END"
 
 
 READ = Statement(
@@ -144,10 +147,10 @@ GRANT = Statement(
     expires_at = ?, guard = ? WHERE session_id = ?""",
 )
 EXTEND = Statement("store the lease's expiry", "UPDATE leases SET expires_at = ?, guard = ? WHERE session_id = ?")
-GUARD = Statement(
-    "check and guard the lease",
-    f"UPDATE leases SET guard = guard + 1 WHERE {only_if(f'{MATCHES} AND expires_at > ?')}",
-)
+FENCED = only_if(f"{MATCHES} AND expires_at > ?")
+"""Of the session's lease, but only if the fence is it, and live (LEASE-37); takes `fence_facts`."""
+
+GUARD = Statement("check and guard the lease", f"UPDATE leases SET guard = guard + 1 WHERE {FENCED}")
 RELEASE = Statement(
     "release the lease",
     f"""UPDATE leases SET owner_id = NULL, incarnation_id = NULL, liveness = NULL, lease_token = NULL, claimed_at = 0,
@@ -162,7 +165,12 @@ def guarded(engine: Engine, session_id: str, fence: SessionExecutionLeaseFence |
     """
     if fence is None or fence.session_id != session_id:
         return False
-    return engine.execute(GUARD, (*_facts(fence), now)) == [(1,)]
+    return engine.execute(GUARD, fence_facts(fence, now)) == [(1,)]
+
+
+def fence_facts(fence: SessionExecutionLeaseFence, now: int) -> tuple[object, ...]:
+    """The parameters of `FENCED`."""
+    return (*_facts(fence), now)
 
 
 def release(engine: Engine, completion: SessionExecutionLeaseCompletion) -> None:

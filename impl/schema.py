@@ -18,13 +18,18 @@ from .encoding import SCHEMA_VERSION, U32_MAX, require_schema_version
 STORE = "store"
 """The record kind that schema version errors of a whole file carry."""
 
+HOLD = """claim_id VARCHAR, claim_token VARCHAR, claim_owner VARCHAR, claim_fencing_token UBIGINT NOT NULL,
+        claim_expires_at UBIGINT NOT NULL"""
+"""The claim on an entry."""
+
 TABLES = {
     # what a takeover and a commit both write is the guard: without it, one that only read the lease would pass (COMMIT-8a)
     "leases": """session_id VARCHAR PRIMARY KEY, owner_id VARCHAR, incarnation_id VARCHAR, liveness VARCHAR,
         lease_token VARCHAR, fencing_token UBIGINT NOT NULL, claimed_at UBIGINT NOT NULL, expires_at UBIGINT NOT NULL,
         guard UBIGINT NOT NULL""",
-    # one row: two sessions that both commit first collide on its key (COMMIT-2)
-    "head": "slot UTINYINT PRIMARY KEY, record VARCHAR NOT NULL",
+    # one row: two sessions that both commit first collide on its key (COMMIT-2). Each commit and each call of maintenance
+    # counts the guard up: a deletion passes an update of the same row, and updates of two columns pass each other
+    "head": "slot UTINYINT PRIMARY KEY, record VARCHAR NOT NULL, guard UBIGINT NOT NULL",
     "nodes": """node_id VARCHAR PRIMARY KEY, position UBIGINT NOT NULL, parent_node_id VARCHAR, record VARCHAR NOT NULL,
         tombstoned BOOLEAN NOT NULL""",
     # one row per commit that has usage
@@ -33,6 +38,35 @@ TABLES = {
     "stamps": "turn_id VARCHAR PRIMARY KEY, turn_commit_hash VARCHAR NOT NULL, result VARCHAR NOT NULL",
     "blobs": "ref VARCHAR PRIMARY KEY, kind VARCHAR NOT NULL, data BLOB NOT NULL",
     "meta": "slot UTINYINT PRIMARY KEY, record VARCHAR NOT NULL",
+    # a row for each kind of entry. Whoever writes an entry of the kind writes its guard: what a call decides depends on entries
+    # that it only reads, or that are not there. The last number is given with the entry: so numbers follow the order of
+    # commits, and outlive the entries (INPUT-3a, QUEUE-1b)
+    "guards": "name VARCHAR PRIMARY KEY, guard UBIGINT NOT NULL, last_number UBIGINT NOT NULL",
+    # every input, waiting or over. What is indexed never changes: to update it would write the whole row anew
+    "inputs": f"""enqueue_seq UBIGINT PRIMARY KEY, input_id VARCHAR NOT NULL UNIQUE, key_lookup VARCHAR UNIQUE,
+        session_number UBIGINT NOT NULL, session_id VARCHAR NOT NULL, source_key VARCHAR, ingress VARCHAR NOT NULL,
+        state VARCHAR NOT NULL, enqueued_at UBIGINT NOT NULL, input VARCHAR NOT NULL, {HOLD}""",
+    # where each input stands that is not over: the session that lists it, if one does, and the line that it is found in
+    "waiting": "enqueue_seq UBIGINT NOT NULL, listed_in VARCHAR, line VARCHAR NOT NULL",
+    "batches": f"""enqueue_seq UBIGINT PRIMARY KEY, batch_id VARCHAR NOT NULL UNIQUE, key_lookup VARCHAR UNIQUE,
+        session_id VARCHAR NOT NULL, source_key VARCHAR, delivery_policy VARCHAR NOT NULL, slot_policy VARCHAR NOT NULL,
+        merge_key VARCHAR NOT NULL, available_at UBIGINT NOT NULL, enqueued_at UBIGINT NOT NULL, kinds VARCHAR NOT NULL,
+        payloads VARCHAR NOT NULL, {HOLD}""",
+    "attachments": """attachment_id VARCHAR PRIMARY KEY, session_id VARCHAR NOT NULL, canonical_uri VARCHAR NOT NULL,
+        intent_at UBIGINT NOT NULL, committed_at UBIGINT""",
+}
+
+GUARDS = "guards"
+"""The table whose rows are there from the beginning."""
+
+KINDS = ("inputs", "batches", "attachments")
+"""The kinds of entries."""
+
+INDEXES = {
+    "waiting_by_number": "waiting (enqueue_seq)",
+    "waiting_by_session": "waiting (listed_in)",
+    "waiting_by_line": "waiting (line)",
+    "batches_by_session": "batches (session_id)",
 }
 
 MARK = "fencepost_store"
@@ -42,6 +76,8 @@ CREATE = ";".join(
     (
         "BEGIN",
         *(f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()),
+        *(f"CREATE INDEX {name} ON {columns}" for name, columns in INDEXES.items()),
+        *(f"INSERT INTO {GUARDS} VALUES ('{name}', 0, 0)" for name in KINDS),
         f"CREATE TABLE {MARK} (schema_version VARCHAR)",
         f"INSERT INTO {MARK} VALUES ('{SCHEMA_VERSION}')",
         "COMMIT",
@@ -56,6 +92,9 @@ UNION ALL SELECT sequence_name FROM duckdb_sequences() WHERE database_name = cur
 
 KEPT_OPTIMIZERS = frozenset({"filter_pushdown", "expression_rewriter", "join_filter_pushdown", "build_side_probe_side"})
 """What finds a row by its key; the others cost a third of each statement and improve none of ours (measured)."""
+
+LOOKED_UP_AT_MOST = 256
+"""Up to so many joined values DuckDB looks each of them up by key, and scans the table for more."""
 
 
 # while one thread takes its look at a file, DuckDB refuses to open it for writing to another
@@ -156,6 +195,7 @@ def _require_version(connection: duckdb.DuckDBPyConnection) -> None:
 def _tune(connection: duckdb.DuckDBPyConnection) -> None:
     # set on the open database and not as configuration of the connection: others in this process may have it open
     connection.execute("SET threads = 1")
+    connection.execute(f"SET GLOBAL dynamic_or_filter_threshold = {LOOKED_UP_AT_MOST}")
     names = {name for (name,) in connection.execute("SELECT name FROM duckdb_optimizers()").fetchall()}
     connection.execute("SET disabled_optimizers = ?", [",".join(sorted(names - KEPT_OPTIMIZERS))])
 

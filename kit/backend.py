@@ -1,8 +1,9 @@
 """Backends: where a store under check comes from.
 
 A backend is named `module:factory`. The factory takes one `Environment` and gives a fresh, empty store; it is called once for
-every example, and the store's `close()`, if it has one, at the example's end. Whatever is wrong with a backend is told in one
-sentence: what was received, what was expected, and what to do next.
+every example, and the store's `close()`, if it has one, at the example's end. A factory marked with `reopens` is called again
+with the same environment in between. Whatever is wrong with a backend is told in one sentence: what was received, what was
+expected, and what to do next.
 """
 
 from __future__ import annotations
@@ -22,11 +23,16 @@ from typing import Any
 from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.environment import Environment
 
-DEFAULT_BACKEND = "fencepost.kit.duckdb:memory"
-"""Our own DuckDB store, embedded and in memory."""
+from .marks import REOPENS, reopens
+
+__all__ = ["DEFAULT_BACKEND", "BackendError", "Factory", "fresh_environment", "load_factory", "reopens", "shortened", "told"]
+
+DEFAULT_BACKEND = "fencepost.kit.duckdb:file"
+"""Our own DuckDB store, embedded and in a file."""
 
 EXPECTED = "module:factory, such as mystore.testing:open_store"
 SIGNATURE = "a factory takes one argument, the environment (clock, process_alive, directory), and gives a fresh, empty store"
+AGAIN = "when it was called again with the same environment. Expected the store that was closed, with all that was in it"
 
 
 class BackendError(Exception):
@@ -40,14 +46,25 @@ class Factory:
     name: str
     call: Callable[[Environment], Any]
 
-    def open(self, environment: Environment) -> Any:
-        """A fresh store. Raises `BackendError` if the factory raises, or gives what is no store."""
+    @property
+    def declares(self) -> tuple[str, ...]:
+        """The capabilities of the store that the factory declares."""
+        return ("reopen",) * self.reopens
+
+    @property
+    def reopens(self) -> bool:
+        """Whether the store can be opened again."""
+        return bool(getattr(self.call, REOPENS, False))
+
+    def open(self, environment: Environment, *, again: bool = False) -> Any:
+        """A fresh store, or `again` the one that was closed. Raises `BackendError` if the factory raises, or gives no store."""
         try:
             store = self.call(environment)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise BackendError(f"The factory {self.name} raised {told(error)}. Expected a fresh, empty store.") from error
+            expected = AGAIN if again else "Expected a fresh, empty store"
+            raise BackendError(f"The factory {self.name} raised {told(error)}{' ' if again else '. '}{expected}.") from error
         if not any(hasattr(store, operation) for operation in OPERATIONS):
             raise BackendError(
                 f"The factory {self.name} gave {shortened(store)}, which has none of the calls of a store. "
@@ -66,12 +83,17 @@ class Factory:
             raise BackendError(f"close() of the store of {self.name} raised {told(error)}. Expected it to return.") from error
 
     def require(self, operations: Iterable[str]) -> None:
-        """Open and close a store once. Raises `BackendError` if that fails or one of these operations is missing."""
+        """Open and close a store, and once more if it can be opened again.
+
+        Raises `BackendError` if that fails, or one of these operations is missing.
+        """
         with fresh_environment() as environment:
             store = self.open(environment)
             later = [each for each in OPERATIONS if inspect.iscoroutinefunction(getattr(store, each, None))]
             missing = [operation for operation in operations if not hasattr(store, operation)]
             self.close(store)
+            if self.reopens:
+                self._require_reopening(store, environment)
         if later:
             raise BackendError(
                 f"The store of {self.name}, a {type(store).__name__}, has async methods: {', '.join(later)}. "
@@ -82,6 +104,14 @@ class Factory:
                 f"The store of {self.name}, a {type(store).__name__}, has no {', '.join(missing)}. "
                 f"Expected every call of the chosen chapters: add what is missing, or choose others with --chapters."
             )
+
+    def _require_reopening(self, store: Any, environment: Environment) -> None:
+        if not hasattr(store, "close"):
+            raise BackendError(
+                f"The store of {self.name}, a {type(store).__name__}, has no close(). Expected one of a store that can be "
+                "opened again: add it, or take the mark `reopens` off the factory."
+            )
+        self.close(self.open(environment, again=True))
 
 
 def load_factory(name: str) -> Factory:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 import click
+from fencepost.statemachines.run import CHAPTERS
 from hypothesis.configuration import set_hypothesis_home_dir
 from rich.text import Text
 
@@ -21,7 +22,7 @@ from .progress import progress
 from .report import report
 from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
 from .result import Request, Verdict
-from .verify import CHAPTERS, EXAMPLES, STEPS, verify
+from .verify import EXAMPLES, STEPS, verify
 
 
 class Chapters(click.ParamType[tuple[str, ...]]):
@@ -43,10 +44,13 @@ class Chapters(click.ParamType[tuple[str, ...]]):
         return tuple(name for name in CHAPTERS if name in chosen)
 
 
+CHOSEN = "What to check; calls of other chapters are made only where these cannot do without."
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fencepost", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Hold a session store against the executable specification: leases, commits and session reads."""
+    """Hold a session store against the executable specification: leases, claims, commits, and what is read back."""
 
 
 @cli.command("verify")
@@ -54,9 +58,7 @@ def cli() -> None:
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws the calls: same seed, same run.")
 @click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(min=1), help="Fresh stores a chapter.")
 @click.option("--steps", default=STEPS, show_default=True, type=click.IntRange(min=1), help="Steps an example, at most.")
-@click.option(
-    "--chapters", default=",".join(CHAPTERS), show_default=True, type=Chapters(), metavar="NAME,NAME", help="What to check."
-)
+@click.option("--chapters", default=",".join(CHAPTERS), show_default=True, type=Chapters(), metavar="NAME,NAME", help=CHOSEN)
 @click.option("--strict", is_flag=True, help="Fail where the store differs from a CURRENT requirement, too.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
 @click.pass_context
@@ -80,7 +82,7 @@ def verify_command(
         if json_path:
             require_writable(json_path)
         factory = load_factory(backend)
-        with _nothing_left_behind(), progress(console, request) as observer:
+        with _nothing_left_behind(), progress(console, request, factory.declares) as observer:
             result = verify(factory, request, observer)
         if json_path:
             write_json(json_path, result)

@@ -9,14 +9,15 @@ from fencepost.model import Ids
 from fencepost.spec.catalogue import requirements
 from fencepost.statemachines.checker import Performed, Violation
 from fencepost.statemachines.environment import Environment
-from fencepost.statemachines.model_store import ModelStore
 
 from .backend import Factory
+from .claims import who_claimed
+from .model import Model
 from .program import Claim, Program, program
 from .script import script_of
 from .story import who_held
 
-MODEL = f"{ModelStore.__module__}:{ModelStore.__name__}"
+MODEL = f"{Model.__module__}:{Model.__name__}"
 """The model as its own store: no program may fail on it."""
 
 
@@ -25,9 +26,9 @@ class Counterexample:
     """A store broke the law: the calls, the last of which was answered wrongly, and what was admissible.
 
     `requirements` starts with the one that failed; the others took part in the answer. `path` is the field that was wrong,
-    empty if the answer was of the wrong kind. `program` repeats the calls; `reproduces` tells that it was tried, and failed on
-    this store at its last call and not on the model. `steps` is how many steps the run had made when it first saw a violation,
-    before it was shrunk.
+    empty if the answer was of the wrong kind. `story` and `claims` tell in words who held the lease when, and who which claim.
+    `program` repeats the calls; `reproduces` tells that it was tried, and failed on this store at its last call and not on the
+    model. `steps` is how many steps the run had made when it first saw a violation, before it was shrunk.
     """
 
     chapter: str
@@ -37,6 +38,7 @@ class Counterexample:
     performed: tuple[Performed, ...]
     admissible: tuple[object, ...]
     story: str | None
+    claims: str | None
     program: str
     reproduces: bool
     steps: int
@@ -66,6 +68,7 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
         performed=performed,
         admissible=admissible,
         story=who_held(performed),
+        claims=who_claimed(performed),
         program=written.text,
         reproduces=fails(written, factory) and not fails(program(claim, MODEL)),
         steps=violation.steps,

@@ -16,21 +16,30 @@ from fencepost.spec import (
     Acquired,
     Busy,
     ContractBroken,
+    PendingTurnInput,
     PersistedSessionRead,
+    QueuedWorkBatch,
+    QueuedWorkClaim,
     RuntimeCommitResult,
     SessionExecutionLease,
+    TurnInputClaim,
 )
-from fencepost.statemachines.checker import Crash, Performed, value_at
+from fencepost.spec.operations import OPERATIONS
+from fencepost.statemachines.checker import Call, Crash, Move, Performed, value_at
 from fencepost.statemachines.environment import Clock
 
-from .script import Line, Script
-from .source import INDENT, WIDTH, Group, Minted, Source, is_minted, laid_out, on_one_line, simple, texts
-from .story import brief, written
+from .brief import brief, written
+from .script import Script
+from .source import INDENT, WIDTH, Group, Minted, Source, kind_at, laid_out, on_one_line, simple
 
 LETTERS: dict[type, str] = {
     Acquired: "a",
     Busy: "b",
     SessionExecutionLease: "r",
+    PendingTurnInput: "i",
+    TurnInputClaim: "t",
+    QueuedWorkBatch: "w",
+    QueuedWorkClaim: "q",
     RuntimeCommitResult: "c",
     PersistedSessionRead: "s",
 }
@@ -42,6 +51,9 @@ HOMES = {
     "replace": "msgspec.structs",
 }
 """Where names come from that `fencepost.spec` does not have."""
+
+
+REOPEN = Move("reopen", ())
 
 
 @dataclass(frozen=True)
@@ -104,7 +116,12 @@ class _Writer:
     def _body(self) -> Iterator[str]:
         now = Clock().now
         for place, line in enumerate(self.claim.script):
-            yield from _moves(line)
+            for event in line.moves:
+                # a store may look at the clock while it is opened; who lives then shows at the next call
+                if event.action == REOPEN and event.now != now:
+                    now = event.now
+                    yield self._clock(now)
+                yield _move(event.action)
             if line.performed.now != now:
                 now = line.performed.now
                 yield self._clock(now)
@@ -117,13 +134,11 @@ class _Writer:
         return f"environment.clock.move_to({simple(now)})" + (f"  # {edge}" if edge else "")
 
     def _edge(self, now: int) -> str:
-        """What the instant is to the newest lease that ends close to it."""
+        """What the instant is to the newest lease or claim that ends close to it."""
         words = {-1: "1 ms before {} expires", 0: "{} expires", 1: "1 ms after {} expired"}
-        for path, lease in self.minted.leases():
-            if now - lease.expires_at_epoch_ms in words:
-                name = path.partition(".")[0]
-                known = name in self.names.values()
-                return words[now - lease.expires_at_epoch_ms].format(name if known else "the lease")
+        for name, what, end in self.minted.ends():
+            if now - end in words:
+                return words[now - end].format(name if name in self.names.values() else what)
         return ""
 
     def _call(self, place: int, performed: Performed) -> str:
@@ -134,11 +149,14 @@ class _Writer:
             return f"with suppress({error}):  # refused\n{INDENT}{laid_out(call, INDENT)}"
         name = self.names.get(place)
         text = f"{name} = {laid_out(call, '', len(name) + 3)}" if name else laid_out(call)
-        return text if performed.answer is None else f"{text}\n# -> {_cut(brief(performed.answer), WIDTH - 5)}"
+        return f"{text}\n# -> {_cut(brief(performed.answer), WIDTH - 5)}" if _tells(performed) else text
 
     def _expression(self, performed: Performed) -> Source:
-        arguments = tuple(self.minted.source(each) for each in performed.call.arguments)
-        return Group(f"store.{performed.call.operation}", arguments)
+        return Group(f"store.{performed.call.operation}", self._arguments(performed))
+
+    def _arguments(self, performed: Performed) -> tuple[Source, ...]:
+        names = (name for name, _ in OPERATIONS[performed.call.operation].parameters)
+        return tuple(map(self.minted.source, performed.call.arguments, names))
 
     def _final(self) -> Iterator[str]:
         ours, given = self.claim.admissible[0], self.last.answer
@@ -149,13 +167,13 @@ class _Writer:
             yield from (
                 f"# {line}" for line in wrap(text, WIDTH - 2, subsequent_indent="" if text is self.claim.says else " " * 10)
             )
-        if isinstance(given, Crash) and isinstance(given.error, ContractBroken):
-            yield from self._contract()
-        elif isinstance(ours, Refused):
+        if isinstance(ours, Refused):
             self.minted.imports.add("StoreError")
             answer = laid_out(self._expression(self.last), INDENT, 9)
             yield f"try:\n{INDENT}answer = {answer}\nexcept StoreError as error:\n{INDENT}answer = error\n"
             yield f"assert {self._admitted()}, answer"
+        elif isinstance(given, Crash) and isinstance(given.error, ContractBroken):
+            yield from self._contract()
         else:
             yield f"answer = {laid_out(self._expression(self.last), '', 9)}"
             yield f"assert {self._admitted()}, answer"
@@ -163,7 +181,7 @@ class _Writer:
     def _contract(self) -> Iterator[str]:
         """The answer broke a postcondition: a store without contracts of its own is held against the published ones."""
         self.minted.imports.add("OPERATIONS")
-        arguments = Group("", tuple(self.minted.source(each) for each in self.last.call.arguments))
+        arguments = Group("", self._arguments(self.last))
         yield f"arguments = {laid_out(arguments, '', 12)}"
         yield f"answer = store.{self.last.call.operation}(*arguments)"
         yield f'operation = OPERATIONS["{self.last.call.operation}"]\noperation.require_contract(arguments, answer)'
@@ -187,24 +205,22 @@ class _Writer:
         return f"isinstance(answer, {type(answer).__name__})"
 
     def _at(self, path: str, answers: Sequence[object], given: object) -> str:
-        field, wrong, part = path.rpartition(".")[2], value_at(given, path), f"answer{written(path)}"
+        kind, wrong, part = kind_at(given, path), value_at(given, path), f"answer{written(path)}"
         values = list({repr(value): value for value in _values(answers, path)}.values())
-        if is_minted(field) and not any(self._known(value) for value in values):
+        if kind is not None and not any(self._known(kind, value) for value in values):
             # a fresh value was due: any that is not this one
-            return f"{part} is not None" if wrong is None else f"{part} != {self._text(wrong, field)}"
-        sources = [self._text(value, field) for value in values]
+            return f"{part} is not None" if wrong is None else f"{part} != {self._text(wrong, kind)}"
+        sources = [self._text(value, kind) for value in values]
         if sources == ["None"]:
             return f"{part} is None"
         return f"{part} == {sources[0]}" if len(sources) == 1 else f"{part} in ({', '.join(sources)})"
 
-    def _text(self, value: object, field: str) -> str:
-        return on_one_line(self.minted.source(value, field))
+    def _text(self, value: object, kind: str | None) -> str:
+        return on_one_line(self.minted.text(value, kind) if isinstance(value, str) else self.minted.source(value))
 
-    def _known(self, value: object) -> bool:
+    def _known(self, kind: str, value: object) -> bool:
         """Whether a minted value came from an answer, or from the caller; None is no fresh value either."""
-        if not isinstance(value, str) or self.minted.named(value) is not None:
-            return True
-        return any(value in texts(line.performed.call.arguments) for line in self.claim.script)
+        return not isinstance(value, str) or self.minted.named(kind, value) is not None or self.minted.is_given(kind, value)
 
     def _imports(self, backend: str) -> Iterator[str]:
         module, _, factory = backend.partition(":")
@@ -233,9 +249,11 @@ def _values(answers: Sequence[object], path: str) -> Iterator[object]:
             yield value_at(answer, path)
 
 
-def _moves(line: Line) -> Iterator[str]:
-    for move in line.moves:
-        yield f"environment.process_alive.{move.method}({', '.join(map(simple, move.arguments))})"
+def _move(move: Call | Move) -> str:
+    if move == REOPEN:
+        return "store.close()\nstore = open_store(environment)"
+    method, arguments = move
+    return f"environment.process_alive.{method}({', '.join(map(simple, arguments))})"
 
 
 def _import(module: str, names: Sequence[str]) -> str:
@@ -243,6 +261,11 @@ def _import(module: str, names: Sequence[str]) -> str:
     if len(line) <= WIDTH:
         return line
     return f"from {module} import (\n" + "".join(f"{INDENT}{name},\n" for name in names) + ")"
+
+
+def _tells(performed: Performed) -> bool:
+    """Whether there is anything in the answer: None may mean that there was nothing to claim, or nothing at all."""
+    return performed.answer is not None or OPERATIONS[performed.call.operation].method.__annotations__["return"] != "None"
 
 
 def _cut(text: str, length: int) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from fencepost.statemachines.run import CHAPTERS
 from fencepost.statemachines.tally import Tally
 from rich.live import Live
 from rich.text import Text
@@ -16,30 +17,33 @@ from .console import Terminal
 from .result import ChapterRun, Request, reachable, scope
 from .verify import Observer
 
-BAR = 16
+BAR = 12
 """Characters of the bar that fills as the examples of a chapter are done."""
+
+NAME = max(map(len, CHAPTERS)) + 2
+"""Characters of a chapter's name, and what keeps it from the figures."""
 
 
 @contextlib.contextmanager
-def progress(console: Terminal, request: Request) -> Iterator[Observer]:
-    """The observer for this console, for the time of a run."""
+def progress(console: Terminal, request: Request, declared: Collection[str] = ()) -> Iterator[Observer]:
+    """The observer for this console, for the time of a run of a store that declares these capabilities."""
     if not console.is_terminal:
-        yield Lines(console, request)
+        yield Lines(console, request, declared)
         return
     with Live(console=console, refresh_per_second=8, transient=True) as live:
-        yield LiveLine(live, console, request)
+        yield LiveLine(live, console, request, declared)
 
 
 class Lines(Observer):
     """A line at the end of each chapter."""
 
-    def __init__(self, console: Terminal, request: Request) -> None:
+    def __init__(self, console: Terminal, request: Request, declared: Collection[str] = ()) -> None:
         self.console = console
         self.request = request
         self.chapter = ""
         self._began = 0.0
         self._before: set[str] = set()
-        self._reachable = {each.id for each in scope(request.chapters) if reachable(each)}
+        self._reachable = {each.id for each in scope(request.chapters) if reachable(each, declared)}
 
     def begins(self, chapter: str) -> None:
         """Take the time; before the first chapter, print what is about to be done."""
@@ -65,17 +69,17 @@ class Lines(Observer):
         seconds = time.perf_counter() - self._began
         reached = len(self._reachable & (self._before | _reached(tally)))
         return Text.assemble(
-            f"  {self.chapter:<9}{tally.steps:>8,} steps",
-            (f"{tally.steps / seconds:>8,.0f}/s" if seconds else "", "dim"),
-            f"   {reached:>3} of {len(self._reachable)} requirements reached",
+            f"  {self.chapter:<{NAME}}{tally.steps:>7,} steps",
+            (f"{tally.steps / seconds:>7,.0f}/s" if seconds else "", "dim"),
+            f"   {reached:>3} of {len(self._reachable)} rules reached",
         )
 
 
 class LiveLine(Lines):
     """The line of the chapter that runs is drawn over and over."""
 
-    def __init__(self, live: Live, console: Terminal, request: Request) -> None:
-        super().__init__(console, request)
+    def __init__(self, live: Live, console: Terminal, request: Request, declared: Collection[str] = ()) -> None:
+        super().__init__(console, request, declared)
         self._live = live
 
     def begins(self, chapter: str) -> None:

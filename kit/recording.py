@@ -1,9 +1,8 @@
-"""The stores of a run: each in an empty directory of its own, and what went wrong with one of them."""
+"""The stores of a run: each in a directory of its own, empty at first, and what went wrong with one of them."""
 
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 from fencepost.statemachines.environment import Environment
@@ -20,27 +19,34 @@ class Recording:
         self._factory = factory
         self._interrupt = interrupt
         self._opened = 0
-        self._directory = Path()
+        self._environment: Environment | None = None
 
     def open(self, environment: Environment) -> Any:
-        """A fresh store for the next example. Raises `BackendError`."""
+        """A fresh store for the next example; for the environment of the last one, that store again. Raises `BackendError`."""
         self._interrupt.check()
-        self._opened += 1
-        self._directory = environment.directory = environment.directory / str(self._opened)
-        self._directory.mkdir()
+        again = environment is self._environment
+        if not again:
+            self._begin(environment)
         try:
-            return self._factory.open(environment)
+            return self._factory.open(environment, again=again)
         except BackendError as error:
             # Hypothesis tries again what raised, and may make something else of a failure that does not come back
             self.trouble = str(error)
             raise
 
     def close(self, store: Any) -> None:
-        """The end of the example. Raises `BackendError`."""
+        """Let the store go; whether it will be opened again shows later. Raises `BackendError`."""
         try:
             self._factory.close(store)
         except BackendError as error:
             self.trouble = str(error)
             raise
-        finally:
-            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _begin(self, environment: Environment) -> None:
+        """The end of one example is the beginning of the next: its files go, and there is an empty directory."""
+        if self._environment is not None:
+            shutil.rmtree(self._environment.directory, ignore_errors=True)
+        self._opened += 1
+        self._environment = environment
+        environment.directory = environment.directory / str(self._opened)
+        environment.directory.mkdir()

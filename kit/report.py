@@ -14,11 +14,11 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from .brief import brief, call_in_words, written
 from .console import Terminal
 from .counterexample import Counterexample
 from .result import MISSED, UNSEEN, Judged, Result, Status, Verdict
-from .source import Minted, is_minted, on_one_line, texts
-from .story import brief, call_in_words, written
+from .source import Minted, kind_at, on_one_line, texts
 
 VERDICT_STYLES = {Verdict.conforms: "bold green", Verdict.violates: "bold red", Verdict.not_evaluated: "bold yellow"}
 STATUS_STYLES = {Status.passed: "green", Status.failed: "bold red", Status.differs: "yellow"}
@@ -65,6 +65,8 @@ def _counterexample(console: Terminal, found: Counterexample, chapters: list[str
     facts.add_row("given", _given(found))
     if found.story:
         facts.add_row("lease", found.story)
+    if found.claims:
+        facts.add_row("claims", found.claims)
     if others:
         facts.add_row("in question", f"{', '.join(others)}, which took part in the answer")
     facts.add_row("found", f"after {found.steps:,} steps; chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}")
@@ -88,7 +90,7 @@ def _expected(found: Counterexample) -> Text:
         return text.append("".join(f"\nor {other}" for other in others))
     due = value_at(found.expected, found.path)
     told = {text for each in found.performed for text in (*texts(each.answer), *texts(each.call.arguments))}
-    fresh = is_minted(found.path.rpartition(".")[2]) and isinstance(due, str) and due not in told
+    fresh = kind_at(found.expected, found.path) is not None and isinstance(due, str) and due not in told
     value = "a value that was never given before" if fresh else _value(due)
     return text.append(f"\n{written(found.path)[1:]} = {value}", "green")
 

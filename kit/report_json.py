@@ -138,6 +138,7 @@ def _violation(found: Counterexample) -> dict[str, Any]:
         "given": _answer(found.last.answer),
         "performed": [_performed(each) for each in found.performed],
         "lease": found.story,
+        "claims": found.claims,
         "program": found.program,
         "reproduces": found.reproduces,
         "steps": found.steps,

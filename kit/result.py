@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from fencepost.spec.catalogue import Level, Requirement, requirements
 from fencepost.statemachines.tally import Tally
@@ -45,6 +45,9 @@ class Status(enum.Enum):
 
 
 UNSEEN = "Not seen through the protocol: "
+UNDECLARED = {"reopen": "It binds a store that can be opened again: mark its factory with `reopens` of fencepost.kit."}
+"""How to declare a capability."""
+
 MISSED = "No step of this run came into its situation; more examples, more steps or other chapters may."
 
 
@@ -155,18 +158,25 @@ class Result:
 
 
 def scope(chapters: Iterable[str]) -> tuple[Requirement, ...]:
-    """The requirements that a run of these chapters answers for: theirs, and those of values in general."""
+    """The requirements that a run of these chapters answers for: theirs, those of values, and of claims if it makes any."""
     answered = {"values", *chapters}
+    answered |= {"claim"} if answered & {"turn_input", "queued_work"} else set()
     return tuple(each for each in requirements().values() if each.chapter in answered)
 
 
-def reachable(requirement: Requirement) -> bool:
-    """Whether some step of a run could reach the requirement."""
-    return requirement.unreached is None and requirement.internal is None and requirement.level is not Level.CAPABILITY
+def reachable(requirement: Requirement, declared: Collection[str] = ()) -> bool:
+    """Whether some step of a run could reach the requirement, on a store that declares these capabilities."""
+    return requirement.unreached is None and requirement.internal is None and _binds(requirement, declared)
 
 
-def judge(chapters: Iterable[str], tally: Tally, counterexamples: Iterable[Counterexample]) -> tuple[Judged, ...]:
-    """The status of each requirement.
+def _binds(requirement: Requirement, declared: Collection[str]) -> bool:
+    return requirement.level is not Level.CAPABILITY or requirement.capability in declared
+
+
+def judge(
+    chapters: Iterable[str], tally: Tally, counterexamples: Iterable[Counterexample], declared: Collection[str] = ()
+) -> tuple[Judged, ...]:
+    """The status of each requirement, for a store that declares these capabilities.
 
     Of the requirements that a violation names only the first has failed: it fixes the part of the answer that was wrong, or
     decided the answer. The others took part in the same answer and may be innocent: they are marked as in question.
@@ -177,18 +187,24 @@ def judge(chapters: Iterable[str], tally: Tally, counterexamples: Iterable[Count
     answered = {each.id: each for each in scope(chapters)}
     everything = requirements()
     ids = [each for each in everything if each in answered or each in failed]
-    return tuple(_judged(everything[each], tally, each in failed, each in in_question) for each in ids)
+    judged = [_judged(everything[each], tally, declared) for each in ids]
+    return tuple(_blamed(each, failed, in_question) for each in judged)
 
 
-def _judged(requirement: Requirement, tally: Tally, failed: bool, in_question: bool) -> Judged:
+def _judged(requirement: Requirement, tally: Tally, declared: Collection[str]) -> Judged:
     count, departures = tally.reached[requirement.id], tally.differs[requirement.id]
-    status, reason = _status(requirement, count, departures)
-    if failed:
-        status, reason = Status.failed, None
-    return Judged(requirement, status, count, departures, reason, in_question)
+    status, reason = _status(requirement, count, departures, declared)
+    return Judged(requirement, status, count, departures, reason)
 
 
-def _status(requirement: Requirement, count: int, departures: int) -> tuple[Status, str | None]:
+def _blamed(judged: Judged, failed: Collection[str], in_question: Collection[str]) -> Judged:
+    """The same requirement, seen with the violations."""
+    if judged.requirement.id in failed:
+        return replace(judged, status=Status.failed, reason=None)
+    return replace(judged, in_question=judged.requirement.id in in_question)
+
+
+def _status(requirement: Requirement, count: int, departures: int, declared: Collection[str]) -> tuple[Status, str | None]:
     if departures:
         return Status.differs, requirement.admits
     # it may take part in decisions all the same: but a store that breaks it could not be told from one that does not
@@ -196,6 +212,8 @@ def _status(requirement: Requirement, count: int, departures: int) -> tuple[Stat
         return Status.not_reached, UNSEEN + requirement.internal
     if count:
         return Status.passed, None
-    if requirement.level is Level.CAPABILITY:
-        return Status.not_declared, requirement.unreached or f"It binds only stores that declare {requirement.capability}."
+    if not _binds(requirement, declared):
+        return Status.not_declared, requirement.unreached or UNDECLARED.get(requirement.capability or "") or (
+            f"It binds only stores that declare {requirement.capability}."
+        )
     return Status.not_reached, requirement.unreached or MISSED

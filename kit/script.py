@@ -1,16 +1,17 @@
-"""A violation as a script: its calls, each with the moves of processes before it, up to the answer that is wrong."""
+"""A violation as a script: its calls, each with the moves before it, up to the answer that is wrong."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from fencepost.statemachines.checker import Move, Performed, Violation
+from fencepost.statemachines.checker import Event, Move, Performed, Violation
 
 
 class Line(NamedTuple):
-    """A call, with the moves of processes that come right before it."""
+    """A call, with the moves that come right before it: processes start and end, the store is closed and opened again."""
 
-    moves: tuple[Move, ...]
+    moves: tuple[Event, ...]
     performed: Performed
 
 
@@ -20,14 +21,24 @@ Script = tuple[Line, ...]
 def script_of(violation: Violation) -> Script:
     """The calls of the violation's program, and last the one that was answered wrongly: it may have looked after them."""
     lines: list[Line] = []
-    moves: list[Move] = []
+    moves: list[Event] = []
     for event in violation.program:
         if isinstance(event.action, Move):
-            moves.append(event.action)
+            moves.append(event)
         else:
             lines.append(Line(tuple(moves), Performed(event.now, event.action, event.answer)))
             moves.clear()
     last = violation.performed[-1]
-    if lines and lines[-1].performed.call == last.call:
-        return (*lines[:-1], lines[-1]._replace(performed=last))
-    return (*lines, Line(tuple(moves), last))
+    if moves or not lines:
+        # a look after moves is a call of its own, be it the very one that came before them
+        return (*lines, Line(tuple(moves), last))
+    *lines, final = lines
+    if final.performed.call == last.call:
+        return (*lines, final._replace(performed=last))
+    return (*lines, _answered(final, violation.performed), Line((), last))
+
+
+def _answered(line: Line, performed: Sequence[Performed]) -> Line:
+    """The last line of a program with its answer, which the program of a violation does not have."""
+    call = line.performed.call
+    return next((line._replace(performed=each) for each in reversed(performed) if each.call == call), line)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator
 from inspect import Parameter, signature
 from typing import NamedTuple
 
 import msgspec
 from fencepost.spec import (
-    Acquired,
-    Busy,
     Json,
     LeaseOwnerIdentity,
+    PendingTurnInput,
+    QueuedWorkBatch,
+    QueuedWorkClaim,
+    QueuedWorkCompletion,
     SessionExecutionLease,
     StoreError,
+    TurnInputClaim,
+    TurnInputCompletion,
 )
-from fencepost.spec.lease import LeaseProof, SessionExecutionLeaseFence
+from fencepost.spec.lease import LeaseProof
+from fencepost.statemachines.checker import value_at
+from fencepost.statemachines.shrink import differing, kind_of, origin, places
 
 WIDTH = 79
 INDENT = "    "
@@ -38,10 +45,25 @@ class Labelled(NamedTuple):
 
 Source = str | Group | Labelled
 
+Row = PendingTurnInput | QueuedWorkBatch
+Claim = TurnInputClaim | QueuedWorkClaim
+Brought = LeaseProof | Claim | Row | TurnInputCompletion | QueuedWorkCompletion
+"""Records that are written by the answers that brought them, not built: what answers show, and what it proves."""
 
-def is_minted(field: str) -> bool:
-    """Whether the store invents what stands in a field of this name."""
-    return field == "lease_token" or field.endswith("_ref")
+NAMING = ("lease_token", "claim_id", "input_id", "batch_id")
+"""The fields by which two records tell of one thing."""
+
+
+def kind_at(answer: object, path: str) -> str | None:
+    """What kind of minted value stands in an answer at this path; None if none does."""
+    names = path.split(".")
+    # ids in a tuple have the name of its field
+    while names and names[-1].isdigit():
+        names.pop()
+    if not names:
+        return None
+    *above, field = names
+    return kind_of(field, type(value_at(answer, ".".join(above))))
 
 
 class Minted:
@@ -51,44 +73,47 @@ class Minted:
         self.used: set[str] = set()
         self.imports: set[str] = set()
         self.owners: dict[LeaseOwnerIdentity, str] = {}
-        self._leases: list[tuple[str, SessionExecutionLease]] = []
-        self._values: dict[str, str] = {}
+        self._ends: list[tuple[str, str, int]] = []
+        self._brought: list[tuple[str, msgspec.Struct]] = []
+        self._values: dict[str, dict[str, str]] = {}
+        # what the caller made up is not minted, whoever answers it later
+        self._given: set[tuple[str, str]] = set()
 
     def learn(self, variable: str, answer: object) -> None:
-        """Remember leases and minted values of an answer; the first that brought a value gives it its name."""
-        match answer:
-            case Acquired(lease=lease):
-                self._leases.append((f"{variable}.lease", lease))
-            case Busy(holder=lease):
-                self._leases.append((f"{variable}.holder", lease))
-            case SessionExecutionLease():
-                self._leases.append((variable, answer))
-        for path, value in _minted_paths(answer, variable):
-            self._values.setdefault(value, path)
+        """Remember records and minted values of an answer; the first that brought a value gives it its name."""
+        for path, record in _records_in(answer, variable):
+            if isinstance(record, SessionExecutionLease | Claim):
+                what = "the claim" if isinstance(record, Claim) else "the lease"
+                self._ends.append((variable, what, record.expires_at_epoch_ms))
+            self._brought.extend(_given_by(path, record))
+        for path, kind, text in places(answer, variable):
+            if (kind, text) not in self._given:
+                self._values.setdefault(kind, {}).setdefault(text, path)
 
-    def named(self, value: str) -> str | None:
+    def named(self, kind: str, text: str) -> str | None:
         """The expression of a minted value; None if no answer brought it."""
-        return self._use(self._values[value]) if value in self._values else None
+        known = self._values.get(kind, {})
+        return self._use(known[text]) if text in known else None
 
-    def leases(self) -> Iterator[tuple[str, SessionExecutionLease]]:
-        """All leases answered so far, the newest first."""
-        return reversed(self._leases)
+    def ends(self) -> Iterator[tuple[str, str, int]]:
+        """When the leases and claims answered so far expire, the newest first: by which answer, and what it is."""
+        return reversed(self._ends)
 
-    def source(self, value: object, field: str = "") -> Source:
-        """The value as source."""
-        if isinstance(value, LeaseProof):
-            return self._proof(value)
+    def source(self, value: object, field: str = "", record: type | None = None) -> Source:
+        """The value, which stands in this field, as source."""
+        if isinstance(value, Brought):
+            return self._by_its_answer(value)
         if isinstance(value, LeaseOwnerIdentity):
             return self.owners.setdefault(value, f"owner{len(self.owners) + 1}")
         if isinstance(value, str):
-            return self._text(value, field)
+            return self.text(value, kind_of(field, record))
         if isinstance(value, msgspec.Struct):
             return self.record(value)
         if isinstance(value, tuple):
-            return Group("", tuple(self.source(item) for item in value))
+            return Group("", tuple(self.source(item, field, record) for item in value))
         if isinstance(value, StoreError):
             names = tuple(vars(value))
-            return Group(self._import(value), tuple(self.source(getattr(value, name)) for name in names))
+            return Group(self._import(value), tuple(self.source(getattr(value, name), name, type(value)) for name in names))
         if isinstance(value, enum.Enum):
             return f"{self._import(value)}.{value.name}"
         if isinstance(value, Json):
@@ -102,39 +127,43 @@ class Minted:
         for each, keyword in zip(msgspec.structs.fields(value), keywords, strict=True):
             content = getattr(value, each.name)
             if each.required and not keyword:
-                items.append(self.source(content, each.name))
+                items.append(self.source(content, each.name, type(value)))
             elif each.required or content != each.default:
-                items.append(Labelled(each.name, self.source(content, each.name)))
+                items.append(Labelled(each.name, self.source(content, each.name, type(value))))
         return Group(self._import(value), tuple(items))
 
-    def _proof(self, proof: LeaseProof) -> Source:
-        """A proof by the lease it was taken from, with the fields that were altered; by its constructor if there is none."""
-        give = "fence" if isinstance(proof, SessionExecutionLeaseFence) else "completion"
-        nearest: tuple[str, SessionExecutionLease] | None = None
-        for path, lease in self.leases():
-            altered = _altered(lease, proof)
-            if not altered:
-                return f"{self._use(path)}.{give}()"
-            if nearest is None and len(altered) == 1:
-                nearest = (path, lease)
-        if nearest is None:
-            return self.record(proof)
-        path, lease = nearest
+    def _by_its_answer(self, value: Brought) -> Source:
+        """The record as an answer brought it, or one like it with the fields that were altered; built if there is none."""
+        # a row by the answer that admitted it, a proof by the latest that shows it
+        known = self._brought if isinstance(value, Row) else self._brought[::-1]
+        alike = [(path, each) for path, each in known if type(each) is type(value) and _alike(each, value)]
+        if not alike:
+            return self.record(value)
+        path, nearest = min(alike, key=lambda each: len(differing(each[1], value)))
+        altered = differing(nearest, value)
+        if not altered:
+            return self._use(path)
         self.imports.add("replace")
-        changes = tuple(Labelled(name, self._change(path, lease, proof, name)) for name in _altered(lease, proof))
-        return Group("replace", (f"{self._use(path)}.{give}()", *changes))
+        changes = (Labelled(name, self.source(getattr(value, name), name, type(value))) for name in altered)
+        return Group("replace", (self._use(path), *changes))
 
-    def _change(self, path: str, lease: SessionExecutionLease, proof: LeaseProof, name: str) -> Source:
-        ours, theirs = getattr(lease, name), getattr(proof, name)
-        if name == "lease_token" and theirs.startswith(ours):
-            return f"{path}.lease_token + {simple(theirs[len(ours) :])}"
-        return self.source(theirs, name)
+    def is_given(self, kind: str, text: str) -> bool:
+        """Whether the caller made the text up."""
+        return (kind, text) in self._given
 
-    def _text(self, value: str, field: str) -> str:
-        return (self.named(value) if is_minted(field) else None) or simple(value)
+    def text(self, text: str, kind: str | None) -> str:
+        """A text as source, by the answer that brought it if it is of a kind that stores mint."""
+        if kind is None:
+            return simple(text)
+        known = origin(text, self._values.get(kind, {}))
+        if known is None:
+            self._given.add((kind, text))
+            return simple(text)
+        name = self._use(self._values[kind][known])
+        return name if known == text else f"{name} + {simple(text[len(known) :])}"
 
     def _use(self, path: str) -> str:
-        self.used.add(path.partition(".")[0])
+        self.used.update(re.findall(r"^\w+", path))
         return path
 
     def _import(self, value: object) -> str:
@@ -173,27 +202,39 @@ def _lone_comma(group: Group) -> str:
     return "," if not group.head and len(group.items) == 1 else ""
 
 
-def _altered(lease: SessionExecutionLease, proof: LeaseProof) -> list[str]:
-    return [name for name in LeaseProof.__struct_fields__ if getattr(lease, name) != getattr(proof, name)]
-
-
-def _minted_paths(value: object, path: str) -> Iterator[tuple[str, str]]:
+def _records_in(value: object, path: str) -> Iterator[tuple[str, SessionExecutionLease | Claim | Row]]:
+    """The leases, claims, inputs and batches that an answer shows, each with its expression."""
+    if isinstance(value, SessionExecutionLease | Claim | Row):
+        yield path, value
     if isinstance(value, tuple):
         for place, item in enumerate(value):
-            yield from _minted_paths(item, f"{path}[{place}]")
-    if not isinstance(value, msgspec.Struct):
+            yield from _records_in(item, f"{path}[{place}]")
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _records_in(getattr(value, name), f"{path}.{name}")
+
+
+def _given_by(path: str, record: SessionExecutionLease | Claim | Row) -> Iterator[tuple[str, msgspec.Struct]]:
+    """A record that can be shown to a store again, and the proofs that it gives."""
+    if isinstance(record, SessionExecutionLease):
+        yield f"{path}.fence()", record.fence()
+        yield f"{path}.completion()", record.completion()
         return
-    for name in value.__struct_fields__:
-        content = getattr(value, name)
-        if is_minted(name) and isinstance(content, str):
-            yield f"{path}.{name}", content
-        else:
-            yield from _minted_paths(content, f"{path}.{name}")
+    yield path, record
+    if isinstance(record, Claim):
+        yield f"{path}.completion()", record.completion()
+
+
+def _alike(known: msgspec.Struct, value: msgspec.Struct) -> bool:
+    """Whether the value can be written as the known record, altered: it tells of the same thing, or differs in one field."""
+    altered = differing(known, value)
+    named_alike = any(name not in altered for name in NAMING if name in value.__struct_fields__)
+    return named_alike or (len(altered) <= 1 and not isinstance(value, Row))
 
 
 def minted_in(value: object) -> set[str]:
     """Every value in an answer, or in arguments, that a store invents."""
-    return {minted for _, minted in _minted_paths(value, "")}
+    return {place.text for place in places(value)}
 
 
 def texts(value: object) -> Iterator[str]:

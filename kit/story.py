@@ -1,4 +1,4 @@
-"""A run in words: what an answer says in short, and who held which lease when."""
+"""A run in words: who held which lease when."""
 
 from __future__ import annotations
 
@@ -6,69 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from fencepost.model import Refused
-from fencepost.spec import (
-    Acquired,
-    Busy,
-    LeaseOwnerIdentity,
-    PersistedSessionRead,
-    RuntimeCommit,
-    RuntimeCommitResult,
-    SessionExecutionLease,
-)
+from fencepost.spec import Acquired, LeaseOwnerIdentity, RuntimeCommit, SessionExecutionLease
 from fencepost.spec.lease import LeaseProof
 from fencepost.statemachines.checker import Call, Crash, Performed
 
-from .backend import shortened, told
+from .brief import holder
 from .source import simple
-
-
-def brief(answer: object) -> str:
-    """An answer in a few words."""
-    match answer:
-        case Acquired(lease=lease):
-            return f"Acquired: fencing token {lease.fencing_token}, expires at {lease.expires_at_epoch_ms}"
-        case Busy(holder=lease):
-            return f"Busy: {holder(lease.owner)} holds fencing token {lease.fencing_token} until {lease.expires_at_epoch_ms}"
-        case SessionExecutionLease():
-            return f"renewed: fencing token {answer.fencing_token}, expires at {answer.expires_at_epoch_ms}"
-        case RuntimeCommitResult():
-            return f"committed: head revision {answer.head_revision}"
-        case PersistedSessionRead(graph=graph):
-            nodes = ", ".join(node.node_id for node in graph.nodes) or "no nodes"
-            return f"head revision {answer.head_revision}, {nodes}, leaf {graph.leaf_node_id!r}"
-        case Refused(error=error):
-            return f"refused with {shortened(error, 200)}"
-        case Crash(error=error):
-            return f"raised {told(error)}"
-    return shortened(answer, 200)
-
-
-def holder(owner: LeaseOwnerIdentity) -> str:
-    """An owner with its incarnation."""
-    return "/".join(name if name.isprintable() and name else simple(name) for name in owner.incarnation)
-
-
-def call_in_words(call: Call) -> str:
-    """A call with its arguments in a word each."""
-    return f"{call.operation}({', '.join(map(_argument, call.arguments))})"
-
-
-def _argument(value: object) -> str:
-    match value:
-        case LeaseOwnerIdentity():
-            return holder(value)
-        case LeaseProof():
-            return f"fencing token {value.fencing_token} of {holder(value.owner)}"
-        case RuntimeCommit():
-            return f"commit for session {simple(value.session_id)}"
-        case str() | int() | None:
-            return simple(value)
-    return shortened(value, 40)
-
-
-def written(path: str) -> str:
-    """The path as it is written behind an answer: `.graph.nodes[0].node_id`."""
-    return "".join(f"[{name}]" if name.isdigit() else f".{name}" for name in path.split("."))
 
 
 @dataclass(frozen=True)
@@ -165,8 +108,8 @@ def _matches(holding: Holding | None, shown: LeaseProof) -> bool:
 
 
 def _session_of(call: Call) -> str | None:
-    """The session whose lease decides the call: that of a lease call, or of a commit."""
-    if "lease" not in call.operation and not call.operation.startswith("commit"):
+    """The session whose lease decides the call: that of a lease call, of a claim, or of a commit."""
+    if "lease" not in call.operation and not call.operation.startswith(("claim", "commit_runtime")):
         return None
     first = call.arguments[0] if call.arguments else None
     session_id = first if isinstance(first, str) else getattr(first, "session_id", None)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.machine import Setup
-from fencepost.statemachines.run import MACHINES, Budget, run_machine
+from fencepost.statemachines.run import CHAPTERS, Budget, machine_of, run_machine, uses
 from fencepost.statemachines.tally import Tally
 from hypothesis.errors import Flaky
 
@@ -25,12 +25,10 @@ from .recording import Recording
 from .result import ChapterRun, Request, Result, judge
 
 EXAMPLES = 80
-"""Examples a chapter, unless told otherwise: with `STEPS` about 15,000 steps in all."""
+"""Examples a chapter, unless told otherwise: with `STEPS` about 50,000 steps in all."""
 
 STEPS = 50
 """Steps an example, at most."""
-
-CHAPTERS = tuple(MACHINES)
 
 UNSTEADY = (
     "The store answered differently when the same calls were made again. Expected every example to start from a fresh, "
@@ -74,14 +72,22 @@ def verify(factory: Factory, request: Request, observer: Observer | None = None)
     for run in runs:
         whole.add(run.tally)
     found = [run.counterexample for run in runs if run.counterexample]
-    return Result(request, tuple(runs), judge(request.chapters, whole, found), interrupted)
+    judged = judge(request.chapters, whole, found, factory.declares)
+    return Result(request, tuple(runs), judged, interrupted)
 
 
-def operations_of(chapters: Iterable[str]) -> tuple[str, ...]:
-    """The calls that a run of these chapters makes: a chapter has the rules of those before it, and commits are read back."""
-    last = max(map(CHAPTERS.index, chapters))
-    below = CHAPTERS[: last + 1]
-    return tuple(name for name, each in OPERATIONS.items() if each.chapter in below or (last > 0 and name == "load_session"))
+def offered_by(chapters: Iterable[str]) -> tuple[str, ...]:
+    """The chapters that a store has to offer to be checked for these: they, and those that they cannot do without."""
+    needed = {each for chapter in chapters for each in uses(chapter, ())}
+    return tuple(each for each in CHAPTERS if each in needed)
+
+
+def operations_of(chapters: Collection[str]) -> tuple[str, ...]:
+    """The calls that a run of these chapters makes: those of all chapters it uses; and commits are read back."""
+    offered = offered_by(chapters)
+    used = {each for chapter in chapters for each in uses(chapter, offered)}
+    read_back = {"load_session"} if "commit" in used else set()
+    return tuple(name for name, each in OPERATIONS.items() if each.chapter in used or name in read_back)
 
 
 def _chapter(
@@ -91,7 +97,7 @@ def _chapter(
     recording, tally, began = Recording(factory, interrupt), Tally(), time.perf_counter()
     violation, trouble, interrupted = None, None, False
     try:
-        violation = _drive(recording, tally, request, chapter, observer)
+        violation = _drive(recording, tally, request, chapter, observer, reopens=factory.reopens)
         interrupted = violation is not None and violation.interrupted
     except KeyboardInterrupt:
         interrupted = True
@@ -122,12 +128,15 @@ def _shown(factory: Factory, chapter: str, violation: Violation | None) -> tuple
         return None, f"A violation of {failed} was found, but showing it raised {told(error)}. {REPORT}"
 
 
-def _drive(recording: Recording, tally: Tally, request: Request, chapter: str, observer: Observer) -> Violation | None:
+def _drive(
+    recording: Recording, tally: Tally, request: Request, chapter: str, observer: Observer, *, reopens: bool
+) -> Violation | None:
     """Run the chapter's machine; what it found, shrunk."""
 
     def progress(current: Tally) -> None:
         observer.steps(tally, shrinking=current is not tally)
 
     with tempfile.TemporaryDirectory(prefix="fencepost-", ignore_cleanup_errors=True) as directory:
-        setup = Setup(recording.open, Path(directory), tally, request.strict, progress, recording.close)
-        return run_machine(MACHINES[chapter], setup, Budget(request.seed, request.examples, request.steps))
+        setup = Setup(recording.open, Path(directory), tally, request.strict, progress, recording.close, reopens)
+        machine = machine_of(chapter, offered_by(request.chapters))
+        return run_machine(machine, setup, Budget(request.seed, request.examples, request.steps))

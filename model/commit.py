@@ -16,8 +16,6 @@ from fencepost.spec import (
     GraphCommitDelta,
     HeadRevisionConflict,
     HydratedSessionCheckpoint,
-    QueuedWorkClaimExpired,
-    QueuedWorkCompletion,
     ReplaceFull,
     RuntimeCommit,
     RuntimeCommitResult,
@@ -26,8 +24,6 @@ from fencepost.spec import (
     SessionCheckpoint,
     SessionExecutionLeaseExpired,
     SessionNodeRecord,
-    TurnInputClaimExpired,
-    TurnInputCompletion,
     Unchanged,
 )
 from immutables import Map
@@ -35,6 +31,7 @@ from msgspec.structs import replace
 
 from .lease import fence_because, fence_holds, lease_of, released
 from .records.commit import KINDS, CommitState, Head, Part, Snapshot, Stamp, head_agrees, next_revision
+from .settlement import settled, settled_because, settled_effects, with_ingress_settled
 from .state import State, invariant
 from .step import Ids, Ports, Refused, Step, Steps, Why, refused
 
@@ -59,7 +56,13 @@ def commit_runtime_state(state: State, ports: Ports, commit: RuntimeCommit) -> S
         steps = check(state, ports, commit)
         if steps:
             return _early_binding(state, ports, commit, steps)
-    return _early_binding(state, ports, commit, _applied(state, ports, commit))
+    refusals, departed = settled(state, commit)
+    steps = refusals
+    if departed is not None:
+        applied = _applied(state, ports, commit)
+        steps += tuple(replace(step, differs=(*departed, *step.differs)) for step in applied)
+    # ours is the step that departs from nothing
+    return _early_binding(state, ports, commit, tuple(sorted(steps, key=lambda step: bool(step.differs))))
 
 
 def _bound_elsewhere(state: State, _ports: Ports, commit: RuntimeCommit) -> Steps:
@@ -108,33 +111,10 @@ def _other_head(state: State, _ports: Ports, commit: RuntimeCommit) -> Steps:
     return refused(state, HeadRevisionConflict(commit.expected_head_revision, actual), "COMMIT-9", "COMMIT-1")
 
 
-def _queue_completions(state: State, _ports: Ports, commit: RuntimeCommit) -> Steps:
-    for done in commit.completed_queue_claims:
-        if not _completable(commit, done, done.batch_ids):
-            return refused(state, QueuedWorkClaimExpired(done.session_id, done.claim_id), "COMMIT-11", "COMMIT-16", "COMMIT-34")
-    return ()
-
-
-def _input_completions(state: State, _ports: Ports, commit: RuntimeCommit) -> Steps:
-    for done in commit.completed_turn_input_claims:
-        if not _completable(commit, done, done.input_ids):
-            return refused(state, TurnInputClaimExpired(done.session_id, done.claim_id), "COMMIT-12", "COMMIT-16", "COMMIT-34")
-    return ()
-
-
-def _completable(commit: RuntimeCommit, done: QueuedWorkCompletion | TurnInputCompletion, ids: tuple[str, ...]) -> bool:
-    """Nothing can be claimed yet: a completion that names anything names what no claim holds."""
-    return done.session_id == commit.session_id and not ids
-
-
-def _repeated_ids(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
-    """A full replacement that lists an id twice is void; keeping the last node of that id is admitted."""
+def _repeated_ids(commit: RuntimeCommit) -> bool:
+    """Whether a full replacement lists an id twice: it is void (COMMIT-23b)."""
     graph = commit.graph
-    if not isinstance(graph, ReplaceFull) or len(_by_id(graph.graph.nodes)) == len(graph.graph.nodes):
-        return ()
-    void = refused(state, Backend(), "COMMIT-23b", "COMMIT-23a")
-    kept = (replace(step, differs=(*step.differs, "COMMIT-23b")) for step in _applied(state, ports, commit))
-    return (*void, *kept)
+    return isinstance(graph, ReplaceFull) and len(_by_id(graph.graph.nodes)) < len(graph.graph.nodes)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -143,11 +123,8 @@ CHECKS: tuple[Check, ...] = (
     _recorded_turn,
     _unfenced,
     _other_head,
-    _queue_completions,
-    _input_completions,
-    _repeated_ids,
 )
-"""The checks of a commit, in the order in which they decide (COMMIT-1)."""
+"""The checks of a commit that come before its completions, in the order in which they decide (COMMIT-1)."""
 
 
 def _early_binding(state: State, ports: Ports, commit: RuntimeCommit, steps: Steps) -> Steps:
@@ -175,7 +152,16 @@ def _replace_commit(step: Step, **changes: object) -> Step:
 
 
 def _applied(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
-    """All effects of a commit that passed every check; a store may keep snapshot values inside the checkpoint (COMMIT-27)."""
+    """The steps of a commit that passed every check but the last: its graph may be void (COMMIT-23b)."""
+    outcomes = _outcomes(state, ports, commit)
+    if not _repeated_ids(commit):
+        return outcomes
+    kept = (replace(step, differs=(*step.differs, "COMMIT-23b")) for step in outcomes)
+    return (*refused(state, Backend(), "COMMIT-23b", "COMMIT-23a"), *kept)
+
+
+def _outcomes(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
+    """All effects of a commit at once; a store may keep snapshot values inside the checkpoint (COMMIT-27)."""
     ours = _outcome(state, ports, commit, inline=False)
     steps = (ours, *_refusable(state, ports, commit, ours.because))
     if not isinstance(ports.seen, RuntimeCommitResult) or ports.seen == ours.answer:
@@ -187,11 +173,13 @@ def _outcome(state: State, ports: Ports, commit: RuntimeCommit, *, inline: bool)
     head = _head(state, ports, commit, inline)
     result = RuntimeCommitResult(head.revision, head.checkpoint_ref, _manifest(head))
     written = _with_graph(replace(state.commit, head=head, usage=state.commit.usage + commit.usage_deltas), commit)
-    written = replace(written, blobs=_blobs(state.commit.blobs, head))
+    checkpoints = written.checkpoints | {head.checkpoint_ref}
+    written = replace(written, blobs=_blobs(state.commit.blobs, head), checkpoints=checkpoints, collected=False)
     if commit.turn_commit is not None:
         turn = (commit.turn_commit.session_id, commit.turn_commit.turn_id)
         written = replace(written, stamps=written.stamps.set(turn, Stamp(commit.turn_commit.turn_commit_hash, result)))
-    after, freed = _released_by(replace(state, commit=written), commit, ports.now)
+    after = with_ingress_settled(replace(state, commit=written), commit)
+    after, freed = _released_by(after, commit, ports.now)
     because = (*_applied_because(state, ports, commit), *(("COMMIT-33", *freed) if freed else ()))
     effects, silent = _effects(commit, because), _silent(commit, ("COMMIT-33", *freed))
     # without a stamp the same commit again is another one
@@ -204,21 +192,11 @@ def _refusable(state: State, ports: Ports, commit: RuntimeCommit, because: Ids) 
     steps: Steps = ()
     if "COMMIT-23" in because:
         steps += (Step(state, Refused(Backend()), because, differs=("COMMIT-23",)),)
-    if commit.completed_queue_claims:
-        done = commit.completed_queue_claims[0]
-        steps += (_shape_refused(state, QueuedWorkClaimExpired(done.session_id, done.claim_id), because),)
-    if commit.completed_turn_input_claims:
-        inputs = commit.completed_turn_input_claims[0]
-        steps += (_shape_refused(state, TurnInputClaimExpired(inputs.session_id, inputs.claim_id), because),)
     # one caller after the other loses no race: there COMMIT-9 compares nothing
     if ports.concurrent and commit.expected_head_revision is None and state.commit.head is not None:
         actual = revision_of(state)
         steps += (Step(state, Refused(HeadRevisionConflict(actual, actual)), because, differs=("COMMIT-10",)),)
     return steps
-
-
-def _shape_refused(state: State, error: QueuedWorkClaimExpired | TurnInputClaimExpired, because: Ids) -> Step:
-    return Step(state, Refused(error), because, differs=("COMMIT-11a",))
 
 
 def _head(state: State, ports: Ports, commit: RuntimeCommit, inline: bool) -> Head:
@@ -303,11 +281,12 @@ def _applied_because(state: State, ports: Ports, commit: RuntimeCommit) -> Ids:
     if isinstance(graph, Append) and _stored_before(state, graph):
         because.append("COMMIT-23")
     if isinstance(graph, ReplaceFull) and any(node.node_id in state.commit.tombstoned for node in graph.graph.nodes):
-        because.append("COMMIT-24")
+        because.extend(("COMMIT-24", "MAINT-3"))
+    if isinstance(graph, Append) and any(node.node_id in state.commit.tombstoned for node in graph.nodes):
+        because.append("MAINT-3")
     if commit.expected_head_revision is not None:
         because.append("COMMIT-9")
-    if any((commit.completed_queue_claims, commit.completed_turn_input_claims)):
-        because.append("COMMIT-11a")
+    because.extend(settled_because(state, ports, commit))
     if fence is not None:
         because.extend(fence_because(state, commit.session_id, fence, ports.now))
     return (*because, "COMMIT-INV-1", "COMMIT-INV-6")
@@ -337,6 +316,7 @@ def _effects(commit: RuntimeCommit, because: Ids) -> Why:
         ("load_session.checkpoint_ref", ("COMMIT-26", "COMMIT-25")),
         ("load_session.checkpoint", ("COMMIT-27a", "COMMIT-27", "COMMIT-25", "COMMIT-28")),
         ("load_session", ("COMMIT-30", "COMMIT-34")),
+        *settled_effects(commit),
     )
 
 

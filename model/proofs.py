@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable
 from typing import Any, TypeVar, get_type_hints
 
-from .records import commit, lease
+from .records import attachment, claim, commit, lease, queued_work, turn_input
 
 LEMMAS: dict[str, list[str]] = {}
 """The requirements that each transition's postconditions state."""
@@ -45,8 +45,10 @@ def at_int(transition: Callable[..., Any]) -> Any:
     return proved
 
 
-for _chapter in (lease, commit):
+for _chapter in (lease, claim, turn_input, queued_work, commit, attachment):
     for _name, _transition in vars(_chapter).items():
         if hasattr(_transition, "__postconditions__"):
-            globals()[_name] = at_int(_transition)
-            LEMMAS[_name] = [condition.description for condition in _transition.__postconditions__]
+            # chapters have transitions of one name, such as `abandoned`
+            _proved = f"{_chapter.__name__.rpartition('.')[2]}_{_name}"
+            globals()[_proved] = at_int(_transition)
+            LEMMAS[_proved] = [condition.description for condition in _transition.__postconditions__]

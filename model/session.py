@@ -172,8 +172,11 @@ def _path(state: State, ports: Ports, head: Head, scope: ActivePath) -> Steps:
     leaf = head.leaf_node_id if scope.leaf_node_id is None else scope.leaf_node_id
     because = (*_path_because(written, scope, leaf), *_read_because(head, written))
     ours = Step(state, _read(state, head, SessionGraph(path_to(written, leaf), leaf)), because, PATH_WHY)
-    freely = _leafless(state, written) if leaf is None else ("READ-7a", _in_storage_order(written))
-    return admitting(ours, ports.seen, ("COMMIT-27", _without_carried(head)), freely)
+    if leaf is None:
+        return admitting(ours, ports.seen, ("COMMIT-27", _without_carried(head)), _leafless(state, written))
+    hidden = ("READ-9a" if leaf in written.tombstoned else "READ-8a", _past_tombstones(written, leaf))
+    freely = (hidden, ("READ-7a", _in_storage_order(written)))
+    return admitting(ours, ports.seen, ("COMMIT-27", _without_carried(head)), *freely)
 
 
 def _read_because(head: Head, written: CommitState) -> Ids:
@@ -228,6 +231,20 @@ def _without_dangling_leaf(written: CommitState) -> Bend:
     def bend(ours: PersistedSessionRead, seen: PersistedSessionRead) -> PersistedSessionRead:
         if seen.graph.leaf_node_id is None and _dangling(written, ours.graph.leaf_node_id):
             return replace(ours, graph=replace(ours.graph, leaf_node_id=None))
+        return ours
+
+    return bend
+
+
+def _past_tombstones(written: CommitState, leaf: str) -> Bend:
+    """A path may pass over tombstoned nodes to the ancestors behind them, and report no leaf where it is tombstoned."""
+    whole = path_to(replace(written, tombstoned=frozenset()), leaf)
+    visible = tuple(node for node in whole if written.readable(node.node_id))
+    leaves = (leaf, None) if leaf in written.tombstoned else (leaf,)
+
+    def bend(ours: PersistedSessionRead, seen: PersistedSessionRead) -> PersistedSessionRead:
+        if seen.graph.nodes == visible and seen.graph.leaf_node_id in leaves:
+            return replace(ours, graph=seen.graph)
         return ours
 
     return bend

@@ -7,17 +7,23 @@ from typing import NamedTuple
 
 import msgspec
 
+from .records.attachment import AttachmentState
 from .records.commit import CommitState
 from .records.lease import LeaseState
+from .records.queued_work import QueueState
 from .records.session import SessionState
+from .records.turn_input import InputState
 
 
 class State(msgspec.Struct, frozen=True):
     """Everything, a field per chapter that stores something."""
 
     lease: LeaseState = LeaseState()
+    turn_input: InputState = InputState()
+    queued_work: QueueState = QueueState()
     commit: CommitState = CommitState()
     session: SessionState = SessionState()
+    attachment: AttachmentState = AttachmentState()
 
 
 class Invariant(NamedTuple):

@@ -65,6 +65,15 @@ class Step(msgspec.Struct, frozen=True):
 Steps: TypeAlias = tuple[Step, ...]
 
 
+MANIFEST = "manifest"
+"""What silent changes of the attachment manifest are about."""
+
+
+def subject(chapter: str, session_id: str) -> str:
+    """What silent changes of a session are about: its inputs, its work, or its lane."""
+    return f"{chapter} of {session_id}" if chapter in ("turn_input", "queued_work") else session_id
+
+
 def refused(state: State, error: StoreError, *because: str) -> Steps:
     """The one step of a refusal: nothing changes (VALUE-7)."""
     return (Step(state, Refused(error), because),)

@@ -9,16 +9,24 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_type_hints
 
+from .attachment import AttachmentManifest
 from .commit import SessionCommitStore
 from .errors import InvalidArgument
 from .lease import SessionExecutionLeaseStore
+from .maintenance import StoreMaintenance
+from .queued_work import QueuedWorkStore
 from .session import SessionReadStore
+from .turn_input import TurnInputStore
 from .values import Check, check_for, require_valid
 
 CHAPTERS: dict[str, type] = {
     "lease": SessionExecutionLeaseStore,
+    "turn_input": TurnInputStore,
+    "queued_work": QueuedWorkStore,
     "commit": SessionCommitStore,
     "session": SessionReadStore,
+    "maintenance": StoreMaintenance,
+    "attachment": AttachmentManifest,
 }
 """The abstract store of each chapter, in reading order."""
 

@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 from fencepost.model import TRANSITIONS, Ids, Ports, Refused, State, Step, Steps, Why
+from fencepost.model.step import MANIFEST, subject
 from fencepost.spec import U64_MAX, ContractBroken, InvalidArgument, Json, StoreError
+from fencepost.spec.catalogue import Level, requirements
 from fencepost.spec.operations import CHAPTERS, OPERATIONS
+from msgspec.structs import replace
 
 from .environment import Environment
 from .tally import Tally
@@ -30,7 +33,7 @@ class Call(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A change of the process table, as data."""
+    """A change of the process table, or `reopen` of the store, as data."""
 
     method: str
     arguments: tuple[Any, ...]
@@ -81,8 +84,23 @@ class Violation(AssertionError):
         self.reason = reason
 
 
+class Candidate(NamedTuple):
+    """A state that the store may be in, and the CURRENT requirements that it has departed from, unseen, if it is."""
+
+    state: State
+    departed: Ids = ()
+
+
+CANDIDATES = 64
+"""How many states are followed at once: what is admitted beyond that is forgotten, ours never."""
+
+
 class Checker:
-    """A store held against the model, call by call."""
+    """A store held against the model, call by call.
+
+    An answer may leave open which of several admissible steps was taken, where they differ in what only later answers show:
+    then every state that fits is followed, ours first, until answers tell.
+    """
 
     def __init__(
         self,
@@ -92,21 +110,26 @@ class Checker:
         *,
         strict: bool = False,
         observations: Callable[[State], Iterable[Call]] = lambda _: (),
-        touches: dict[str, tuple[Call, ...]] | None = None,
+        touches: Callable[[Call], Iterable[Call]] = lambda _: (),
     ) -> None:
         self.store = store
         self.environment = environment
         self.tally = tally
         self.strict = strict
-        self.state = State()
+        self._candidates: tuple[Candidate, ...] = (Candidate(State()),)
         self.performed: list[Performed] = []
         self._observations = observations
-        self._touches = touches or {}
+        self._touches = touches
         # what later answers owe to earlier calls, and effects that no answer has shown yet, by what they are about
         self._effects: Why = ()
-        self._effects_seen = True
+        self._unshown: Why = ()
         self._unconfirmed: dict[str, Ids] = {}
         self._without_effect: Ids = ()
+
+    @property
+    def state(self) -> State:
+        """The model's state: ours, of those that the store may be in."""
+        return self._candidates[0].state
 
     def perform(self, call: Call, *, look: bool = True) -> object:
         """Make the call, compare its answer, then all that it may have touched; the answer, `Refused` if it was refused.
@@ -130,7 +153,7 @@ class Checker:
             self.observe(("VALUE-7", *step.because))
             self.tally.reached["VALUE-7"] += 1
         elif self.state is not before:
-            for read in self._touches.get(call.operation, ()):
+            for read in self._touches(call):
                 self._compare(read, (), touched=True)
         elif not OPERATIONS[call.operation].reads:
             self.observe(step.because)
@@ -144,26 +167,38 @@ class Checker:
         seen = self._answer(call)
         self.performed.append(Performed(self.environment.clock.now, call, seen))
         ports = Ports(self.environment.clock.now, self.environment.process_alive, seen)
-        steps = self._admissible(call, ports)
-        for step in steps:
-            if step.answer == seen and not (self.strict and step.differs):
-                self.tally.count(call.operation, step)
-                self.state = step.state
-                self._confirm(call, step)
-                return step
-        raise self._violation(call, steps, seen, context, touched)
+        steps = [self._admissible(call, ports, each.state) for each in self._candidates]
+        taken = self._taken(steps, seen)
+        if not taken:
+            raise self._violation(call, steps[0], seen, context, touched)
+        step, departed = taken[0]
+        # what even the nearest admissible way departs from is certain now
+        self.tally.count(call.operation, replace(step, differs=departed) if departed else step)
+        self._candidates = _told_apart(taken, departed)
+        self._confirm(call, step)
+        return step
 
-    def _admissible(self, call: Call, ports: Ports) -> Steps:
+    def _taken(self, steps: Sequence[Steps], seen: object) -> list[tuple[Step, Ids]]:
+        """The steps that give the answer seen, with what they depart from, those that depart least first."""
+        taken = [
+            (step, (*candidate.departed, *step.differs))
+            for candidate, admissible in zip(self._candidates, steps, strict=True)
+            for step in admissible
+            if step.answer == seen and not (self.strict and _binding(step.differs))
+        ]
+        return sorted(taken, key=lambda each: len(each[1]))[:CANDIDATES]
+
+    def _admissible(self, call: Call, ports: Ports, state: State) -> Steps:
         operation = OPERATIONS[call.operation]
         try:
             operation.refuse_invalid(call.arguments)
         except InvalidArgument as error:
-            return (Step(self.state, Refused(error), ("VALUE-1", "VALUE-2")),)
-        steps = TRANSITIONS[call.operation](self.state, ports, *call.arguments)
+            return (Step(state, Refused(error), ("VALUE-1", "VALUE-2")),)
+        steps = TRANSITIONS[call.operation](state, ports, *call.arguments)
         if isinstance(ports.seen, Refused):
             self.tally.reached.update(("VALUE-5", "VALUE-6"))
             if isinstance(ports.seen.error, InvalidArgument) and _beyond_signed(call.arguments):
-                return (*steps, Step(self.state, ports.seen, ("VALUE-3",), differs=("VALUE-3",)))
+                return (*steps, Step(state, ports.seen, ("VALUE-3",), differs=("VALUE-3",)))
         elif any(type(argument) is int and argument > SIGNED_MAX for argument in call.arguments):
             self.tally.reached["VALUE-3"] += 1
         return steps
@@ -172,6 +207,8 @@ class Checker:
         operation = OPERATIONS[call.operation]
         try:
             answer = getattr(self.store, call.operation)(*call.arguments)
+            # a store may answer lists where the protocol says a sequence (VALUE-4)
+            answer = tuple(answer) if type(answer) is list else answer
             if not isinstance(self.store, CHAPTERS[operation.chapter]):
                 operation.require_contract(call.arguments, answer)
         except StoreError as error:
@@ -188,12 +225,12 @@ class Checker:
         self._unconfirmed.pop(_subject(call), None)
         self._unconfirmed.update(step.silent)
         if step.effects:
-            self._effects, self._effects_seen = step.effects, False
-        elif call.operation == "load_session" and step.answer is not None and not isinstance(step.answer, Refused):
+            self._effects = self._unshown = step.effects
+        elif OPERATIONS[call.operation].reads and step.answer is not None and not isinstance(step.answer, Refused):
             # an effect counts once a read has shown it
-            if not self._effects_seen:
-                self.tally.count_all(self._effects)
-            self._effects_seen = True
+            shown = tuple(effect for effect in self._unshown if effect[0].partition(".")[0] in (call.operation, ""))
+            self.tally.count_all(shown)
+            self._unshown = tuple(effect for effect in self._unshown if effect not in shown)
 
     def _violation(self, call: Call, steps: Steps, seen: object, context: Ids, touched: bool) -> Violation:
         ours = steps[0]
@@ -234,6 +271,21 @@ class Checker:
         return violation
 
 
+def _binding(departed: Ids) -> Ids:
+    """The departures that a strict run does not admit: what a capability asks binds only those who declare it."""
+    return tuple(each for each in departed if requirements()[each].level is not Level.CAPABILITY)
+
+
+def _told_apart(taken: Sequence[tuple[Step, Ids]], counted: Ids) -> tuple[Candidate, ...]:
+    """The states that the store may be in, each once, with what is still open about their departures."""
+    if len(taken) == 1:
+        return (Candidate(taken[0][0].state),)
+    states: dict[State, Candidate] = {}
+    for step, departed in taken:
+        states.setdefault(step.state, Candidate(step.state, tuple(each for each in departed if each not in counted)))
+    return tuple(states.values())
+
+
 def difference(expected: object, given: object) -> str:
     """The path of the first field in which two answers differ: empty if they differ in kind."""
     if type(expected) is not type(given):
@@ -267,9 +319,13 @@ def _fixing(why: Why, path: str) -> Ids:
 
 
 def _subject(call: Call) -> str:
-    """What the answer of a call is about: the metadata, or the lane of the session that it names first."""
-    if call.operation == "load_session_meta":
-        return "metadata"
+    """What the answer of a call is about: the metadata, the manifest, or something of the session that it names first."""
+    subjects = {"load_session_meta": "metadata", "list_uncommitted": MANIFEST}
+    return subjects.get(call.operation) or subject(OPERATIONS[call.operation].chapter, session_of(call))
+
+
+def session_of(call: Call) -> str:
+    """The session that a call names first; empty if it names none."""
     first = call.arguments[0] if call.arguments else ""
     session_id = first if isinstance(first, str) else getattr(first, "session_id", "")
     return str(session_id)

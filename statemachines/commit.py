@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fencepost.model import Refused, State
@@ -37,7 +37,9 @@ from fencepost.spec import (
 from hypothesis.stateful import rule
 from msgspec.structs import replace
 
+from .attachment import ATTACHMENTS
 from .checker import Call
+from .completions import SHAPES, Completions, completions
 from .draws import ANY, latest, mixed
 from .lease import AFTERWARDS, ALTERED, OWNERS, LeaseRules
 
@@ -50,7 +52,7 @@ PARENTS = (None, "n1", "n1", "n1", "n2", "n3", "n10", "nowhere")
 LEAVES = (1, 1, 2, 0, "n2", "n10", None, None, "nowhere")
 """Ids, or which of the delta's own nodes."""
 
-DELTAS = ("append", "append", "append", "unchanged", "replace", "replace")
+DELTAS = ("append", "append", "append", "unchanged", "replace", "replace", "replace, one twice")
 
 PAYLOADS = (
     EventPayload(Json({"text": "hello", "n": 1})),
@@ -62,7 +64,7 @@ STAMPS = ("fresh", "fresh", "fresh", "none", "known", "known, other hash", "othe
 RELEASES = ("none", "none", "none", "own", "own", "another", "altered")
 FENCES = ("held", "held", "held", "held", "held", "known", "known", "elsewhere", "none")
 
-SESSIONS_OF_TURNS = ("bound", "bound", "bound", "bound", "bound", "bound", "s2")
+SESSIONS_OF_TURNS = ("bound", "bound", "bound", "bound", "bound", "bound", "s2", "s2")
 """Whose turn: mostly of the session that the store is bound to."""
 
 INTERLUDES = ("none", "none", "none", "renewed", "expires - 1", "expires", "taken over", "released")
@@ -81,7 +83,9 @@ USAGES: tuple[tuple[TokenLedgerEntry, ...], ...] = (
     (TokenLedgerEntry("tool", "m1", TokenUsage(5, -5)), TokenLedgerEntry("main", "m2", TokenUsage(-10))),
     (TokenLedgerEntry("", "", TokenUsage(2**53 + 1, 0, 0, 0, -1)), TokenLedgerEntry("main", "m1", TokenUsage(3))),
 )
-COMPLETIONS = ("none",) * 8 + ("empty", "empty", "queue", "input", "both", "empty, other session")
+COMPLETIONS = ("none",) * 16 + SHAPES + ("unknown", "unknown, empty", "unknown, other session")
+TURNS = ("turn", "t", "turn", "t2", "")
+ATTACHED: tuple[tuple[str, ...], ...] = ((), (), (), ATTACHMENTS[:1], ATTACHMENTS[2:5], ("nothing", "a1", "a1"))
 CONFIGS = (
     (PersistedSessionConfig("p", Json({"model": "m"})), (), ""),
     (PersistedSessionConfig("", Json(None)), (AgentFrameRecord("f1", Json({"reason": "é"})),), "f1"),
@@ -116,14 +120,16 @@ READS = (Call("load_session", (FullGraph(),)), Call("load_session", (ActivePath(
 class CommitRules(LeaseRules):
     """Commits of every shape, retries of earlier ones, and the turns around them."""
 
-    def touches(self) -> dict[str, tuple[Call, ...]]:
+    def touches(self, call: Call) -> Iterable[Call]:
         """A commit is seen in both scopes."""
-        return {**super().touches(), "commit_runtime_state": READS}
+        yield from super().touches(call)
+        if call.operation == "commit_runtime_state":
+            yield from READS
 
     def observations(self, state: State) -> Any:
-        """The settled session."""
+        """The settled session: all of it, which one scope shows."""
         yield from super().observations(state)
-        yield from READS
+        yield READS[0]
 
     @rule(
         who=mixed(FENCES, ANY, ALTERED, RELEASES, EXPECTED),
@@ -135,11 +141,11 @@ class CommitRules(LeaseRules):
         self, who: tuple[Any, ...], turn: tuple[Any, ...], graph: tuple[Any, ...], checkpoint: tuple[Any, ...]
     ) -> None:
         """Commit a turn: mostly under a lease that is held, each part drawn on its own."""
-        lease = self._lease_to_commit_under(*who[:3])
+        lease = self.lease_to_commit_under(*who[:3])
         session_id = lease.session_id
         stamp, index, completions, (config, frames, frame_id), usage = turn
         kind, leaf, count, first, parent, second, other, third = graph
-        queue, inputs = self._completions(completions, session_id)
+        queue, inputs = self._completions(completions, session_id, index)
         commit = RuntimeCommit(
             session_id=session_id,
             expected_head_revision=self._expected(who[4]),
@@ -153,10 +159,10 @@ class CommitRules(LeaseRules):
             turn_commit=self._stamp(stamp, index, session_id),
             completed_queue_claims=queue,
             completed_turn_input_claims=inputs,
-            interrupted_turn_input_turn_id="turn" if completions == "empty" else None,
-            committed_attachment_ids=("nothing",) if completions == "both" else (),
+            interrupted_turn_input_turn_id=TURNS[index % len(TURNS)] if completions in ("empty", "exact") else None,
+            committed_attachment_ids=ATTACHED[index % len(ATTACHED)],
         )
-        self._commit(self._with_release(commit, who[3], lease, index))
+        self.commit(self._with_release(commit, who[3], lease, index))
 
     @rule(drawn=mixed(ANY, CHANGES, ANY))
     def retry(self, drawn: tuple[int, str, int]) -> None:
@@ -165,7 +171,7 @@ class CommitRules(LeaseRules):
         if not self.memory.commits:
             return
         self.note("exact retry" if change == "nothing" else "retry with one field changed")
-        self._commit(self._changed(latest(self.memory.commits, index), change, other))
+        self.commit(self._changed(latest(self.memory.commits, index), change, other))
 
     @rule(
         drawn=mixed(OWNERS, INTERLUDES, EXPECTED[:5], STAMPS[:6], ("own", "none", "elsewhere"), DELTAS, SESSIONS_OF_TURNS),
@@ -178,7 +184,7 @@ class CommitRules(LeaseRules):
         head = self.state.commit.head
         bound = head.session_id if head else "s"
         session_id = bound if where == "bound" else where
-        queue, inputs = self._completions(completions, session_id)
+        queue, inputs = self._completions(completions, session_id, 0)
         lease = self.claim(session_id, owner)
         self._lose(lease, interlude)
         if release == "elsewhere":
@@ -198,7 +204,7 @@ class CommitRules(LeaseRules):
             completed_queue_claims=queue,
             completed_turn_input_claims=inputs,
         )
-        self._commit(commit)
+        self.commit(commit)
         if release == "elsewhere":
             self.claim("", OWNERS[4])
         self.come_back(lease, afterwards)
@@ -219,24 +225,26 @@ class CommitRules(LeaseRules):
     def chain(self, drawn: tuple[int, int]) -> None:
         """Append more nodes in a row than any page holds; their text order is not their number order."""
         count, index = drawn
-        lease = self._lease_to_commit_under("held", index, "exact")
+        lease = self.lease_to_commit_under("held", index, "exact")
         nodes = [(f"c{number}", f"c{number - 1}" if number else None) for number in range(count)]
-        self._commit(self._plain(lease, self._graph("append", count - 1, nodes)))
+        self.commit(self.plain(lease, self._graph("append", count - 1, nodes)))
 
     @rule(drawn=mixed(ANY, LEAVES, USAGES))
     def twice(self, drawn: tuple[int, Any, tuple[TokenLedgerEntry, ...]]) -> None:
         """Send a commit without a stamp, and the very same again: it is applied twice."""
         index, leaf, usage = drawn
-        lease = self._lease_to_commit_under("held", index, "exact")
-        commit = replace(self._plain(lease, self._graph("unchanged", leaf, ())), usage_deltas=usage)
-        self._commit(commit)
-        self._commit(commit)
+        lease = self.lease_to_commit_under("held", index, "exact")
+        commit = replace(self.plain(lease, self._graph("unchanged", leaf, ())), usage_deltas=usage)
+        self.commit(commit)
+        self.commit(commit)
 
-    def _plain(self, lease: SessionExecutionLease, graph: GraphCommitDelta) -> RuntimeCommit:
+    def plain(self, lease: SessionExecutionLease, graph: GraphCommitDelta) -> RuntimeCommit:
+        """A commit of this graph and nothing else."""
         config = CONFIGS[0][0]
         return RuntimeCommit(session_id=lease.session_id, session_execution_lease=lease.fence(), config=config, graph=graph)
 
-    def _commit(self, commit: RuntimeCommit) -> None:
+    def commit(self, commit: RuntimeCommit) -> None:
+        """Send the commit, and read some path if it was accepted."""
         refused = isinstance(self.perform("commit_runtime_state", commit), Refused)
         if not refused or commit.turn_commit is not None:
             self.memory.commits.append(commit)
@@ -244,7 +252,7 @@ class CommitRules(LeaseRules):
             # a run that commits much may have no rule of its own to read: some other path each time
             self.perform("load_session", ActivePath(READ_LEAVES[len(self.memory.calls) % len(READ_LEAVES)]))
 
-    def _lease_to_commit_under(self, fence: str, index: int, how: str) -> SessionExecutionLease:
+    def lease_to_commit_under(self, fence: str, index: int, how: str) -> SessionExecutionLease:
         """A lease that is live, claimed now if there is none; or any that was ever returned."""
         if fence == "known":
             return self.shown(index, how)
@@ -299,10 +307,13 @@ class CommitRules(LeaseRules):
             leaf = nodes[leaf][0] if leaf < len(nodes) else f"n{leaf + 1}"
         if kind == "unchanged":
             return Unchanged(leaf)
-        records = tuple(self._node(node_id, parent, number + place) for place, (node_id, parent) in enumerate(nodes))
-        return Append(records, leaf) if kind == "append" else ReplaceFull(SessionGraph(records, leaf))
+        records = tuple(self.node(node_id, parent, number + place) for place, (node_id, parent) in enumerate(nodes))
+        if kind == "append":
+            return Append(records, leaf)
+        return ReplaceFull(SessionGraph(records + (records[:1] if kind == "replace, one twice" else ()), leaf))
 
-    def _node(self, node_id: str, parent: str | None, number: int) -> SessionNodeRecord:
+    def node(self, node_id: str, parent: str | None, number: int) -> SessionNodeRecord:
+        """A node whose content tells which call it came with."""
         payload = PAYLOADS[number % len(PAYLOADS)]
         caused_by = Json({"call": number}) if number % 3 else None
         return SessionNodeRecord(node_id, parent, payload, f"t{number}", "f1" if number % 2 else None, caused_by)
@@ -335,15 +346,16 @@ class CommitRules(LeaseRules):
             return which
         return latest(stored, len(self.memory.calls)) if stored else "nowhere"
 
-    def _completions(
-        self, which: str, session_id: str
-    ) -> tuple[tuple[QueuedWorkCompletion, ...], tuple[TurnInputCompletion, ...]]:
+    def _completions(self, which: str, session_id: str, index: int) -> Completions:
+        """Completions of claims that were granted, or of claims that never were."""
         if which == "none":
             return (), ()
-        ids = () if which.startswith("empty") else ("x",)
-        of = session_id + "2" if which == "empty, other session" else session_id
-        queue = (QueuedWorkCompletion(of, "qwc", "token", ids),) if which != "input" else ()
-        inputs = (TurnInputCompletion(of, "tic", "token", ids),) if which != "queue" else ()
+        if not which.startswith("unknown"):
+            return completions(self.memory, which, index)
+        ids = () if which.endswith("empty") else ("x",)
+        of = session_id + "2" if which.endswith("other session") else session_id
+        queue = (QueuedWorkCompletion(of, "qwc", "token", ids),) if index % 3 != 1 else ()
+        inputs = (TurnInputCompletion(of, "tic", "token", ids),) if index % 3 != 2 else ()
         return queue, inputs
 
     def _changed(self, commit: RuntimeCommit, change: str, other: int) -> RuntimeCommit:
@@ -360,9 +372,3 @@ class CommitRules(LeaseRules):
             changes["hash"] = {"turn_commit": replace(stamp, turn_commit_hash=stamp.turn_commit_hash + "'")}
             changes["turn"] = {"turn_commit": replace(stamp, turn_id=stamp.turn_id + "'")}
         return replace(commit, **changes.get(change, {}))
-
-
-class CommitMachine(CommitRules):
-    """The commit chapter, with the leases that commits need."""
-
-    chapter = "commit"

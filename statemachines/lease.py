@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fencepost.model.lease import fence_holds
 from fencepost.spec import (
     U64_MAX,
     Acquired,
@@ -90,9 +91,9 @@ class LeaseRules(Machine):
     @initialize()
     def processes(self) -> None:
         """Two processes run, and one cannot be told."""
-        self.move_process("start", 10, "tick-1")
-        self.move_process("start", 20, "tick-1")
-        self.move_process("hide", 30)
+        self.move("start", 10, "tick-1")
+        self.move("start", 20, "tick-1")
+        self.move("hide", 30)
 
     def remember(self, answer: object) -> object:
         """Keep a lease that was answered."""
@@ -176,6 +177,13 @@ class LeaseRules(Machine):
         self.remember(self.perform("try_claim_session_execution_lease", session_id, owner, 10))
         return latest(self.memory.leases, 0)
 
+    def held(self, session_id: str, owner: LeaseOwnerIdentity) -> SessionExecutionLease:
+        """A live lease of the session: the newest known one, else the one that a claim of this owner shows."""
+        for lease in reversed(self.memory.leases):
+            if lease.session_id == session_id and fence_holds(self.state, session_id, lease.fence(), self.now):
+                return lease
+        return self.claim(session_id, owner)
+
     def come_back(self, had: SessionExecutionLease, how: str) -> None:
         """What the holder of a lease does with it, later."""
         if how == "renew":
@@ -198,9 +206,9 @@ class LeaseRules(Machine):
         """End a process, or start it or another under its pid."""
         pid, what = drawn
         if what == "stop":
-            self.move_process("stop", pid)
+            self.move("stop", pid)
         else:
-            self.move_process("start", pid, what)
+            self.move("start", pid, what)
 
     @rule(drawn=mixed(BAD_NUMBERS, BAD_TEXTS, range(4)))
     def bad_lease_argument(self, drawn: tuple[object, object, int]) -> None:
@@ -214,9 +222,3 @@ class LeaseRules(Machine):
         )
         operation, *arguments = calls[which]
         self.perform(str(operation), *arguments)
-
-
-class LeaseMachine(LeaseRules):
-    """The lease chapter alone."""
-
-    chapter = "lease"

@@ -8,10 +8,20 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from fencepost.model import State
-from fencepost.spec import RuntimeCommit, SessionExecutionLease
-from hypothesis.stateful import RuleBasedStateMachine
+from fencepost.spec import (
+    PendingTurnInput,
+    PendingTurnInputDraft,
+    QueuedWorkBatch,
+    QueuedWorkBatchDraft,
+    QueuedWorkClaim,
+    RuntimeCommit,
+    SessionExecutionLease,
+    TurnInputClaim,
+)
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from .checker import Call, Checker, Event, Move, Violation
+from .draws import mixed
 from .environment import Environment
 from .shrink import Renaming
 from .tally import Tally
@@ -19,7 +29,10 @@ from .tally import Tally
 
 @dataclass
 class Setup:
-    """How a machine gets its store, where it counts, and whom it tells after each run and each few steps."""
+    """How a machine gets its store, where it counts, and whom it tells after each run and each few steps.
+
+    A store that `reopens` is closed and opened in the same environment now and then, and must show what it had acknowledged.
+    """
 
     open_store: Callable[[Environment], Any]
     directory: Path
@@ -27,6 +40,7 @@ class Setup:
     strict: bool = False
     progress: Callable[[Tally], None] = lambda _: None
     close_store: Callable[[Any], None] = lambda _: None
+    reopens: bool = False
 
 
 class Memory:
@@ -35,6 +49,12 @@ class Memory:
     def __init__(self) -> None:
         self.leases: list[SessionExecutionLease] = []
         self.commits: list[RuntimeCommit] = []
+        self.input_drafts: list[PendingTurnInputDraft] = []
+        self.inputs: list[PendingTurnInput] = []
+        self.input_claims: list[TurnInputClaim] = []
+        self.work_drafts: list[QueuedWorkBatchDraft] = []
+        self.batches: list[QueuedWorkBatch] = []
+        self.work_claims: list[QueuedWorkClaim] = []
         self.calls: list[Call] = []
 
 
@@ -42,6 +62,8 @@ class Machine(RuleBasedStateMachine):
     """The base of every chapter's machine: rules call `perform`, the checker compares."""
 
     chapter: ClassVar[str] = ""
+    offered: ClassVar[frozenset[str]] = frozenset()
+    """The chapters whose calls this machine may make."""
 
     def __init__(self, setup: Setup) -> None:
         super().__init__()
@@ -57,7 +79,7 @@ class Machine(RuleBasedStateMachine):
             setup.tally,
             strict=setup.strict,
             observations=self.observations,
-            touches=self.touches(),
+            touches=self.touches,
         )
 
     @property
@@ -74,9 +96,9 @@ class Machine(RuleBasedStateMachine):
         """Every reading call that the chapters of this machine offer."""
         return ()
 
-    def touches(self) -> dict[str, tuple[Call, ...]]:
-        """The reads that show what a call may have touched, by operation."""
-        return {}
+    def touches(self, call: Call) -> Iterable[Call]:
+        """The reads that show what a call may have touched."""
+        return ()
 
     def perform(self, operation: str, *arguments: object, look: bool = True) -> object:
         """Make the call and compare; the answer. Without `look` nothing is read to see what it touched."""
@@ -94,11 +116,32 @@ class Machine(RuleBasedStateMachine):
             self.setup.progress(self.setup.tally)
         return answer
 
-    def move_process(self, method: str, *arguments: Any) -> None:
-        """Change the process table, as one step of the run."""
+    def move(self, method: str, *arguments: Any, look: bool = True) -> None:
+        """Change the process table, or reopen the store, as one step of the run."""
         self.setup.tally.steps += 1
-        getattr(self.environment.process_alive, method)(*arguments)
         self.program.append(Event(self.now, Move(method, arguments)))
+        if method != "reopen":
+            getattr(self.environment.process_alive, method)(*arguments)
+            return
+        self.setup.close_store(self.store)
+        self.store = self.checker.store = self.setup.open_store(self.environment)
+        if look:
+            self._look_after_reopening()
+
+    def _look_after_reopening(self) -> None:
+        try:
+            self.checker.observe(("VALUE-9",))
+        except Violation as violation:
+            self._failed = True
+            violation.program = tuple(self.program)
+            raise
+        self.setup.tally.reached["VALUE-9"] += 1
+
+    @rule(drawn=mixed(range(12)))
+    def reopen(self, drawn: tuple[int]) -> None:
+        """Rarely, for it takes as long as fifty calls: close the store, open it again, and find everything as it was."""
+        if self.setup.reopens and drawn[0] == 0:
+            self.move("reopen")
 
     def replay(self, program: Sequence[Event]) -> None:
         """Do again what another run did, with the values that this run's store mints. Raises `Violation`.
@@ -109,7 +152,7 @@ class Machine(RuleBasedStateMachine):
         for event in program:
             self.environment.clock.move_to(event.now)
             if isinstance(event.action, Move):
-                self.move_process(event.action.method, *event.action.arguments)
+                self.move(event.action.method, *event.action.arguments, look=event is program[-1])
             else:
                 answer = self.perform(
                     event.action.operation, *renaming.apply(event.action.arguments), look=event is program[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +15,77 @@ from hypothesis.internal.conjecture import providers
 from hypothesis.reporting import with_reporter
 from hypothesis.stateful import run_state_machine_as_test
 
+from .attachment import AttachmentRules
 from .checker import Violation
-from .commit import CommitMachine
-from .lease import LeaseMachine
+from .commit import CommitRules
+from .lease import LeaseRules
 from .machine import Machine, Setup
-from .session import SessionMachine
+from .maintenance import MaintenanceRules
+from .queued_work import QueuedWorkRules
+from .session import SessionRules
+from .settlement import SettlementRules
 from .shrink import Program, shrunk
 from .tally import Tally
+from .turn_input import TurnInputRules
 
-MACHINES: dict[str, type[Machine]] = {machine.chapter: machine for machine in (LeaseMachine, CommitMachine, SessionMachine)}
-"""The machine of each chapter; the last one has the rules of all."""
+RULES: dict[str, type[Machine]] = {
+    "lease": LeaseRules,
+    "turn_input": TurnInputRules,
+    "queued_work": QueuedWorkRules,
+    "commit": CommitRules,
+    "session": SessionRules,
+    "maintenance": MaintenanceRules,
+    "attachment": AttachmentRules,
+}
+"""The rules of each chapter, with those of the chapters that it cannot do without."""
+
+CHAPTERS = tuple(RULES)
+
+NEEDED = {
+    "turn_input": ("lease",),
+    "queued_work": ("lease",),
+    "commit": ("lease",),
+    "session": ("lease", "commit"),
+    "maintenance": ("lease", "commit", "session"),
+}
+"""Whose calls the rules of a chapter make: claims and commits need a lease, reads and maintenance something committed."""
+
+BESIDE = {
+    "commit": ("turn_input", "queued_work", "attachment"),
+    "maintenance": ("turn_input", "queued_work"),
+    "attachment": ("commit",),
+}
+"""What a chapter's machine does besides, on a store that offers it: commits settle claims, a vacuum removes inputs."""
+
+
+def machine_of(chapter: str, offered: Collection[str] = CHAPTERS) -> type[Machine]:
+    """The machine of a chapter, for a store that offers these chapters and no others."""
+    beside = [each for each in BESIDE.get(chapter, ()) if each in offered]
+    rules = [RULES[each] for each in (chapter, *beside)]
+    if {"turn_input", "queued_work"} <= {*beside}:
+        # turns that claim and settle both kinds; where there is one kind alone, commits still complete what was claimed
+        rules.append(SettlementRules)
+        if chapter == "commit":
+            # what claims do on their own is for their own chapters
+            rules = [each for each in rules if each not in (TurnInputRules, QueuedWorkRules)]
+    return type(f"{chapter}Machine", _most_derived(rules), {"chapter": chapter, "offered": frozenset(uses(chapter, offered))})
+
+
+def uses(chapter: str, offered: Collection[str] = CHAPTERS) -> tuple[str, ...]:
+    """The chapters whose calls the machine of a chapter makes, in reading order."""
+    made = {chapter, *(each for each in BESIDE.get(chapter, ()) if each in offered)}
+    made |= {needed for each in made for needed in NEEDED.get(each, ())}
+    return tuple(each for each in CHAPTERS if each in made)
+
+
+def _most_derived(rules: Sequence[type[Machine]]) -> tuple[type[Machine], ...]:
+    """The classes without those that another one brings along, the most particular first."""
+    needed = [each for each in rules if not any(other is not each and issubclass(other, each) for other in rules)]
+    return tuple(reversed(needed))
+
+
+MACHINES: dict[str, type[Machine]] = {chapter: machine_of(chapter) for chapter in CHAPTERS}
+"""The machine of each chapter, for a store that offers all of them."""
 
 
 @dataclass(frozen=True)

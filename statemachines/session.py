@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from fencepost.model import State
@@ -39,9 +40,11 @@ BAD_CALLS: tuple[Call, ...] = (
 class SessionRules(CommitRules):
     """Reads and metadata, over whatever commits have written."""
 
-    def touches(self) -> dict[str, tuple[Call, ...]]:
+    def touches(self, call: Call) -> Iterable[Call]:
         """Saved metadata is loaded again."""
-        return {**super().touches(), "save_session_meta": (Call("load_session_meta"),)}
+        yield from super().touches(call)
+        if call.operation == "save_session_meta":
+            yield Call("load_session_meta")
 
     def observations(self, state: State) -> Any:
         """The session in both scopes, and the metadata."""
@@ -78,9 +81,3 @@ class SessionRules(CommitRules):
     def bad_argument(self, drawn: tuple[Call]) -> None:
         """Call with what the signature does not admit."""
         self.perform(drawn[0].operation, *drawn[0].arguments)
-
-
-class SessionMachine(SessionRules):
-    """The session chapter, with the commits that give it something to read."""
-
-    chapter = "session"

@@ -80,7 +80,8 @@ class CommitState(msgspec.Struct, frozen=True):
     """What commits have written.
 
     `attempted` is the first session that anybody tried to commit for (COMMIT-2a), `replaced_leaf` the leaf of the last full
-    replacement (READ-10): both only widen what is admitted.
+    replacement (READ-10): both only widen what is admitted. `checkpoints` are the refs of the stored checkpoints, and
+    `collected` says that nothing was committed since the last collection (GC-8).
     """
 
     head: Head | None = None
@@ -92,6 +93,8 @@ class CommitState(msgspec.Struct, frozen=True):
     blobs: Map[tuple[str, str], Snapshot] = Map()
     attempted: str | None = None
     replaced_leaf: str | None = None
+    checkpoints: frozenset[str] = frozenset()
+    collected: bool = False
 
     def readable(self, node_id: str | None) -> bool:
         """Whether a node of this id is stored and not tombstoned (READ-3)."""

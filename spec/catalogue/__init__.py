@@ -56,8 +56,21 @@ class CatalogueChapter(Record, frozen=True):
     requirements: tuple[Requirement, ...]
 
 
-NAMES = ("values", "lease", "commit", "session")
-"""The chapters of the catalogue, in reading order; `values` holds what binds all of them."""
+NAMES = (
+    "values",
+    "lease",
+    "claim",
+    "turn_input",
+    "queued_work",
+    "commit",
+    "session",
+    "maintenance",
+    "attachment",
+)
+"""The chapters of the catalogue, in reading order.
+
+`values` holds what binds all of them, `claim` what claims of turn inputs and of queued work share.
+"""
 
 
 @cache

@@ -12,12 +12,19 @@ from fencepost.impl import engine as engine_module
 from fencepost.spec import (
     Acquired,
     Alive,
+    AttachmentIntent,
     Backend,
     Busy,
+    DeliveryPolicy,
     DurabilityTier,
     FullGraph,
+    PendingTurnInputDraft,
+    QueuedWorkBatchDraft,
     SessionExecutionLeaseCompletion,
     SessionMeta,
+    SlotPolicy,
+    TurnInput,
+    TurnInputIngressNextTurn,
 )
 from impl_builders import (
     ADA,
@@ -34,6 +41,10 @@ from impl_builders import (
 )
 
 META = SessionMeta("s", "name", "then", "model")
+DRAFT = PendingTurnInputDraft(session_id="s", ingress=TurnInputIngressNextTurn(), input=TurnInput())
+BATCH = QueuedWorkBatchDraft(
+    session_id="s", delivery_policy=DeliveryPolicy.EarliestSafeBoundary, slot_policy=SlotPolicy.Exclusive
+)
 COMPLETION = SessionExecutionLeaseCompletion("s", ADA, "no token", 1)
 
 CALLS: dict[str, Callable[[DuckDBRuntimePersistence], object]] = {
@@ -235,14 +246,18 @@ def test_clear_empties_every_table() -> None:
     """After `clear` the store answers like a new one: nothing to read, and fencing tokens start at 1."""
     engine = Engine()
     store = store_on(engine)
+    new = dump(engine)
     for _ in range(3):
         lease = acquired(store)
         assert lease.fencing_token == 1
         store.save_session_meta(META)
+        assert store.enqueue_pending_turn_input(DRAFT).enqueue_seq == 1
+        assert store.enqueue_queued_work(BATCH).enqueue_seq == 1
+        store.record_intent(AttachmentIntent("attachment", "s", "uri", 1))
         assert store.commit_runtime_state(full_commit(lease)).head_revision == 1
-        assert all(dump(engine).values())
+        assert all(rows != new[table] for table, rows in dump(engine).items())
         engine.clear()
-        assert not any(dump(engine).values())
+        assert dump(engine) == new
         assert store.load_session(FullGraph()) is None
         assert store.load_session_meta() is None
 
@@ -271,11 +286,12 @@ def test_a_release_of_an_unknown_session_stores_no_record() -> None:
     """Releasing, renewing or losing a session that was never leased leaves no row (LEASE-34a)."""
     engine = Engine()
     store = store_on(engine)
+    new = dump(engine)
     store.release_session_execution_lease(COMPLETION)
     for name in ("renew", "commit"):
         with pytest.raises(Exception, match="claim it again"):
             CALLS[name](store)
-    assert not any(dump(engine).values())
+    assert dump(engine) == new
 
 
 def test_a_released_row_keeps_the_fencing_token_alone() -> None:

@@ -46,7 +46,7 @@ WRITES: dict[str, tuple[int, Call]] = {
         10,
         lambda store, lease: store.commit_runtime_state(second_commit(lease, "append of a stored node")),
     ),
-    "full replacement": (11, lambda store, lease: store.commit_runtime_state(second_commit(lease, "full replacement"))),
+    "full replacement": (10, lambda store, lease: store.commit_runtime_state(second_commit(lease, "full replacement"))),
 }
 EVERY_STATEMENT = [(call, at) for call, (statements, _) in WRITES.items() for at in range(statements)]
 

@@ -67,6 +67,18 @@ def test_a_store_that_violates_exits_1() -> None:
         assert told in result.stdout
 
 
+def test_claims_are_told_beside_the_lease() -> None:
+    """Who held what, in words, for people and for programs."""
+    run = ("verify", "--backend", "faulty_claims:CancelsWhatIsHeld", "--chapters", "queued_work")
+    result = fencepost(*run)
+    assert result.exit_code == 1
+    assert "\n  claims       At 10" in result.stdout
+    assert "\n  lease " not in result.stdout
+    (violation,) = json.loads(fencepost(*run, "--json", "-").stdout)["violations"]
+    assert violation["lease"] is None
+    assert violation["claims"].startswith("At 10")
+
+
 def test_a_store_that_cannot_be_evaluated_exits_2() -> None:
     """The reason stands above the verdict."""
     result = verify("Unsteady", "--chapters", "lease")
@@ -99,8 +111,8 @@ def test_a_backend_that_is_no_good_exits_2_without_a_traceback(backend: str) -> 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--chapters", "lease,event"), "received 'event', expected one or more of lease, commit, session"),
-        (("--chapters", ","), "received none, expected one or more of lease, commit, session"),
+        (("--chapters", "lease,event"), "received 'event', expected one or more of lease, turn_input, queued_work,"),
+        (("--chapters", ","), "received none, expected one or more of lease, turn_input, queued_work,"),
         (("--seed", "-1"), "-1 is not in the range x>=0."),
         (("--examples", "0"), "0 is not in the range x>=1."),
         (("--steps", "-5"), "-5 is not in the range x>=1."),
@@ -117,8 +129,21 @@ def test_a_wrong_option_exits_2_with_its_usage(arguments: tuple[str, ...], sente
 
 def test_chapters_run_in_reading_order_and_once() -> None:
     """However they are named."""
-    result = verify("Bent", "--chapters", "commit, lease,commit")
-    assert "--chapters lease,commit\n" in result.stdout
+    result = verify("Bent", "--chapters", "queued_work, lease,queued_work")
+    assert "--chapters lease,queued_work\n" in result.stdout
+
+
+def test_all_chapters_run_unless_some_are_chosen() -> None:
+    """Each has a line of the same width, and with them goes the page of claims."""
+    result = verify("Bent")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()[3:10]
+    chapters = ["lease", "turn_input", "queued_work", "commit", "session", "maintenance", "attachment"]
+    assert [line.split()[0] for line in lines] == chapters
+    assert {line.index(" steps ") for line in lines} == {22}
+    assert all(line.endswith(" rules reached") for line in lines)
+    assert "\n  claim " in result.stdout
+    assert result.stdout.endswith("--chapters lease,turn_input,queued_work,commit,session,maintenance,attachment\n")
 
 
 def test_ctrl_c_before_a_result_exits_2(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +187,8 @@ def test_json_is_written_with_everything(tmp_path: Path) -> None:
     assert violation["performed"][-1]["answer"] == violation["given"]
     assert violation["given"] == {"raised": {"type": "OverflowError", "text": "int too large to convert"}}
     assert violation["performed"][-1]["arguments"][-1] > 10
+    assert violation["lease"].startswith("At ")
+    assert violation["claims"] is None
     assert set(report["environment"]) == {"python", "platform", "fencepost", "duckdb", "hypothesis"}
     assert "old lease shown again" in report["runs"][0]["conditions"]
     assert list(tmp_path.iterdir()) == [path]
@@ -218,7 +245,7 @@ def test_a_run_leaves_nothing_behind(tmp_path: Path) -> None:
     """The current directory is the user's: it is as empty after a run as before."""
     done = process(tmp_path, "verify", "--examples", "5", "--chapters", "lease")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-3] == "conforms  fencepost.kit.duckdb:memory"
+    assert done.stdout.splitlines()[-3] == "conforms  fencepost.kit.duckdb:file"
     assert not list(tmp_path.iterdir())
 
 

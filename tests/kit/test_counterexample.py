@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
+from caller import CLAIM, RECLAIM, RELEASE, RENEW, A, B, Caller, pasted
 from faulty import FAULTS, Bent, FickleTier
 from fencepost.kit.backend import load_factory
 from fencepost.kit.counterexample import MODEL, Counterexample, counterexample
@@ -25,63 +24,17 @@ from fencepost.spec import (
     Json,
     LeaseOwnerIdentity,
     LocalProcess,
-    PersistedSessionConfig,
-    RuntimeCommit,
     RuntimeTurnCommitStamp,
-    SessionExecutionLease,
     SessionNodeRecord,
 )
 from fencepost.statemachines.checker import Violation
-from fencepost.statemachines.lease import LeaseMachine
-from fencepost.statemachines.machine import Setup
-from fencepost.statemachines.run import shortest
 from fencepost.statemachines.tally import Tally
 from msgspec.structs import replace
-
-CLAIM, RECLAIM = "try_claim_session_execution_lease", "reclaim_session_execution_lease"
-RENEW, RELEASE = "renew_session_execution_lease", "release_session_execution_lease"
-A = LeaseOwnerIdentity("a", "1", LocalProcess("host", "boot", 10, "tick"))
-B = LeaseOwnerIdentity("b", "1")
-
-
-class Caller:
-    """Makes calls by hand on a faulty store that is held against the model."""
-
-    def __init__(self, fault: str) -> None:
-        self.factory = load_factory(f"faulty:{fault}")
-        self.setup = Setup(self.factory.open, Path(), close_store=self.factory.close)
-        self.machine = LeaseMachine(self.setup)
-
-    def __call__(self, operation: str, *arguments: object) -> Any:
-        """The answer of the call."""
-        return self.machine.perform(operation, *arguments)
-
-    def claims(self, owner: LeaseOwnerIdentity, session_id: str = "s") -> SessionExecutionLease:
-        """The lease that the owner gets for 10 ms."""
-        lease: SessionExecutionLease = self(CLAIM, session_id, owner, 10).lease
-        return lease
-
-    def commits(self, lease: SessionExecutionLease, **parts: Any) -> None:
-        """A commit under the lease."""
-        config = PersistedSessionConfig("p", Json({"model": "m"}))
-        commit = RuntimeCommit(session_id="s", session_execution_lease=lease.fence(), config=config, **parts)
-        self("commit_runtime_state", commit)
-
-    def waits_until(self, instant: int) -> None:
-        """The clock moves."""
-        self.machine.environment.clock.move_to(instant)
-
-    def starts(self, pid: int) -> None:
-        """A process starts."""
-        self.machine.move_process("start", pid, "tick")
 
 
 def shown(fault: str, calls: Callable[[Caller], None]) -> Counterexample:
     """The counterexample that the calls end in."""
-    caller = Caller(fault)
-    with pytest.raises(Violation) as caught:
-        calls(caller)
-    return counterexample(caller.factory, "lease", shortest(LeaseMachine, caller.setup, caught.value))
+    return Caller(f"faulty:{fault}").shown(calls)
 
 
 def fence_forgotten(caller: Caller) -> None:
@@ -196,7 +149,7 @@ try:
         RuntimeCommit(
             session_id="s",
             session_execution_lease=a1.lease.fence(),
-            config=PersistedSessionConfig("p", Json({"model": "m"})),
+            config=PersistedSessionConfig("p", Json(None)),
         ),
     )
 except StoreError as error:
@@ -299,7 +252,7 @@ def test_an_altered_proof_is_shown_as_the_proof_with_its_alteration() -> None:
 
 def test_a_violation_that_does_not_come_back_is_said_to_be_such() -> None:
     """A program that does not fail when it is tried is not passed off as a proof."""
-    caller = Caller("FenceForgotten")
+    caller = Caller("faulty:FenceForgotten")
     with pytest.raises(Violation) as caught:
         fence_forgotten(caller)
     honest = load_factory("faulty:Bent")
@@ -365,14 +318,9 @@ def test_whatever_a_run_finds_it_shows_by_a_program(fault: type[Bent]) -> None:
     found = verify(load_factory(request.backend), request).counterexamples[0]
     assert found.reproduces
     with pytest.raises(RAISED.get(name, AssertionError)):
-        paste(found.program)
+        pasted(found.program)
     if fault is FickleTier:
         # which tier a store promises is its own: the model cannot promise what that store did at first
         return
     module, _, store = MODEL.partition(":")
-    paste(found.program.replace(f"from faulty import {name}", f"from {module} import {store}"))
-
-
-def paste(program: str) -> None:
-    """Run the program."""
-    exec(compile(program, "pasted", "exec"), {"__name__": "pasted"})
+    pasted(found.program.replace(f"from faulty import {name}", f"from {module} import {store}"))

@@ -6,19 +6,28 @@ from typing import Any
 
 import fencepost.spec
 import pytest
-from fencepost.kit.source import Minted, laid_out, minted_in, on_one_line, simple
+from fencepost.kit.source import Minted, kind_at, laid_out, minted_in, on_one_line, simple
 from fencepost.spec import (
     U64_MAX,
     Acquired,
     Append,
+    DeliveryPolicy,
     EventPayload,
     HeadRevisionConflict,
     HydratedSessionCheckpoint,
+    InputId,
     Json,
     LeaseOwnerIdentity,
     LocalProcess,
+    Never,
     Opaque,
+    PendingTurnInput,
+    PendingTurnInputDraft,
+    PendingTurnInputSourceKeyConflict,
     PersistedSessionConfig,
+    QueuedWorkBatch,
+    QueuedWorkClaim,
+    QueuedWorkClaimExpired,
     QueuedWorkCompletion,
     RuntimeCommit,
     RuntimeCommitResult,
@@ -26,7 +35,16 @@ from fencepost.spec import (
     SessionExecutionLease,
     SessionExecutionLeaseFence,
     SessionNodeRecord,
+    SlotPolicy,
+    SourceKey,
     ToolState,
+    TurnInput,
+    TurnInputClaim,
+    TurnInputClaimExpired,
+    TurnInputClaimModeNextTurn,
+    TurnInputCompletion,
+    TurnInputIngressNextTurn,
+    TurnInputState,
 )
 from fencepost.spec.commit import PersistedTurnState
 from fencepost.spec.session import DurabilityTier
@@ -114,6 +132,86 @@ def test_a_ref_is_written_by_the_answer_that_brought_it() -> None:
     assert on_one_line(source) == "HydratedSessionCheckpoint(tool_state_ref=c1.manifest.tool_state_ref)"
     assert minted.source("blob") == '"blob"'
     assert minted_in(result) == {"ref", "blob"}
+
+
+ROW = PendingTurnInput("i", "s", 1, None, TurnInputIngressNextTurn(), TurnInputState.DeferredNextTurn, 1_000, TurnInput())
+TAKEN = TurnInputClaim("s", "c", OWNER, "t", 1, 1_000, 1_010, TurnInputClaimModeNextTurn(), (ROW, replace(ROW, input_id="j")))
+BATCH = QueuedWorkBatch("b", "s", 1, None, DeliveryPolicy.EarliestSafeBoundary, SlotPolicy.Join, Never(), 0, 1_000, ())
+WORK = QueuedWorkClaim("s", "c", OWNER, "t", 1, 1_000, 1_010, (BATCH,))
+
+
+def known() -> Minted:
+    """An input, a claim of it and of another one, a batch, and a claim of that, whose ids are those of the first claim."""
+    minted = Minted()
+    minted.learn("i1", ROW)
+    minted.learn("t1", TAKEN)
+    minted.learn("w1", BATCH)
+    minted.learn("q1", WORK)
+    return minted
+
+
+@pytest.mark.parametrize(
+    ("value", "source"),
+    [
+        (TAKEN, "t1"),
+        (WORK, "q1"),
+        (TAKEN.completion(), "t1.completion()"),
+        (WORK.completion(), "q1.completion()"),
+        (ROW, "i1"),
+        (TAKEN.inputs[1], "t1.inputs[1]"),
+        (replace(ROW, state=TurnInputState.Accepted), "replace(i1, state=TurnInputState.Accepted)"),
+        (replace(TAKEN, expires_at_epoch_ms=5), "replace(t1, expires_at_epoch_ms=5)"),
+        (replace(TAKEN, claim_id="c'"), 'replace(t1, claim_id=t1.claim_id + "\'")'),
+        (replace(TAKEN, inputs=TAKEN.inputs[1:]), "replace(t1, inputs=(t1.inputs[1],))"),
+        (replace(TAKEN.completion(), input_ids=("i", "x")), 'replace(t1.completion(), input_ids=(i1.input_id, "x"))'),
+        (replace(WORK.completion(), session_id="s2"), 'replace(q1.completion(), session_id="s2")'),
+        (
+            TurnInputCompletion("s", "qwc", "token", ("i",)),
+            'TurnInputCompletion("s", "qwc", "token", input_ids=(i1.input_id,))',
+        ),
+        (InputId("i"), "InputId(i1.input_id)"),
+        (SourceKey("i"), 'SourceKey("i")'),
+        (TurnInputClaimExpired("s", "c"), 'TurnInputClaimExpired("s", t1.claim_id)'),
+        (QueuedWorkClaimExpired("s", "c"), 'QueuedWorkClaimExpired("s", q1.claim_id)'),
+        (PendingTurnInputSourceKeyConflict("s", "i", "i"), 'PendingTurnInputSourceKeyConflict("s", "i", i1.input_id)'),
+    ],
+)
+def test_what_an_answer_brought_is_written_by_it(value: object, source: str) -> None:
+    """Claims, completions and rows as they are or with their alterations; ids by the first answer that has them."""
+    assert on_one_line(known().source(value)) == source
+
+
+def test_an_argument_by_itself_is_known_by_its_parameter() -> None:
+    """A text or a tuple of texts is an id if its parameter says so."""
+    assert known().source("b", "batch_id") == "w1.batch_id"
+    assert on_one_line(known().source(("b", "b"), "batch_ids")) == "(w1.batch_id, w1.batch_id)"
+    assert known().source("b", "session_id") == '"b"'
+
+
+def test_what_the_caller_gave_is_not_minted() -> None:
+    """An id that stands in a draft stays what it is, though the answer has it too."""
+    minted = Minted()
+    draft = PendingTurnInputDraft(session_id="s", input_id="i", ingress=TurnInputIngressNextTurn(), input=TurnInput())
+    assert "input_id=" in on_one_line(minted.source(draft))
+    minted.learn("i1", ROW)
+    assert minted.source("i", "input_id") == '"i"'
+    assert minted.source(ROW) == "i1"
+
+
+def test_only_names_that_are_used_are_needed() -> None:
+    """The variable is that at the beginning of the expression, whatever comes behind it."""
+    minted = Minted()
+    minted.learn("x1", (ROW,))
+    assert minted.source("i", "input_id") == "x1[0].input_id"
+    assert minted.used == {"x1"}
+
+
+def test_the_kind_of_a_field_is_told_by_its_record() -> None:
+    """Along the path of a violation."""
+    assert kind_at(TAKEN, "claim_id") == "claim_id of input claim"
+    assert kind_at(TAKEN, "inputs.0.input_id") == "input_id"
+    assert kind_at(TAKEN, "expires_at_epoch_ms") is None
+    assert kind_at((ROW,), "0") is None
 
 
 def test_what_does_not_fit_is_broken_item_by_item() -> None:

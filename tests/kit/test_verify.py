@@ -10,10 +10,11 @@ from fencepost.kit import verify as verify_module
 from fencepost.kit.backend import load_factory
 from fencepost.kit.report_json import encoded
 from fencepost.kit.result import ChapterRun, Judged, Request, Result, Status, Verdict, judge
-from fencepost.kit.verify import CHAPTERS, Observer, operations_of, verify
+from fencepost.kit.verify import Observer, offered_by, operations_of, verify
 from fencepost.spec import Acquired, LeaseOwnerIdentity
 from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.machine import Machine, Setup
+from fencepost.statemachines.run import CHAPTERS
 from fencepost.statemachines.tally import Tally
 
 
@@ -33,14 +34,14 @@ def test_a_store_that_obeys_conforms() -> None:
     result = run("Bent")
     assert result.verdict is Verdict.conforms
     assert result.verdict.exit_code == 0
-    assert [each.chapter for each in result.runs] == ["lease", "commit", "session"]
-    assert all(result.sums(chapter)[Status.passed] > 0 for chapter in ("values", "lease", "commit", "session"))
+    assert tuple(each.chapter for each in result.runs) == CHAPTERS
+    assert all(result.sums(chapter)[Status.passed] > 0 for chapter in ("values", "claim", *CHAPTERS))
     assert not result.with_status(Status.failed)
 
 
 def test_a_violation_ends_its_chapter_and_no_other() -> None:
     """The lease chapter passes before, and the session chapter runs after, a violation in the commit chapter."""
-    result = run("StaleHead", examples=20)
+    result = run("StaleHead", "lease", "commit", "session", examples=20)
     assert result.verdict is Verdict.violates
     assert result.verdict.exit_code == 1
     lease, commit, session = result.runs
@@ -118,7 +119,7 @@ def test_an_interrupted_run_keeps_its_figures() -> None:
             if self.chapter == "commit" and tally.steps > 100:
                 raise KeyboardInterrupt
 
-    request = Request("faulty:Bent", CHAPTERS, 0, 10, 30)
+    request = Request("faulty:Bent", ("lease", "commit", "session"), 0, 10, 30)
     result = verify(load_factory(request.backend), request, Impatient())
     assert result.interrupted
     assert result.verdict is Verdict.not_evaluated
@@ -196,11 +197,85 @@ def test_a_run_answers_for_its_chapters_and_for_values() -> None:
     assert [each.status for each in outside] == [Status.failed]
 
 
-def test_the_calls_of_a_chapter_include_those_below_it() -> None:
+def test_the_page_of_claims_goes_with_either_kind() -> None:
+    """What claims of inputs and of work share is answered for with either of them, and without both it is not."""
+    for chapter in ("turn_input", "queued_work"):
+        answered = {each.requirement.chapter for each in judge([chapter], Tally(), ())}
+        assert answered == {"values", "claim", chapter}
+    assert {each.requirement.chapter for each in judge(["commit"], Tally(), ())} == {"values", "commit"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "offered"),
+    [
+        (["lease"], ("lease",)),
+        (["turn_input"], ("lease", "turn_input")),
+        (["queued_work"], ("lease", "queued_work")),
+        (["commit"], ("lease", "commit")),
+        (["session"], ("lease", "commit", "session")),
+        (["maintenance"], ("lease", "commit", "session", "maintenance")),
+        (["attachment"], ("attachment",)),
+        (["attachment", "commit"], ("lease", "commit", "attachment")),
+        (["commit", "turn_input"], ("lease", "turn_input", "commit")),
+    ],
+)
+def test_a_chapter_asks_for_those_it_cannot_do_without(chosen: list[str], offered: tuple[str, ...]) -> None:
+    """A store has to offer the chosen chapters and what these need, and nothing else."""
+    assert offered_by(chosen) == offered
+
+
+def test_the_calls_of_a_chapter_include_those_of_the_chapters_it_needs() -> None:
     """Commits need leases and are read back; the first chapter needs its own calls only."""
     assert len(operations_of(["lease"])) == 4
     assert operations_of(["commit"])[4:] == ("commit_runtime_state", "load_session")
     assert "durability_tier" in operations_of(["session"])
+    assert operations_of(["attachment"]) == ("record_intent", "commit_refs", "list_uncommitted", "forget")
+    assert len(operations_of(["turn_input"])) == 4 + 8
+    assert "load_session" not in operations_of(["turn_input"])
+
+
+def test_a_commit_settles_claims_only_where_the_store_offers_them() -> None:
+    """Chosen alone, the chapter makes no call of other kinds; chosen with inputs, its machine makes those of inputs."""
+    alone, beside = run("Bent", "commit"), run("Bent", "turn_input", "commit")
+    assert "enqueue_pending_turn_input" not in alone.runs[0].tally.operations
+    assert beside.runs[1].tally.operations["enqueue_pending_turn_input"] > 0
+    assert "enqueue_queued_work" not in beside.runs[1].tally.operations
+
+
+def reopening(backend: str, *chapters: str, examples: int = 60) -> Result:
+    """A run of a backend among those that can be opened again."""
+    name = f"forgetful:{backend}"
+    return verify(load_factory(name), Request(name, chapters, 0, examples, 40))
+
+
+def test_a_store_that_can_be_opened_again_is_held_to_it() -> None:
+    """With the mark VALUE-9 is reached and passes; without it is not declared, and the reason says how to declare it."""
+    assert judged(reopening("Forgetting", "lease"))["VALUE-9"].status is Status.passed
+    unmarked = judged(reopening("Unmarked", "lease"))["VALUE-9"]
+    assert unmarked.status is Status.not_declared
+    assert unmarked.count == 0
+    assert unmarked.reason == "It binds a store that can be opened again: mark its factory with `reopens` of fencepost.kit."
+
+
+def test_a_store_that_was_never_opened_again_has_not_passed() -> None:
+    """A capability that is declared and not reached is listed as not reached."""
+    (value_9,) = [each for each in judge(["lease"], Tally(), (), ("reopen",)) if each.requirement.id == "VALUE-9"]
+    assert value_9.status is Status.not_reached
+
+
+@pytest.mark.parametrize(("backend", "chapter"), [("ForgetsWork", "queued_work"), ("ForgetsLeases", "lease")])
+def test_a_store_that_forgets_over_a_reopening_breaks_value_9(backend: str, chapter: str) -> None:
+    """Whether reads show it at once, or a later call does: that the store was opened again is what is needed."""
+    result = reopening(backend, chapter)
+    assert result.verdict is Verdict.violates
+    assert judged(result)["VALUE-9"].status is Status.failed
+    assert result.counterexamples[0].reproduces
+    assert "\nstore.close()\nstore = open_store(environment)\n" in result.counterexamples[0].program
+
+
+def test_a_reopened_store_has_its_files() -> None:
+    """Opened again it finds its directory as it left it; the next example's is empty."""
+    assert reopening("WithFile", "lease").verdict is Verdict.conforms
 
 
 def test_the_observer_is_told_of_each_chapter() -> None:

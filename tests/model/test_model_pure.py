@@ -7,23 +7,64 @@ from typing import Any
 
 import pytest
 from fencepost.model import TRANSITIONS, Refused, State
+from fencepost.model.records.attachment import AttachmentRecord
 from fencepost.spec import (
     ActivePath,
     Append,
+    AttachmentIntent,
     Busy,
     FullGraph,
     HydratedSessionCheckpoint,
+    InputId,
     ReplaceFull,
     RuntimeTurnCommitStamp,
     SessionExecutionLeaseCompletion,
     SessionGraph,
     SessionMeta,
+    SourceKey,
     TokenLedgerEntry,
     TokenUsage,
     ToolState,
     Unchanged,
 )
 from fencepost.spec.operations import OPERATIONS
+from ingress_builders import (
+    ABANDON,
+    ABANDON_WORK,
+    AT_WORK,
+    CANCEL,
+    CANCEL_WORK,
+    CANCELLED,
+    CANCELS,
+    CLAIM_ACTIVE,
+    CLAIM_BY_IDS,
+    CLAIM_COMMAND,
+    CLAIM_NEXT,
+    CLAIM_WORK,
+    DEFERRED,
+    ENQUEUE,
+    ENQUEUE_WORK,
+    FOR_T,
+    IDLE,
+    LIST,
+    LIST_PENDING_WORK,
+    LIST_WORK,
+    LIVE_CLAIM,
+    PENDING_ACTIVE,
+    RENEW_WORK,
+    SUFFIX,
+    batch_row,
+    draft,
+    input_claim,
+    input_done,
+    input_row,
+    with_batches,
+    with_inputs,
+    with_manifest,
+    work_claim,
+    work_done,
+    work_draft,
+)
 from model_builders import (
     CLAIM,
     COMMIT,
@@ -34,20 +75,32 @@ from model_builders import (
     committed,
     completion,
     fence,
-    held,
-    leased,
     nobody_lives,
     node,
     ours,
     ports,
     run,
 )
+from msgspec.structs import replace
 
 STAMP = RuntimeTurnCommitStamp("s", "turn-1", "hash-1")
 OWN_LEASE = completion()
 
+
+def busy() -> State:
+    """Session s with inputs and batches in every state, two attachments, and its lane held."""
+    rows = (
+        input_row("i1", 1, key="k"),
+        input_row("i2", 2, DEFERRED, LIVE_CLAIM),
+        input_row("i3", 3, PENDING_ACTIVE, turn="t"),
+        input_row("i4", 4, CANCELLED),
+    )
+    state = with_batches(batch_row("b1", 1, key="k"), batch_row("b2", 2, claim=LIVE_CLAIM), to=with_inputs(*rows))
+    return replace(state, attachment=with_manifest(a=AttachmentRecord("s", "u", 1, False)).attachment)
+
+
 SETTLED = committed(
-    LEASED,
+    busy(),
     commit(
         turn_commit=STAMP,
         graph=Append((node("a"), node("b", "a")), "b"),
@@ -72,6 +125,42 @@ CALLS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("save_session_meta", (SessionMeta("s", "n", "", "m"),)),
     ("load_session_meta", ()),
     ("durability_tier", ()),
+    (ENQUEUE, (draft(),)),
+    (ENQUEUE, (draft(source_key="k"),)),
+    (LIST, ("s",)),
+    (CANCEL, ("s", "i1")),
+    (CANCELS, ("s", (InputId("i4"), SourceKey("k")))),
+    (SUFFIX, ("s", InputId("i2"))),
+    (CLAIM_ACTIVE, ("s", fence(), B, "t", AT_WORK, 5, 1)),
+    (CLAIM_NEXT, ("s", fence(), B, 5, 9)),
+    (ABANDON, (input_claim(),)),
+    (ENQUEUE_WORK, (work_draft(),)),
+    (CLAIM_COMMAND, ("s", fence(), B, 5)),
+    (CLAIM_WORK, ("s", fence(), B, IDLE, 5, 9)),
+    (CLAIM_BY_IDS, ("s", fence(), B, IDLE, 5, ("b2",))),
+    (RENEW_WORK, (work_claim(batch_row("b2")), 5)),
+    (ABANDON_WORK, (work_claim(),)),
+    (CANCEL_WORK, ("s", "b1")),
+    (LIST_WORK, ("s",)),
+    (LIST_PENDING_WORK, ("s",)),
+    (
+        COMMIT,
+        (
+            commit(
+                completed_turn_input_claims=(input_done("i2"),),
+                completed_queue_claims=(work_done("b2"),),
+                interrupted_turn_input_turn_id="t",
+                committed_attachment_ids=("a",),
+            ),
+        ),
+    ),
+    ("tombstone_nodes", (("a",),)),
+    ("vacuum", ()),
+    ("gc_unreachable", ()),
+    ("record_intent", (AttachmentIntent("a", "s2", "v", 2),)),
+    ("commit_refs", ("s", ("a",))),
+    ("list_uncommitted", (9,)),
+    ("forget", ("a",)),
 )
 
 
@@ -84,7 +173,7 @@ def test_the_calls_below_are_of_every_operation() -> None:
 def test_a_transition_changes_no_state_in_place(operation: str, arguments: tuple[Any, ...]) -> None:
     """The state that a call was made in is afterwards what it was, to the last field, and the call gives the same again."""
     twin = committed(
-        leased({"s": held()}),
+        busy(),
         commit(
             turn_commit=STAMP,
             graph=Append((node("a"), node("b", "a")), "b"),
@@ -128,6 +217,16 @@ REFUSED: tuple[tuple[str, tuple[Any, ...]], ...] = (
     (COMMIT, (commit(session_execution_lease=None),)),
     (COMMIT, (commit(expected_head_revision=7),)),
     (COMMIT, (commit(graph=ReplaceFull(SessionGraph((node("a"), node("a"))))),)),
+    (COMMIT, (commit(completed_queue_claims=(work_done("b1"),)),)),
+    (COMMIT, (commit(completed_turn_input_claims=(input_done("i2"), input_done("i1"))),)),
+    (ENQUEUE, (draft(source_key="k", ingress=FOR_T),)),
+    (ENQUEUE, (draft(input_id="i1"),)),
+    (CLAIM_ACTIVE, ("s", fence(number=2), B, "t", AT_WORK, 5, 1)),
+    (CLAIM_NEXT, ("s", fence(number=2), B, 5, 9)),
+    (CLAIM_COMMAND, ("s", fence(number=2), B, 5)),
+    (CLAIM_WORK, ("s", fence(number=2), B, IDLE, 5, 9)),
+    (CLAIM_BY_IDS, ("s", fence(number=2), B, IDLE, 5, ("b1",))),
+    (RENEW_WORK, (work_claim(batch_row("b1"), lease_token="other"), 5)),
 )
 
 
@@ -150,6 +249,26 @@ def test_value_7_a_refused_call_gives_the_very_state_back(operation: str, argume
         ("load_session", (ActivePath(),)),
         ("load_node", ("a",)),
         ("load_session_meta", ()),
+        (ENQUEUE, (draft(source_key="k"),)),
+        (LIST, ("s",)),
+        (CANCEL, ("s", "i2")),
+        (CANCELS, ("s", (InputId("i4"), InputId("nowhere")))),
+        (SUFFIX, ("s", InputId("i4"))),
+        (SUFFIX, ("s", InputId("nowhere"))),
+        (CLAIM_ACTIVE, ("s", fence(), B, "t2", AT_WORK, 5, 1)),
+        (CLAIM_NEXT, ("s", fence(), B, 5, 0)),
+        (ABANDON, (input_claim(lease_token="other"),)),
+        (ENQUEUE_WORK, (work_draft(source_key="k"),)),
+        (CLAIM_COMMAND, ("s", fence(), B, 5)),
+        (CLAIM_WORK, ("s", fence(), B, IDLE, 5, 0)),
+        (CLAIM_BY_IDS, ("s", fence(), B, IDLE, 5, ())),
+        (ABANDON_WORK, (work_claim(claim_id="other"),)),
+        (CANCEL_WORK, ("s", "b2")),
+        (LIST_WORK, ("s",)),
+        (LIST_PENDING_WORK, ("s",)),
+        ("tombstone_nodes", (("nowhere",),)),
+        ("commit_refs", ("s2", ("a",))),
+        ("forget", ("nowhere",)),
     ],
 )
 def test_value_7_and_read_16_calls_without_effect_give_the_very_state_back(operation: str, arguments: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Tombstoned nodes, in states made by hand: no call of these chapters makes one, but commits and reads have to respect them."""
+"""Tombstoned nodes, in states made by hand: commits and reads have to respect them."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,29 @@ FILES = sorted(Path(__file__).parent.glob("*.txt"))
 NAMES = [file.stem for file in FILES]
 
 
-def ours(environment: Environment) -> AbstractContextManager[Any]:
-    """The DuckDB store, in memory."""
-    return DuckDBRuntimePersistence(":memory:", clock=environment.clock, process_alive=environment.process_alive)
+def ours(environment: Environment) -> Callable[[], AbstractContextManager[Any]]:
+    """Opens the DuckDB store, in a file."""
+    file = environment.directory / "session.duckdb"
+    return lambda: DuckDBRuntimePersistence(file, clock=environment.clock, process_alive=environment.process_alive)
 
 
-def the_model(environment: Environment) -> AbstractContextManager[Any]:
-    """The model itself, minting its own tokens and refs."""
-    return nullcontext(ModelStore(environment))
+def the_model(environment: Environment) -> Callable[[], AbstractContextManager[Any]]:
+    """Opens the model itself, minting its own tokens and refs: the same one each time."""
+    model = ModelStore(environment)
+    return lambda: nullcontext(model)
 
 
-def played(text: str, open_store: Any, directory: Path) -> str:
+def played(text: str, store: Any, directory: Path) -> str:
     """The scenario with the output of this store."""
     environment = Environment(directory)
-    with open_store(environment) as store:
-        return Scenario(store, environment).regenerated(text)
+    open_store = store(environment)
+    with ExitStack() as stack:
+
+        def opened() -> Any:
+            stack.close()
+            return stack.enter_context(open_store())
+
+        return Scenario(opened, environment).regenerated(text)
 
 
 @pytest.mark.parametrize("file", FILES, ids=NAMES)
@@ -67,7 +76,7 @@ def test_the_scenarios_cite_requirements_of_the_catalogue() -> None:
 
 def test_there_are_as_many_scenarios_as_expected() -> None:
     """No file is lost to a typing error in its name."""
-    assert len(FILES) == 18
+    assert len(FILES) == 65
 
 
 def test_a_wrong_output_is_seen(tmp_path: Path) -> None:

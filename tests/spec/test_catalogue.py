@@ -111,19 +111,25 @@ def test_what_looks_like_an_id_is_found_in_running_text() -> None:
 
 
 def test_the_chapters_come_in_reading_order() -> None:
-    """Values first, then lease, commit and session; each has a title, a word on what it is about, and requirements."""
-    assert [chapter.name for chapter in chapters()] == ["values", "lease", "commit", "session"]
+    """Values first, then the chapters of the protocol; each has a title, a word on what it is about, and requirements."""
+    assert [chapter.name for chapter in chapters()] == [
+        *("values", "lease", "claim", "turn_input", "queued_work", "commit", "session", "maintenance", "attachment")
+    ]
     assert all(chapter.title and chapter.about and chapter.requirements for chapter in chapters())
 
 
 @pytest.mark.parametrize("requirement", requirements().values(), ids=requirements().keys())
 def test_a_requirement_is_complete(requirement: Requirement) -> None:
-    """One sentence with its evidence; CURRENT says what else is admitted, CAPABILITY which one, exemptions give a reason."""
+    """One sentence with its evidence; CURRENT says what else is admitted, CAPABILITY which one it is, exemptions why.
+
+    What a store without the capability answers may be said, but a LAW admits nothing else.
+    """
     assert ID.fullmatch(requirement.id)
     assert requirement.says[0].isupper()
     assert requirement.says.endswith(".")
     assert requirement.evidence
-    assert (requirement.admits is not None) == (requirement.level is Level.CURRENT)
+    assert requirement.admits is not None or requirement.level is not Level.CURRENT
+    assert requirement.admits is None or requirement.level is not Level.LAW
     assert (requirement.capability is not None) == (requirement.level is Level.CAPABILITY)
     for text in (requirement.admits, requirement.internal, requirement.unreached, requirement.capability):
         assert text is None or text.strip()
@@ -135,10 +141,10 @@ def test_the_evidence_is_of_known_kinds() -> None:
     assert kinds <= {"trait-doc", "in-memory", "sqlite", "postgres", "conformance", "types", "decided"}
 
 
-def test_capabilities_are_the_declared_three() -> None:
+def test_capabilities_are_the_declared_five() -> None:
     """A store can declare these, and every CAPABILITY requirement is bound to one of them."""
     found = {requirement.capability for requirement in requirements().values()} - {None}
-    assert found == {"reopen", "concurrent-callers", "snapshot-reads"}
+    assert found == {"reopen", "concurrent-callers", "snapshot-reads", "attachments", "blob-reclaim"}
 
 
 def loaded_from(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Requirement]:

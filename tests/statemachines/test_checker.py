@@ -11,6 +11,7 @@ from fencepost.model import Refused, State
 from fencepost.spec import (
     U64_MAX,
     Acquired,
+    AttachmentIntent,
     Backend,
     Busy,
     FullGraph,
@@ -241,3 +242,22 @@ def test_difference_names_the_deepest_field() -> None:
 def lease(fencing_token: int) -> SessionExecutionLease:
     """A lease with this fencing token."""
     return SessionExecutionLease("s", A, "t", fencing_token, 0, 1)
+
+
+LISTED = Call("list_uncommitted", (U64_MAX,))
+
+
+def test_touches_are_a_function_of_the_call(tmp_path: Path) -> None:
+    """What a call may have touched is read after it, and after it alone."""
+    environment = Environment(tmp_path)
+    asked: list[str] = []
+
+    def touches(call: Call) -> tuple[Call, ...]:
+        asked.append(call.operation)
+        return (LISTED,) if call.operation == "record_intent" else ()
+
+    checker = Checker(ModelStore(environment), environment, Tally(), touches=touches)
+    checker.perform(Call("record_intent", (AttachmentIntent("a", "s", "uri", 1),)))
+    claim(checker)
+    assert asked == ["record_intent", CLAIM]
+    assert [performed.call.operation for performed in checker.performed] == ["record_intent", "list_uncommitted", CLAIM]

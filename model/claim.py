@@ -1,0 +1,124 @@
+"""What claims of turn inputs and of queued work share: the fence, dead holders, minted proofs, and completions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeAlias
+
+from fencepost.spec import (
+    U64_MAX,
+    InvalidArgument,
+    LeaseOwnerIdentity,
+    QueuedWorkClaim,
+    QueuedWorkCompletion,
+    SessionExecutionLeaseExpired,
+    SessionExecutionLeaseFence,
+    TurnInputClaim,
+    TurnInputCompletion,
+)
+from immutables import Map
+
+from .lease import definitely_dead, fence_because, fence_holds, lease_of
+from .records.claim import ClaimProof, EntryClaim, live
+from .state import State
+from .step import Ids, Ports, Refused, Step, Steps, Why, refused
+
+Completion: TypeAlias = QueuedWorkCompletion | TurnInputCompletion
+
+CLAIM_WHY: Why = (
+    ("claim_id", ("GEN-17",)),
+    ("lease_token", ("GEN-17",)),
+    ("fencing_token", ("GEN-16", "GEN-INV-2")),
+    ("claimed_at_epoch_ms", ("GEN-3",)),
+    ("expires_at_epoch_ms", ("GEN-3", "GEN-3a")),
+    ("owner", ("GEN-7",)),
+)
+
+
+def unfenced(state: State, ports: Ports, session_id: str, fence: SessionExecutionLeaseFence, *because: str) -> Steps:
+    """The refusal of a claim whose fence is not the live lease of the session; no steps if it is (GEN-6)."""
+    if fence_holds(state, session_id, fence, ports.now):
+        return ()
+    why = fence_because(state, session_id, fence, ports.now)
+    return refused(state, SessionExecutionLeaseExpired(session_id), *because, "GEN-6", *why)
+
+
+def dead_for(claim: EntryClaim, claimant: LeaseOwnerIdentity, ports: Ports) -> bool:
+    """Whether the holder of a claim is provably dead to the claimant (GEN-5)."""
+    return claim.owner is not None and definitely_dead(claim.owner.liveness, claimant.liveness, ports.alive)
+
+
+def proof_of(shown: TurnInputClaim | QueuedWorkClaim | Completion) -> ClaimProof:
+    """What a claim or a completion proves itself by (GEN-9)."""
+    return (shown.claim_id, shown.lease_token)
+
+
+def minted(state: State, ports: Ports, session_id: str, issued: Map[ClaimProof, int]) -> ClaimProof:
+    """The proof that the store made up, if neither of its parts was ever answered; else one of ours (GEN-17)."""
+    seen = ports.seen
+    if isinstance(seen, TurnInputClaim | QueuedWorkClaim):
+        ids, tokens = {claim_id for claim_id, _ in issued}, {token for _, token in issued}
+        if seen.claim_id not in ids and seen.lease_token not in tokens:
+            return proof_of(seen)
+    number = len(issued) + 1
+    return (f"claim-{number}", f"{session_id}:{number}:{ports.now}")
+
+
+def too_long(state: State, now: int, ttl: int) -> Steps:
+    """The refusal that a store may give to a claim whose end no number can tell (GEN-3a)."""
+    if now + ttl <= U64_MAX:
+        return ()
+    return (Step(state, Refused(InvalidArgument("lease_ttl_ms")), ("GEN-3a",), differs=("GEN-3a",)),)
+
+
+def under_fence(state: State, session_id: str) -> int:
+    """The fencing token of the lease that a claim is granted under."""
+    return lease_of(state, session_id).fencing_token
+
+
+def at_edge(claims: Iterable[EntryClaim], now: int) -> Ids:
+    """The requirement of the expiry's edge, where the instant of the call is at one."""
+    return ("GEN-2",) if any(claim.held and now in (claim.expires_at - 1, claim.expires_at) for claim in claims) else ()
+
+
+def granted_because(state: State, fence: SessionExecutionLeaseFence, owner: LeaseOwnerIdentity, taken: Iterable[EntryClaim],
+                    ports: Ports) -> Ids:  # fmt: skip
+    """What lets a claim take these entries, as their claims were before."""
+    head = state.commit.head
+    held = [claim for claim in taken if claim.held]
+    dead = any(live(claim, ports.now) for claim in held)
+    return (
+        *(("GEN-5",) if dead else ()),
+        *(("GEN-7",) if owner.incarnation != fence.owner.incarnation else ()),
+        *(("GEN-14",) if head is None or head.session_id != fence.session_id else ()),
+        *at_edge(held, ports.now),
+    )
+
+
+def spared_because(spared: Iterable[EntryClaim], owner: LeaseOwnerIdentity, now: int) -> Ids:
+    """What keeps a claim from entries that are held."""
+    holders = [claim.owner for claim in spared if live(claim, now)]
+    own = any(holder is not None and holder.incarnation == owner.incarnation for holder in holders)
+    return (*(("GEN-12",) if holders else ()), *(("GEN-13",) if own else ()), *at_edge(spared, now))
+
+
+class Verdict(NamedTuple):
+    """What becomes of one completion, and the CURRENT requirements by which a store may decide otherwise."""
+
+    accepted: bool
+    freely: Ids = ()
+
+
+def verdict(
+    commit_session: str, done: Completion, ids: tuple[str, ...], held: Callable[[str], bool], whole: int, earlier: set[str]
+) -> Verdict:
+    """Whether the claim holds, in the commit's own session, every id that the completion names (COMMIT-11, COMMIT-12).
+
+    `whole` is how much the claim holds, `earlier` what completions before this one in the commit have named.
+    """
+    if done.session_id != commit_session or not all(map(held, ids)):
+        return Verdict(False)
+    if len(set(ids)) < len(ids):
+        return Verdict(False, ("COMMIT-11b",))
+    shape = ("COMMIT-11a",) if len(ids) < whole or not ids else ()
+    return Verdict(True, (*shape, *(("COMMIT-11c",) if earlier & set(ids) else ())))

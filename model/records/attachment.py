@@ -1,0 +1,55 @@
+"""One recorded attachment: its transitions, and the manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Generic, TypeAlias, TypeVar
+
+import msgspec
+from immutables import Map
+
+from ..contracts import ensure
+
+S = TypeVar("S")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentRecord(Generic[S, U]):
+    """Whose attachment it is, where its bytes are, since when it is intended, and whether it was committed."""
+
+    session: S
+    uri: U
+    intent_at: int
+    committed: bool
+
+
+@ensure(lambda record, result: result.committed == record.committed, "ATT-2")
+@ensure(lambda record, result: result.intent_at >= record.intent_at and result.session == record.session, "ATT-2a")
+@ensure(lambda intent_at, uri, result: result.intent_at >= intent_at and result.uri == uri, "ATT-2a")
+def recorded_again(record: AttachmentRecord[S, U], uri: U, intent_at: int) -> AttachmentRecord[S, U]:
+    """The attachment under its newest uri and time; its stamp and its session stay."""
+    return replace(record, uri=uri, intent_at=max(record.intent_at, intent_at))
+
+
+@ensure(lambda record, result: not record.committed or result == record, "ATT-INV-2")
+@ensure(lambda record, session, result: result.committed == (record.committed or record.session == session), "ATT-3")
+def committed(record: AttachmentRecord[S, U], session: S) -> AttachmentRecord[S, U]:
+    """The attachment stamped, if it is the session's."""
+    return replace(record, committed=True) if record.session == session else record
+
+
+@ensure(lambda record, until, result: result == (not record.committed and record.intent_at <= until), "ATT-4")
+def orphaned(record: AttachmentRecord[S, U], until: int) -> bool:
+    """Whether nobody has committed the attachment, and it was recorded by that instant."""
+    return not record.committed and record.intent_at <= until
+
+
+Attachment: TypeAlias = AttachmentRecord[str, str]
+
+
+class AttachmentState(msgspec.Struct, frozen=True):
+    """The manifest, and whether the store was seen to keep one, or not to (ATT-8)."""
+
+    entries: Map[str, Attachment] = Map()
+    keeps: bool | None = None

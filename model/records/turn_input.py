@@ -1,0 +1,221 @@
+"""One pending turn input: the record that decides what may become of it, and its transitions."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+import msgspec
+from fencepost.spec import (
+    PENDING,
+    U64_MAX,
+    CheckpointKind,
+    LeaseOwnerIdentity,
+    TurnInput,
+    TurnInputCheckpointBoundary,
+    TurnInputIngress,
+    TurnInputState,
+    admits,
+)
+from immutables import Map
+
+from ..contracts import ensure, require
+from . import claim as claims
+from .claim import ClaimProof, ClaimRecord
+
+P = TypeVar("P")
+H = TypeVar("H")
+T = TypeVar("T")
+
+ENDED = (TurnInputState.Cancelled, TurnInputState.Completed)
+"""The states that an input never leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputRecord(Generic[T, P, H]):
+    """Where an input is in its life. `turn` and `boundary` mean something only while it is `for_turn`."""
+
+    state: TurnInputState
+    for_turn: bool
+    turn: T
+    boundary: TurnInputCheckpointBoundary
+    claim: ClaimRecord[P, H]
+
+
+class Cancel(enum.Enum):
+    """What a cancellation finds."""
+
+    cancelled = "cancelled"
+    claimed = "claimed"
+    completed = "completed"
+    cancelled_before = "cancelled before"
+
+
+class AfterCancel(NamedTuple, Generic[T, P, H]):
+    """An input after a cancellation, and what it found."""
+
+    record: InputRecord[T, P, H]
+    found: Cancel
+
+
+def valid(record: InputRecord[T, P, H]) -> bool:
+    """What every reachable record satisfies (INPUT-INV-3, INPUT-INV-4)."""
+    if not claims.valid(record.claim):
+        return False
+    if record.state is TurnInputState.PendingActive:
+        return record.for_turn and not record.claim.held
+    if record.state is TurnInputState.Accepted:
+        return record.for_turn and record.claim.held
+    if record.state is TurnInputState.DeferredNextTurn:
+        return not record.for_turn
+    return not record.claim.held
+
+
+def kept(before: InputRecord[T, P, H], after: InputRecord[T, P, H]) -> bool:
+    """Whether the input is still meant for the same turn, and its claims are counted on."""
+    return (after.for_turn, after.turn, after.boundary) == (
+        before.for_turn,
+        before.turn,
+        before.boundary,
+    ) and after.claim.fencing_token == before.claim.fencing_token
+
+
+@require(lambda record: valid(record))
+@ensure(lambda record, now, result: result == (record.state in PENDING and not claims.live(record.claim, now)), "LIST-1")
+@ensure(lambda record, result: record.state is not TurnInputState.Accepted or not result, "LIST-2")
+def listed(record: InputRecord[T, P, H], now: int) -> bool:
+    """Whether the input waits, visibly: pending and held by no live claim."""
+    return record.state in PENDING and not claims.live(record.claim, now)
+
+
+@require(lambda record, free: valid(record) and claims.valid(free) and not free.held)
+@ensure(lambda record, now, result: (result.found is Cancel.cancelled) == listed(record, now), "INPUT-INV-8")
+@ensure(lambda result: valid(result.record), "INPUT-INV-4")
+@ensure(lambda record, result: result.found is Cancel.cancelled or result.record == record, "CANCEL-4")
+@ensure(lambda record, result: kept(record, result.record), "CANCEL-5")
+@ensure(lambda record, result: record.state is not TurnInputState.Accepted or result.found is Cancel.claimed, "CANCEL-4")
+@ensure(lambda record, result: record.state not in ENDED or result.record == record, "INPUT-INV-5")
+def cancel(record: InputRecord[T, P, H], now: int, free: ClaimRecord[P, H]) -> AfterCancel[T, P, H]:
+    """Cancel the input if it waits and no live claim holds it."""
+    if record.state is TurnInputState.Cancelled:
+        return AfterCancel(record, Cancel.cancelled_before)
+    if record.state is TurnInputState.Completed:
+        return AfterCancel(record, Cancel.completed)
+    if record.state is TurnInputState.Accepted or claims.live(record.claim, now):
+        return AfterCancel(record, Cancel.claimed)
+    gone = replace(record, state=TurnInputState.Cancelled, claim=claims.cleared(record.claim, free))
+    return AfterCancel(gone, Cancel.cancelled)
+
+
+@require(lambda record: valid(record))
+@ensure(lambda record, result: not result or record.state is TurnInputState.PendingActive, "CLAIM-11")
+@ensure(lambda record, turn, result: not result or record.turn == turn, "CLAIM-3")
+@ensure(
+    lambda record, checkpoint, result: (
+        not result or record.boundary is TurnInputCheckpointBoundary.AfterWork or checkpoint is CheckpointKind.BeforeCompletion
+    ),
+    "CLAIM-4",
+)
+def ready_for_turn(record: InputRecord[T, P, H], turn: T, checkpoint: CheckpointKind) -> bool:
+    """Whether this turn may accept the input at this checkpoint. Nobody holds what is `PendingActive`."""
+    return record.state is TurnInputState.PendingActive and record.turn == turn and admits(record.boundary, checkpoint)
+
+
+@require(lambda record: valid(record))
+@ensure(lambda record, result: not result or record.state is TurnInputState.DeferredNextTurn, "CLAIM-7")
+@ensure(lambda record, dead, now, result: not result or claims.takeable(record.claim, dead, now), "CLAIM-5")
+def ready_for_next(record: InputRecord[T, P, H], dead: bool, now: int) -> bool:
+    """Whether a next turn may take the input."""
+    return record.state is TurnInputState.DeferredNextTurn and claims.takeable(record.claim, dead, now)
+
+
+@require(lambda record: valid(record) and record.state in PENDING)
+@require(lambda record, now, ttl: claims.room(record.claim) and 0 <= now <= U64_MAX and 0 <= ttl <= U64_MAX)
+@ensure(lambda result: valid(result), "INPUT-INV-4")
+@ensure(lambda record, result: (result.state is TurnInputState.Accepted) == record.for_turn, "CLAIM-9")
+@ensure(lambda record, result: record.for_turn or result.state is TurnInputState.DeferredNextTurn, "CLAIM-9")
+@ensure(lambda record, result: result.claim.fencing_token == record.claim.fencing_token + 1, "GEN-16")
+@ensure(lambda result, proof: claims.holds(result.claim, proof), "GEN-9")
+def taken(record: InputRecord[T, P, H], proof: P, owner: H, now: int, ttl: int) -> InputRecord[T, P, H]:
+    """The input under a new claim: accepted by its turn, or reserved for a next one."""
+    state = TurnInputState.Accepted if record.for_turn else record.state
+    return replace(record, state=state, claim=claims.granted(record.claim, proof, owner, now, ttl))
+
+
+@require(lambda record, free: valid(record) and claims.valid(free) and not free.held)
+@ensure(lambda result: valid(result), "INPUT-INV-4")
+@ensure(lambda record, result: kept(record, result), "ABANDON-1")
+@ensure(lambda record, proof, result: claims.holds(record.claim, proof) or result == record, "ABANDON-2")
+@ensure(lambda record, proof, result: not claims.holds(record.claim, proof) or listed(result, 0), "ABANDON-5")
+@ensure(lambda record, result: record.state not in ENDED or result == record, "INPUT-INV-5")
+def abandoned(record: InputRecord[T, P, H], proof: P, free: ClaimRecord[P, H]) -> InputRecord[T, P, H]:
+    """The input back to waiting, if the proof is of its claim."""
+    if not claims.holds(record.claim, proof):
+        return record
+    state = TurnInputState.PendingActive if record.for_turn else TurnInputState.DeferredNextTurn
+    return replace(record, state=state, claim=claims.cleared(record.claim, free))
+
+
+@require(lambda record, proof, free: valid(record) and claims.valid(free) and not free.held)
+@require(lambda record, proof: claims.holds(record.claim, proof))
+@ensure(lambda result: valid(result) and result.state is TurnInputState.Completed, "COMMIT-15")
+@ensure(lambda record, result: kept(record, result), "COMMIT-15")
+@ensure(lambda record: record.state not in ENDED, "INPUT-INV-5")
+def completed(record: InputRecord[T, P, H], proof: P, free: ClaimRecord[P, H]) -> InputRecord[T, P, H]:
+    """The input settled by the claim that holds it."""
+    return replace(record, state=TurnInputState.Completed, claim=claims.cleared(record.claim, free))
+
+
+@require(lambda record, free: valid(record) and claims.valid(free) and not free.held)
+@ensure(lambda result: valid(result), "INPUT-INV-3")
+@ensure(
+    lambda record, turn, result: (
+        (result.state is TurnInputState.DeferredNextTurn and not result.for_turn)
+        if record.state is TurnInputState.PendingActive and record.turn == turn
+        else result == record
+    ),
+    "COMMIT-17",
+)
+@ensure(lambda record, result: record.state is not TurnInputState.Accepted or result == record, "COMMIT-18")
+@ensure(lambda record, result: result.claim.fencing_token == record.claim.fencing_token, "GEN-16")
+@ensure(lambda record, result: record.state not in ENDED or result == record, "INPUT-INV-5")
+def deferred(record: InputRecord[T, P, H], turn: T, nowhere: T, free: ClaimRecord[P, H]) -> InputRecord[T, P, H]:
+    """The input moved to the next turn, if it waited for the turn that was interrupted; the turn is forgotten."""
+    if record.state is not TurnInputState.PendingActive or record.turn != turn:
+        return record
+    claim = claims.cleared(record.claim, free)
+    boundary = TurnInputCheckpointBoundary.AfterWork
+    return InputRecord(TurnInputState.DeferredNextTurn, False, nowhere, boundary, claim)
+
+
+LiveInput: TypeAlias = InputRecord[str, ClaimProof, LeaseOwnerIdentity | None]
+
+
+class InputRow(msgspec.Struct, frozen=True):
+    """A submitted input: what never changes, and the record of its life. `submitted` is the ingress it came with."""
+
+    input_id: str
+    enqueue_seq: int
+    source_key: str | None
+    submitted: TurnInputIngress
+    enqueued_at: int
+    input: TurnInput
+    record: LiveInput
+
+
+class InputState(msgspec.Struct, frozen=True):
+    """The inputs of each session in admission order, and what was ever answered and must not come again.
+
+    `vacuumed` are the keys that were freed, `claims` the lease's fencing token that each claim was granted under.
+    """
+
+    rows: Map[str, tuple[InputRow, ...]] = Map()
+    ids: frozenset[str] = frozenset()
+    last_seq: int = 0
+    vacuumed: frozenset[tuple[str, str]] = frozenset()
+    claims: Map[ClaimProof, int] = Map()
+
+    def of(self, session_id: str) -> tuple[InputRow, ...]:
+        """The session's inputs, ended ones too."""
+        return self.rows.get(session_id, ())

@@ -1,0 +1,293 @@
+"""Faults in claims of queued work: who leads, who joins, what is passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from fencepost.impl import claim, queued_work
+from fencepost.impl.claim import HELD_BY
+from fencepost.impl.engine import Statement
+from fencepost.impl.queued_work import Candidate
+from fencepost.spec import (
+    Alive,
+    DeliveryPolicy,
+    MergeKey,
+    Never,
+    QueuedWorkClaimBoundary,
+    QueuedWorkClass,
+    SlotPolicy,
+)
+from planting import ask, bug, reworded, within, wrap
+
+WORK = QueuedWorkClass.TurnWork
+WINDOW = 32
+"""How many batches more than it wants a known store looks at."""
+
+
+def grouping(patch: pytest.MonkeyPatch, joins: Callable[[Candidate, Candidate], bool], *, gaps: bool = False) -> None:
+    """Let a group of turn work be those that join its head by this rule; with `gaps` others may stand between them."""
+
+    def leading_group(candidates: Sequence[Candidate], boundary: QueuedWorkClaimBoundary, most: int) -> list[Candidate]:
+        if not candidates or candidates[0].work_class is not WORK:
+            return []
+        head, *others = candidates
+        early = head.policies.delivery_policy is DeliveryPolicy.EarliestSafeBoundary
+        if boundary is QueuedWorkClaimBoundary.ActiveTurnCheckpoint and not early:
+            return []
+        group = [head]
+        for each in others:
+            if each.work_class is WORK and head.policies.slot_policy is SlotPolicy.Join and joins(head, each):
+                group.append(each)
+            elif not gaps:
+                break
+        return group[:most]
+
+    patch.setattr(queued_work, "leading_group", leading_group)
+
+
+@bug("QCLAIM-4")
+def joined_across_a_mismatch(patch: pytest.MonkeyPatch) -> None:
+    """Turn work joins although a batch that may not join stands between."""
+    grouping(patch, lambda head, each: each.policies == head.policies, gaps=True)
+
+
+@bug("QCLAIM-4")
+def merge_keys_ignored(patch: pytest.MonkeyPatch) -> None:
+    """Turn work joins whatever its merge key."""
+    grouping(patch, lambda head, each: each.policies[:2] == head.policies[:2])
+
+
+@bug("QCLAIM-4")
+def exclusive_joins(patch: pytest.MonkeyPatch) -> None:
+    """A batch that is Exclusive joins one in front of it that is not."""
+    grouping(patch, lambda head, each: each.policies[::2] == head.policies[::2])
+
+
+@bug("QCLAIM-4")
+def delivery_ignored_in_joining(patch: pytest.MonkeyPatch) -> None:
+    """Turn work for after the turn joins work that may be taken at once."""
+    grouping(patch, lambda head, each: each.policies[1:] == head.policies[1:])
+
+
+@bug("QCLAIM-6")
+def never_joins_never(patch: pytest.MonkeyPatch) -> None:
+    """Batches with the merge key Never are taken one by one."""
+
+    def joins(head: Candidate, each: Candidate) -> bool:
+        key: MergeKey = head.policies.merge_key
+        return each.policies == head.policies and not isinstance(key, Never)
+
+    grouping(patch, joins)
+
+
+@bug("QCLAIM-4")
+def command_passed_over(patch: pytest.MonkeyPatch) -> None:
+    """A claim of turn work passes over a session command that leads."""
+    original = queued_work.leading_group
+
+    def leading_group(candidates: Sequence[Candidate], *rest: Any) -> list[Candidate]:
+        return original([each for each in candidates if each.work_class is WORK], *rest)
+
+    patch.setattr(queued_work, "leading_group", leading_group)
+
+
+@bug("QCLAIM-3")
+def command_taken_from_behind(patch: pytest.MonkeyPatch) -> None:
+    """A claim of a session command takes the first there is, though turn work leads."""
+
+    def leading_command(candidates: Sequence[Candidate]) -> list[Candidate]:
+        return [each for each in candidates if each.work_class is QueuedWorkClass.SessionCommand][:1]
+
+    patch.setattr(queued_work, "leading_command", leading_command)
+
+
+@bug("QCLAIM-4")
+def delivery_ignored_at_the_checkpoint(patch: pytest.MonkeyPatch) -> None:
+    """A checkpoint of an active turn takes work for after the turn."""
+    original = queued_work.leading_group
+    idle = QueuedWorkClaimBoundary.Idle
+    patch.setattr(queued_work, "leading_group", lambda candidates, boundary, most: original(candidates, idle, most))
+
+
+@bug("QCLAIM-8")
+def held_head_blocks(patch: pytest.MonkeyPatch) -> None:
+    """Nothing is claimed at a checkpoint while work for after the turn is held in front of it."""
+
+    def around(original: Any, store: Any, session_id: str, fence: Any, owner: Any, boundary: Any, *rest: Any) -> Any:
+        rows = ask(
+            store,
+            "SELECT delivery_policy, claim_expires_at FROM batches WHERE session_id = ? ORDER BY enqueue_seq LIMIT 1",
+            session_id,
+        )
+        late = rows and rows[0][0] == DeliveryPolicy.AfterCurrentTurnCommit.value and rows[0][1] > store._now()
+        if late and boundary is QueuedWorkClaimBoundary.ActiveTurnCheckpoint:
+            return original(store, session_id, fence, owner, boundary, rest[0], 0)
+        return original(store, session_id, fence, owner, boundary, *rest)
+
+    wrap(patch, "claim_ready_queued_work", around)
+
+
+@bug("QCLAIM-2")
+def work_looked_for_in_a_window(patch: pytest.MonkeyPatch) -> None:
+    """A claim of turn work looks at the first ready batches only, held or not: 32 more than it wants."""
+    original = queued_work._candidates
+
+    def around(method: Any, store: Any, *arguments: Any) -> Any:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(queued_work, "_candidates", lambda rows, *rest: original(rows[: arguments[-1] + WINDOW], *rest))
+            return method(store, *arguments)
+
+    wrap(patch, "claim_ready_queued_work", around)
+
+
+@bug("QCLAIM-2")
+def command_looked_for_in_a_window(patch: pytest.MonkeyPatch) -> None:
+    """A claim of a session command looks at the first 33 ready batches only, held or not."""
+    original = queued_work._candidates
+
+    def candidates(rows: Any, *rest: Any) -> Any:
+        return original(rows[: 1 + WINDOW], *rest)
+
+    within(patch, "claim_leading_ready_session_command", queued_work, _candidates=candidates)
+
+
+@bug("QCLAIM-2")
+def unready_joins(patch: pytest.MonkeyPatch) -> None:
+    """A batch that is not ready yet joins a group whose head is."""
+    original = claim.read_claimable
+    later = f"""SELECT enqueue_seq, kinds, delivery_policy, slot_policy, merge_key, {HELD_BY} FROM batches
+        WHERE session_id = ? AND available_at > ? AND enqueue_seq > ?"""
+
+    def read_claimable(engine: Any, statement: Statement, fence: Any, now: int, parameters: Any) -> Any:
+        rows = original(engine, statement, fence, now, parameters)
+        more = engine.execute(statement._replace(sql=later), (*parameters, rows[0][0])) if rows else []
+        return sorted([*rows, *more])
+
+    patch.setattr(queued_work, "read_claimable", read_claimable)
+
+
+@bug("QCLAIM-5")
+def poison_noticed_in_front_only(patch: pytest.MonkeyPatch) -> None:
+    """A batch of no class is noticed only where it leads, and passed over elsewhere."""
+    original = queued_work._candidates
+
+    def candidates(rows: Any, may_take: Any) -> Any:
+        return original([row for place, row in enumerate(rows) if not place or row[1] in queued_work.CLASSES], may_take)
+
+    patch.setattr(queued_work, "_candidates", candidates)
+
+
+@bug("QCLAIM-5")
+def poison_passed_over(patch: pytest.MonkeyPatch) -> None:
+    """A batch of no class is passed over even where it leads."""
+    original = queued_work._candidates
+
+    def candidates(rows: Any, may_take: Any) -> Any:
+        return original([row for row in rows if row[1] in queued_work.CLASSES], may_take)
+
+    patch.setattr(queued_work, "_candidates", candidates)
+
+
+@bug("QCLAIM-1")
+def nothing_wanted_and_judged(patch: pytest.MonkeyPatch) -> None:
+    """A claim of at most 0 batches is refused if its fence fails."""
+
+    def around(original: Any, store: Any, *arguments: Any) -> Any:
+        if arguments[-1]:
+            return original(store, *arguments)
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(queued_work, "_candidates", lambda *rest: [])
+            return original(store, *arguments[:-1], 1)
+
+    wrap(patch, "claim_ready_queued_work", around)
+
+
+@bug("QCLAIM-9")
+def part_of_a_dead_claim_spared(patch: pytest.MonkeyPatch) -> None:
+    """A claim takes only the head from under a claim that has lapsed, and what joins it from nobody."""
+    original = queued_work._candidates
+
+    def candidates(rows: Any, may_take: Any) -> Any:
+        found = original(rows, may_take)
+        return [*found[:1], *(each for each in found[1:] if each.hold.lease_token is None)]
+
+    patch.setattr(queued_work, "_candidates", candidates)
+
+
+@bug("QCLAIM-11")
+def part_of_the_ids_accepted(patch: pytest.MonkeyPatch) -> None:
+    """A claim by batch ids is granted if what it takes is a part of what was asked for."""
+
+    def around(original: Any, store: Any, session_id: str, *rest: Any) -> Any:
+        *facts, ids = rest
+        taken = store.claim_ready_queued_work(session_id, *facts, len(ids))
+        if taken is None or {batch.batch_id for batch in taken.batches} <= set(ids):
+            return taken
+        store.abandon_queued_work_claim(taken)
+        return None
+
+    wrap(patch, "claim_ready_queued_work_by_batch_ids", around)
+
+
+@bug("QCLAIM-12")
+def ids_in_any_order(patch: pytest.MonkeyPatch) -> None:
+    """A claim by batch ids is granted whatever the order of the ids."""
+
+    def around(original: Any, store: Any, session_id: str, *rest: Any) -> Any:
+        *facts, ids = rest
+        rows = ask(store, "SELECT batch_id FROM batches ORDER BY enqueue_seq")
+        places = {batch_id: place for place, (batch_id,) in enumerate(rows)}
+        return original(store, session_id, *facts, tuple(sorted(ids, key=lambda each: places.get(each, len(places)))))
+
+    wrap(patch, "claim_ready_queued_work_by_batch_ids", around)
+
+
+@bug("QCLAIM-11")
+def refused_ids_stay_claimed(patch: pytest.MonkeyPatch) -> None:
+    """A claim by batch ids that answers none keeps what it took for a moment."""
+
+    def around(original: Any, store: Any, *arguments: Any) -> Any:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(type(store), "abandon_queued_work_claim", lambda *rest: None)
+            return original(store, *arguments)
+
+    wrap(patch, "claim_ready_queued_work_by_batch_ids", around)
+
+
+@bug("GEN-6", "queued_work")
+def claim_under_an_expired_fence(patch: pytest.MonkeyPatch) -> None:
+    """A claim of queued work is granted under a lease that has expired, as long as nobody else took the lane."""
+    reworded(patch, queued_work, "READ_CLAIMABLE", "expires_at > ?", "? >= 0")
+
+
+@bug("GEN-2", "queued_work")
+def claim_spares_at_the_expiry(patch: pytest.MonkeyPatch) -> None:
+    """A batch cannot be taken over yet at the very instant at which its claim expires."""
+    patch.setattr(claim, "held", lambda hold, now: hold.lease_token is not None and hold.expires_at >= now)
+
+
+@bug("GEN-12", "queued_work")
+def doubtful_holder_dispossessed(patch: pytest.MonkeyPatch) -> None:
+    """A claim is taken from a live holder whose process cannot be told."""
+
+    def takeable(hold: claim.Hold, claimant: Any, now: int, alive: Callable[[int, str], Alive]) -> bool:
+        doubtless = {Alive.yes: Alive.yes, Alive.no: Alive.no, Alive.unknown: Alive.no}
+        return claim.takeable(hold, claimant, now, lambda *process: doubtless[alive(*process)])
+
+    patch.setattr(queued_work, "takeable", takeable)
+
+
+@bug("GEN-17", "queued_work")
+def claims_numbered_by_what_is_queued(patch: pytest.MonkeyPatch) -> None:
+    """Claim id and lease token are made of the number of batches that are queued and held, so that they come back."""
+
+    def around(original: Any, store: Any, *arguments: Any) -> Any:
+        ((queued, held),) = ask(store, "SELECT count(*), count(claim_token) FROM batches")
+        granted, name = claim.granted, f"qwc-{queued}-{held}"
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(queued_work, "granted", lambda *rest: granted(*rest)._replace(claim_id=name, lease_token=name))
+            return original(store, *arguments)
+
+    wrap(patch, "claim_ready_queued_work", around)

@@ -1,0 +1,276 @@
+"""Faults in claims of turn inputs, and in giving them back."""
+
+from __future__ import annotations
+
+import secrets
+from itertools import takewhile
+from typing import Any
+
+import pytest
+from fencepost.impl import claim, input_rows, turn_input
+from fencepost.impl.claim import HELD_BY
+from fencepost.spec import (
+    Acquired,
+    TurnInputClaim,
+    TurnInputIngressActiveTurn,
+    TurnInputIngressNextTurn,
+    saturating_add,
+)
+from planting import ask, bug, reworded, sent_otherwise, within, wrap
+
+BOTH = ("claim_active_turn_inputs", "claim_next_turn_inputs")
+FREED = "claim_id = NULL, claim_token = NULL, claim_owner = NULL, claim_expires_at = 0"
+LIVE = "claim_token IS NOT NULL AND state = 'deferred_next_turn'"
+
+
+@bug("GEN-2", "turn_input")
+def claim_taken_early(patch: pytest.MonkeyPatch) -> None:
+    """A claim can be taken over a millisecond before it expires."""
+    patch.setattr(turn_input, "takeable", lambda hold, *rest: hold.expires_at - 1 <= rest[1] or claim.takeable(hold, *rest))
+
+
+@bug("GEN-3", "turn_input")
+def expiry_counted_from_the_last(patch: pytest.MonkeyPatch) -> None:
+    """A claim that takes over a lapsed one expires its time to live after that one did."""
+    original = claim.granted
+
+    def granted(kind: str, number: int, head: claim.Hold, owner: Any, now: int, ttl: int) -> claim.Grant:
+        grant = original(kind, number, head, owner, now, ttl)
+        return grant._replace(expires_at=saturating_add(head.expires_at or now, ttl))
+
+    patch.setattr(turn_input, "granted", granted)
+
+
+@bug("GEN-3a", "turn_input")
+def claim_expiry_wraps(patch: pytest.MonkeyPatch) -> None:
+    """A huge time to live of a claim wraps around."""
+    patch.setattr(claim, "saturating_add", lambda left, right: (left + right) % 2**64)
+
+
+@bug("GEN-5", "turn_input")
+def dead_holder_spared(patch: pytest.MonkeyPatch) -> None:
+    """A live claim keeps its inputs although its holder is provably dead."""
+    patch.setattr(turn_input, "takeable", lambda hold, claimant, now, alive: not claim.held(hold, now))
+
+
+@bug("GEN-7", "turn_input")
+def dead_to_the_lease_holder(patch: pytest.MonkeyPatch) -> None:
+    """Whether a holder is dead is judged for the owner of the lease, and not for the one that the claim names."""
+
+    def around(original: Any, store: Any, session_id: str, fence: Any, *rest: Any) -> Any:
+        with pytest.MonkeyPatch.context() as inner:
+            judged = claim.takeable
+            inner.setattr(turn_input, "takeable", lambda hold, claimant, *facts: judged(hold, fence.owner, *facts))
+            return original(store, session_id, fence, *rest)
+
+    wrap(patch, "claim_next_turn_inputs", around)
+
+
+@bug("GEN-7", "turn_input")
+def lease_holder_recorded(patch: pytest.MonkeyPatch) -> None:
+    """A claim records the owner of its lease as holder, whoever it was asked for."""
+
+    def around(original: Any, store: Any, session_id: str, fence: Any, owner: Any, *rest: Any) -> Any:
+        return original(store, session_id, fence, fence.owner, *rest)
+
+    for method in BOTH:
+        wrap(patch, method, around)
+
+
+@bug("GEN-11", "turn_input")
+def release_frees_claims(patch: pytest.MonkeyPatch) -> None:
+    """Whoever gives the lane back loses the claims on its inputs for the next turn."""
+
+    def around(original: Any, store: Any, completion: Any) -> None:
+        original(store, completion)
+        ask(store, f"UPDATE inputs SET {FREED} WHERE session_id = ? AND {LIVE}", completion.session_id)
+
+    wrap(patch, "release_session_execution_lease", around)
+
+
+@bug("GEN-12", "turn_input")
+def newer_lease_takes_all(patch: pytest.MonkeyPatch) -> None:
+    """A new lease of the lane frees what claims of earlier holders still hold for the next turn."""
+
+    def around(original: Any, store: Any, session_id: str, owner: Any, ttl: int) -> Any:
+        before = ask(store, "SELECT fencing_token FROM leases WHERE session_id = ?", session_id)
+        outcome = original(store, session_id, owner, ttl)
+        if isinstance(outcome, Acquired) and [(outcome.lease.fencing_token,)] != before:
+            ask(store, f"UPDATE inputs SET {FREED} WHERE session_id = ? AND {LIVE}", session_id)
+        return outcome
+
+    wrap(patch, "try_claim_session_execution_lease", around)
+
+
+@bug("GEN-13", "turn_input")
+def own_claim_entered_again(patch: pytest.MonkeyPatch) -> None:
+    """A claim takes what a live claim of the same incarnation holds."""
+
+    def takeable(hold: claim.Hold, claimant: Any, *rest: Any) -> bool:
+        own = hold.owner is not None and hold.owner.incarnation == claimant.incarnation
+        return own or claim.takeable(hold, claimant, *rest)
+
+    patch.setattr(turn_input, "takeable", takeable)
+
+
+@bug("GEN-16", "turn_input")
+def count_restarts(patch: pytest.MonkeyPatch) -> None:
+    """An input whose claim is given back counts its claims from 0 again."""
+    sent_otherwise(patch, "put the inputs in line", "claim_id = NULL", "claim_fencing_token = 0, claim_id = NULL")
+    # here the count makes claim ids: they have to stay apart all the same
+    original = claim.granted
+    patch.setattr(turn_input, "granted", lambda *rest: original(*rest)._replace(claim_id=f"tic-{secrets.token_hex(8)}"))
+
+
+@bug("GEN-17", "turn_input")
+def claims_of_one_instant_alike(patch: pytest.MonkeyPatch) -> None:
+    """The claims of a session that are granted in one millisecond have one lease token."""
+    original = claim.granted
+
+    def granted(kind: str, number: int, head: claim.Hold, owner: Any, now: int, ttl: int) -> claim.Grant:
+        return original(kind, number, head, owner, now, ttl)._replace(lease_token=f"token-{now}")
+
+    patch.setattr(turn_input, "granted", granted)
+
+
+@bug("CLAIM-1")
+def nothing_asked_and_judged(patch: pytest.MonkeyPatch) -> None:
+    """A claim of at most 0 inputs is refused if its fence fails."""
+
+    def around(original: Any, store: Any, *arguments: Any) -> Any:
+        if arguments[-1]:
+            return original(store, *arguments)
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(turn_input, "chosen", lambda *rest: [])
+            return original(store, *arguments[:-1], 1)
+
+    wrap(patch, "claim_next_turn_inputs", around)
+
+
+def choosing(patch: pytest.MonkeyPatch, change: Any) -> None:
+    """Put `change(original, ...)` in place of what chooses the inputs of a claim."""
+    original = turn_input.chosen
+    patch.setattr(turn_input, "chosen", lambda *arguments: change(original, *arguments))
+
+
+@bug("CLAIM-3")
+def one_short_of_the_most(patch: pytest.MonkeyPatch) -> None:
+    """A claim of several inputs takes one fewer than it may."""
+
+    def one_fewer(original: Any, candidates: Any, mode: Any, claimant: Any, now: int, most: int, alive: Any) -> Any:
+        return original(candidates, mode, claimant, now, most - (most > 1), alive)
+
+    choosing(patch, one_fewer)
+
+
+@bug("CLAIM-6")
+def stopped_instead_of_passed(patch: pytest.MonkeyPatch) -> None:
+    """A claim ends at the first input that it may not take."""
+
+    def until(original: Any, candidates: Any, mode: Any, claimant: Any, now: int, most: int, alive: Any) -> Any:
+        def may_be_taken(each: Any) -> bool:
+            return turn_input.offered(each.ingress, mode) and claim.takeable(each.hold, claimant, now, alive)
+
+        return list(takewhile(may_be_taken, candidates))[:most]
+
+    choosing(patch, until)
+
+
+@bug("CLAIM-4")
+def boundary_ignored(patch: pytest.MonkeyPatch) -> None:
+    """An input that is to wait for the completion of its turn is taken at any checkpoint."""
+    patch.setattr(turn_input, "offered", lambda ingress, mode: True)
+
+
+@bug("CLAIM-4")
+def boundary_taken_for_the_only(patch: pytest.MonkeyPatch) -> None:
+    """An input is taken at the checkpoint of its boundary and at no later one."""
+
+    def offered(ingress: Any, mode: Any) -> bool:
+        active = isinstance(ingress, TurnInputIngressActiveTurn)
+        return not active or ingress.min_boundary.value == mode.checkpoint.value
+
+    patch.setattr(turn_input, "offered", offered)
+
+
+@bug("CLAIM-7")
+def orphans_claimed(patch: pytest.MonkeyPatch) -> None:
+    """A claim for the next turn that finds nothing hands on what waits for other turns, and takes that."""
+
+    def around(original: Any, store: Any, session_id: str, *rest: Any) -> Any:
+        found = original(store, session_id, *rest)
+        if found is not None or not rest[-1]:
+            return found
+        orphans = ask(store, "SELECT enqueue_seq FROM inputs WHERE session_id = ? AND state = 'pending_active'", session_id)
+        if orphans:
+            numbers = [number for (number,) in orphans]
+            input_rows.put_in_line(store._engine, session_id, TurnInputIngressNextTurn(), numbers)
+        return original(store, session_id, *rest)
+
+    wrap(patch, "claim_next_turn_inputs", around)
+
+
+@bug("CLAIM-11")
+def accepted_claimed_again(patch: pytest.MonkeyPatch) -> None:
+    """A turn takes its Accepted inputs again once their claim has lapsed."""
+
+    def around(original: Any, store: Any, session_id: str, fence: Any, owner: Any, turn_id: str, *rest: Any) -> Any:
+        read = claim.read_claimable
+        lapsed = "session_id = ? AND state = 'accepted' AND claim_expires_at <= ?"
+
+        def read_claimable(engine: Any, statement: Any, shown: Any, now: int, parameters: Any) -> Any:
+            rows = read(engine, statement, shown, now, parameters)
+            select = f"SELECT enqueue_seq, ingress, {HELD_BY} FROM inputs WHERE {lapsed}"
+            again = engine.execute(statement._replace(sql=select), (session_id, now))
+            own = [row for row in again if getattr(input_rows.ingress_of(row[1]), "turn_id", None) == turn_id]
+            return sorted([*rows, *own])
+
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(turn_input, "read_claimable", read_claimable)
+            return original(store, session_id, fence, owner, turn_id, *rest)
+
+    wrap(patch, "claim_active_turn_inputs", around)
+
+
+@bug("CLAIM-12")
+def lapsed_claim_taken_whole(patch: pytest.MonkeyPatch) -> None:
+    """Whoever takes a part of a lapsed claim frees the rest of it."""
+
+    def around(original: Any, store: Any, session_id: str, *rest: Any) -> Any:
+        held = ask(store, f"SELECT input_id, claim_token FROM inputs WHERE session_id = ? AND {LIVE}", session_id)
+        taken = original(store, session_id, *rest)
+        ids = {each.input_id for each in taken.inputs} if taken is not None else set()
+        for token in {token for input_id, token in held if input_id in ids}:
+            ask(store, f"UPDATE inputs SET {FREED} WHERE claim_token = ?", token)
+        return taken
+
+    wrap(patch, "claim_next_turn_inputs", around)
+
+
+@bug("ABANDON-2")
+def newer_claim_abandoned(patch: pytest.MonkeyPatch) -> None:
+    """To give back a claim that was taken over takes its inputs from whoever holds them now."""
+    reworded(patch, turn_input, "READ_OWNED", "claim_id = ? AND claim_token = ?", "concat(?, ?) <> ''")
+
+
+@bug("GEN-9", "turn_input")
+def abandoned_without_token(patch: pytest.MonkeyPatch) -> None:
+    """A claim is given back by its id alone, whatever token is shown."""
+    reworded(patch, turn_input, "READ_OWNED", "claim_id = ? AND claim_token = ?", "claim_id = ? AND concat(?) <> ''")
+
+
+@bug("ABANDON-1")
+def abandoned_to_the_next_turn(patch: pytest.MonkeyPatch) -> None:
+    """Accepted inputs whose claim is given back wait for the next turn."""
+    within(patch, "abandon_turn_input_claim", turn_input, ingress_of=lambda text: TurnInputIngressNextTurn())
+
+
+@bug("ABANDON-3")
+def lapsed_claim_not_abandoned(patch: pytest.MonkeyPatch) -> None:
+    """To give back a claim that has lapsed does nothing."""
+
+    def around(original: Any, store: Any, given: TurnInputClaim) -> None:
+        if given.expires_at_epoch_ms > store._now():
+            original(store, given)
+
+    wrap(patch, "abandon_turn_input_claim", around)

@@ -1,0 +1,79 @@
+"""The hunt for a planted fault: is the store with it still a store, and how soon does `fencepost verify` catch it?"""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import pytest
+from fencepost.impl import DuckDBRuntimePersistence
+from fencepost.kit.backend import DEFAULT_BACKEND, load_factory
+from fencepost.kit.result import Request, Result
+from fencepost.kit.verify import EXAMPLES, STEPS, verify
+from fencepost.spec import Acquired, FullGraph, Json, LeaseOwnerIdentity, PersistedSessionConfig, RuntimeCommit
+from fencepost.statemachines.checker import Violation
+from planting import PlantedBug
+
+SEED = 0
+
+BLAMED_AT_MOST = 3
+"""Among so many requirements, the likeliest first, the one that a fault breaks has to be."""
+
+
+class Catch(NamedTuple):
+    """What came of the hunt for a fault; without `blamed` it got away.
+
+    `steps` and `seconds` are those until a violation was first seen, `calls` those of the program that it was shrunk to.
+    """
+
+    bug: PlantedBug
+    blamed: tuple[str, ...] = ()
+    steps: int = 0
+    seconds: float = 0.0
+    calls: int = 0
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the fault was caught and laid on the requirement that it breaks."""
+        return self.bug.requirement in self.blamed
+
+
+def verified(chapter: str) -> Result:
+    """A run of one chapter with the default budget, as `fencepost verify --chapters` makes it."""
+    request = Request(DEFAULT_BACKEND, (chapter,), SEED, EXAMPLES, STEPS)
+    return verify(load_factory(DEFAULT_BACKEND), request)
+
+
+def smoke_test() -> None:
+    """A turn and its reads, as they are answered whether or not there is a fault: claim, commit, read, release."""
+    with DuckDBRuntimePersistence() as store:
+        outcome = store.try_claim_session_execution_lease("s", LeaseOwnerIdentity("a", "1"), 60_000)
+        assert isinstance(outcome, Acquired)
+        lease, config = outcome.lease, PersistedSessionConfig("p", Json({}))
+        store.commit_runtime_state(RuntimeCommit(session_id="s", session_execution_lease=lease.fence(), config=config))
+        read = store.load_session(FullGraph())
+        assert read is not None
+        assert read.head_revision == 1
+        store.release_session_execution_lease(lease.completion())
+
+
+def hunted(bug: PlantedBug) -> Catch:
+    """Plant the fault, see that the store with it still starts and answers, and let the machine of its chapter find it."""
+    seen: list[float] = []
+    made = Violation.__init__
+
+    def noting(violation: Violation, *arguments: object) -> None:
+        seen.append(time.perf_counter())
+        made(violation, *arguments)  # type: ignore[arg-type]  # as they came
+
+    with pytest.MonkeyPatch.context() as patch:
+        bug.plant(patch)
+        smoke_test()
+        patch.setattr(Violation, "__init__", noting)
+        began = time.perf_counter()
+        result = verified(bug.chapter)
+    if not result.counterexamples:
+        # a run that could not be evaluated has caught nothing
+        return Catch(bug, steps=result.steps, seconds=time.perf_counter() - began)
+    found = result.counterexamples[0]
+    return Catch(bug, found.requirements[:BLAMED_AT_MOST], found.steps, seen[0] - began, len(found.performed))
