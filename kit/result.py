@@ -205,6 +205,8 @@ def _blamed(judged: Judged, failed: Collection[str], in_question: Collection[str
 
 
 def _status(requirement: Requirement, count: int, departures: int, declared: Collection[str]) -> tuple[Status, str | None]:
+    if departures and requirement.level is Level.CAPABILITY:
+        return Status.not_declared, requirement.admits
     if departures:
         return Status.differs, requirement.admits
     # it may take part in decisions all the same: but a store that breaks it could not be told from one that does not

@@ -30,7 +30,7 @@ CLAIM_WHY: Why = (
     ("lease_token", ("GEN-17",)),
     ("fencing_token", ("GEN-16", "GEN-INV-2")),
     ("claimed_at_epoch_ms", ("GEN-3",)),
-    ("expires_at_epoch_ms", ("GEN-3", "GEN-3a")),
+    ("expires_at_epoch_ms", ("GEN-3",)),
     ("owner", ("GEN-7",)),
 )
 
@@ -69,6 +69,11 @@ def too_long(state: State, now: int, ttl: int) -> Steps:
     if now + ttl <= U64_MAX:
         return ()
     return (Step(state, Refused(InvalidArgument("lease_ttl_ms")), ("GEN-3a",), differs=("GEN-3a",)),)
+
+
+def ending(now: int, ttl: int) -> Why:
+    """What fixes the end of a claim: a sum that no number can tell is the largest one (GEN-3a)."""
+    return (("expires_at_epoch_ms", ("GEN-3a", "GEN-3")),) if now + ttl > U64_MAX else ()
 
 
 def under_fence(state: State, session_id: str) -> int:

@@ -32,6 +32,7 @@ from .claim import (
     CLAIM_WHY,
     at_edge,
     dead_for,
+    ending,
     granted_because,
     minted,
     proof_of,
@@ -285,7 +286,7 @@ def _claimed(
     why = granted_because(state, fence, owner, (row.record.claim for row in group), ports)
     because = (*because, *(("QCLAIM-10",) if partly else ()), *why, "QCLAIM-9", "QCLAIM-14", "GEN-INV-1")
     effects: Why = (("list_pending_queued_work", ("QCLAIM-9", "QUEUE-8")),)
-    return (Step(after, claim, because, CLAIMED_WHY, effects), *too_long(state, ports.now, ttl))
+    return (Step(after, claim, because, (*ending(ports.now, ttl), *CLAIMED_WHY), effects), *too_long(state, ports.now, ttl))
 
 
 def _taken_in_part(state: State, session_id: str, group: list[BatchRow]) -> bool:
@@ -349,7 +350,7 @@ def renew_queued_work_claim(state: State, ports: Ports, claim: QueuedWorkClaim, 
         return (refusal, replace(refusal, state=state, differs=("QRENEW-3",))) if rows else (refusal,)
     answer = replace(claim, expires_at_epoch_ms=saturating_add(ports.now, lease_ttl_ms))
     because = ("QRENEW-1", *(("GEN-10",) if lapsed else ()), *at_edge((row.record.claim for row in rows), ports.now), "GEN-8")
-    why: Why = (("expires_at_epoch_ms", ("QRENEW-1", "GEN-3")), ("", ("QRENEW-4",)))
+    why: Why = (*ending(ports.now, lease_ttl_ms), ("expires_at_epoch_ms", ("QRENEW-1", "GEN-3")), ("", ("QRENEW-4",)))
     ours = Step(after, answer, because, why, (("list_pending_queued_work", because),), silent)
     return (ours, *too_long(state, ports.now, lease_ttl_ms))
 

@@ -46,6 +46,7 @@ from .claim import (
     CLAIM_WHY,
     at_edge,
     dead_for,
+    ending,
     granted_because,
     minted,
     proof_of,
@@ -415,7 +416,9 @@ def _taking(
     )
     why = granted_because(state, fence, owner, (row.record.claim for row in chosen), ports)
     effects: Why = (("list_pending_turn_inputs", ("CLAIM-9", *because)),)
-    return Step(after, claim, (*because, *why, "CLAIM-9", "CLAIM-2", "GEN-INV-1"), CLAIMED_WHY, effects)
+    return Step(
+        after, claim, (*because, *why, "CLAIM-9", "CLAIM-2", "GEN-INV-1"), (*ending(ports.now, ttl), *CLAIMED_WHY), effects
+    )
 
 
 def abandon_turn_input_claim(state: State, ports: Ports, claim: TurnInputClaim) -> Steps:

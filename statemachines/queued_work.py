@@ -268,7 +268,7 @@ class QueuedWorkRules(QueuedWorkCalls):
         session_id, pending = drawn
         self.perform("list_pending_queued_work" if pending else "list_queued_work", session_id)
 
-    @rule(drawn=mixed(SESSIONS, OWNERS, (1, 2, 3), (10, 10, 0), EDGES, MEANWHILE, MEANWHILE, BOUNDARIES, (1, 2)))
+    @rule(drawn=mixed(SESSIONS, OWNERS, (1, 2, 3), (10, 10, 10, 0, U64_MAX), EDGES, MEANWHILE, MEANWHILE, BOUNDARIES, (1, 2)))
     def work(self, drawn: tuple[Any, ...]) -> None:
         """A group is claimed, the claim comes to its edge, others do something to the batches, and the claim comes back."""
         session_id, owner, count, ttl, edge, first, second, boundary, most = drawn

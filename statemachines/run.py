@@ -53,9 +53,12 @@ NEEDED = {
 BESIDE = {
     "commit": ("turn_input", "queued_work", "attachment"),
     "maintenance": ("turn_input", "queued_work"),
-    "attachment": ("commit",),
+    "attachment": ("turn_input", "queued_work", "commit", "session", "maintenance"),
 }
-"""What a chapter's machine does besides, on a store that offers it: commits settle claims, a vacuum removes inputs."""
+"""What a chapter's machine does besides, on a store that offers it: commits settle claims, a vacuum removes inputs.
+
+The last chapter's machine does everything.
+"""
 
 
 def machine_of(chapter: str, offered: Collection[str] = CHAPTERS) -> type[Machine]:
@@ -65,7 +68,7 @@ def machine_of(chapter: str, offered: Collection[str] = CHAPTERS) -> type[Machin
     if {"turn_input", "queued_work"} <= {*beside}:
         # turns that claim and settle both kinds; where there is one kind alone, commits still complete what was claimed
         rules.append(SettlementRules)
-        if chapter == "commit":
+        if chapter != CHAPTERS[-1]:
             # what claims do on their own is for their own chapters
             rules = [each for each in rules if each not in (TurnInputRules, QueuedWorkRules)]
     return type(f"{chapter}Machine", _most_derived(rules), {"chapter": chapter, "offered": frozenset(uses(chapter, offered))})

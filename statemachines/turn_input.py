@@ -69,7 +69,20 @@ FENCES = ("held", "held", "held", "held", "held", "known", "elsewhere")
 ALTERATIONS = ("exact",) * 8 + ("token", "claim", "session", "expiry")
 """How a claim is shown again: mostly as it was granted, else with one field changed."""
 
-INPUT_CHANGES = ("nothing", "nothing", "nothing", "nothing", "input", "ingress", "session", "key", "id", "another of its id")
+INPUT_CHANGES = (
+    "nothing",
+    "nothing",
+    "nothing",
+    "nothing",
+    "input",
+    "ingress",
+    "session",
+    "key",
+    "id",
+    "another of its id",
+    "boundary",
+    "boundary",
+)
 NEWEST = (0, 0, 0, 1, 1, 2, *ANY)
 EDGES = (-1, 0, 0, 1)
 MEANWHILE = ("nothing", "claim", "claim one", "cancel", "cancel suffix", "abandon", "by the dead", "by a stranger")
@@ -84,6 +97,12 @@ def altered_claim(claim: Any, how: str) -> Any:
         "expiry": {"expires_at_epoch_ms": 0, "claimed_at_epoch_ms": 0},
     }
     return replace(claim, **changes.get(how, {}))
+
+
+def _other_boundary(ingress: TurnInputIngress) -> TurnInputIngress:
+    if not isinstance(ingress, TurnInputIngressActiveTurn):
+        return ingress
+    return replace(ingress, min_boundary=AFTER_WORK if ingress.min_boundary is BEFORE_COMPLETION else BEFORE_COMPLETION)
 
 
 class TurnInputCalls(LeaseRules):
@@ -162,6 +181,7 @@ class TurnInputRules(TurnInputCalls):
         draft = latest(self.memory.input_drafts, index)
         self.note("exact retry" if change == "nothing" else "retry with one field changed")
         changes: dict[str, dict[str, object]] = {
+            "boundary": {"ingress": _other_boundary(draft.ingress)},
             "input": {"input": content},
             "ingress": {"ingress": ingress},
             "session": {"session_id": "s2" if draft.session_id == "s" else "s"},
@@ -181,8 +201,8 @@ class TurnInputRules(TurnInputCalls):
         if not self.memory.inputs or by == "nothing":
             return "s", InputId("nothing")
         row = latest(self.memory.inputs, index)
-        session_id = "s2" if by == "elsewhere" and row.session_id == "s" else row.session_id
-        if by == "key":
+        session_id = "s2" if by.endswith("elsewhere") and row.session_id == "s" else row.session_id
+        if by.startswith("key"):
             return session_id, SourceKey(row.source_key or "")
         return session_id, InputId(row.input_id)
 
@@ -192,7 +212,7 @@ class TurnInputRules(TurnInputCalls):
         session_id, target = self.target(*drawn)
         self.perform("cancel_pending_turn_input", session_id, target.value)
 
-    @rule(drawn=mixed(range(5), *((NEWEST, ("id", "id", "key", "nothing")) * 4)))
+    @rule(drawn=mixed(range(5), *((NEWEST, ("id", "id", "key", "nothing", "key elsewhere")) * 4)))
     def cancel_pending_turn_inputs(self, drawn: tuple[Any, ...]) -> None:
         """Cancel some, by id and by key, perhaps the same one twice."""
         count, *rest = drawn
@@ -200,7 +220,7 @@ class TurnInputRules(TurnInputCalls):
         session_id = chosen[0][0] if chosen else "s"
         self.perform("cancel_pending_turn_inputs", session_id, tuple(target for _, target in chosen))
 
-    @rule(drawn=mixed(ANY, ("id", "id", "id", "key", "nothing", "elsewhere")))
+    @rule(drawn=mixed(ANY, ("id", "id", "id", "key", "nothing", "elsewhere", "key elsewhere")))
     def cancel_pending_turn_input_suffix(self, drawn: tuple[int, str]) -> None:
         """Cancel from any input on."""
         self.perform("cancel_pending_turn_input_suffix", *self.target(*drawn))
@@ -232,7 +252,7 @@ class TurnInputRules(TurnInputCalls):
         if self.memory.input_claims:
             self.perform("abandon_turn_input_claim", altered_claim(latest(self.memory.input_claims, index), how))
 
-    @rule(drawn=mixed(SESSIONS, OWNERS, (1, 2, 3), (10, 10, 10, 0), EDGES, MEANWHILE, MEANWHILE, (1, 2)))
+    @rule(drawn=mixed(SESSIONS, OWNERS, (1, 2, 3), (10, 10, 10, 10, 0, U64_MAX), EDGES, MEANWHILE, MEANWHILE, (1, 2)))
     def reservation(self, drawn: tuple[Any, ...]) -> None:
         """Inputs are reserved, the claim comes to its edge, others do something to them, and the claim comes back."""
         session_id, owner, count, ttl, edge, first, second, most = drawn
