@@ -23,7 +23,7 @@ from fencepost.spec import (
 )
 from fencepost.spec.lease import LeaseProof
 from fencepost.statemachines.checker import value_at
-from fencepost.statemachines.shrink import differing, kind_of, origin, places
+from fencepost.statemachines.minted import differing, kind_of, origin, places
 
 WIDTH = 79
 INDENT = "    "

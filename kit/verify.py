@@ -24,8 +24,8 @@ from .interrupt import Interrupt
 from .recording import Recording
 from .result import ChapterRun, Request, Result, judge
 
-EXAMPLES = 50
-"""Examples a chapter, unless told otherwise: with `STEPS` about 30,000 steps in all."""
+EXAMPLES = 40
+"""Examples a chapter, unless told otherwise: with `STEPS` about 25,000 steps in all."""
 
 STEPS = 50
 """Steps an example, at most."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from itertools import count
 from typing import NamedTuple, TypeAlias
 
 from fencepost.spec import (
@@ -60,8 +61,13 @@ def minted(state: State, ports: Ports, session_id: str, issued: Map[ClaimProof, 
         ids, tokens = {claim_id for claim_id, _ in issued}, {token for _, token in issued}
         if seen.claim_id not in ids and seen.lease_token not in tokens:
             return proof_of(seen)
-    number = len(issued) + 1
-    return (f"claim-{number}", f"{session_id}:{number}:{ports.now}")
+    claim_id = made_up("claim", {claim_id for claim_id, _ in issued})
+    return (claim_id, f"{session_id}:{claim_id}:{ports.now}")
+
+
+def made_up(kind: str, taken: Collection[str]) -> str:
+    """A name of ours that was never answered."""
+    return next(name for number in count(len(taken) + 1) if (name := f"{kind}-{number}") not in taken)
 
 
 def too_long(state: State, now: int, ttl: int) -> Steps:

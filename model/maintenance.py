@@ -70,17 +70,26 @@ def gc_unreachable(state: State, ports: Ports) -> Steps:
         ("deleted_blob_count", ("GC-4", "GC-8")),
     )
     effects: Why = (("load_session", ("GC-3", "GC-1")), ("", ("GC-1",)))
-    swept = Step(_collected(after), ours, (*because, *(("GC-7",) if deleted else ())), why, effects)
+    reclaims = True if ours != GcReport() else written.reclaims
+    swept = Step(
+        _told(after, collected=True, reclaims=reclaims), ours, (*because, *(("GC-7",) if deleted else ())), why, effects
+    )
     steps: Steps = (swept,)
     if isinstance(ports.seen, GcReport) and ports.seen != ours and _countable(ports.seen, ours, written):
-        steps = (*steps, replace(swept, answer=ports.seen, differs=("GC-2", "GC-4")))
-    if ours != GcReport() and not written.collected:
-        steps = (*steps, Step(state, GcReport(), ("GC-7",), differs=("GC-7",)))
-    return steps
+        steps = (*steps, replace(swept, answer=ports.seen, differs=_otherwise_counted(ports.seen, ours)))
+    if ours == GcReport() or written.reclaims:
+        return steps
+    nothing = Step(_told(state, reclaims=False), GcReport(), ("GC-7",), differs=("GC-7",))
+    return (nothing,) if written.reclaims is False else (*steps, nothing)
 
 
-def _collected(state: State) -> State:
-    return replace(state, commit=replace(state.commit, collected=True))
+def _told(state: State, **changes: object) -> State:
+    return replace(state, commit=replace(state.commit, **changes))
+
+
+def _otherwise_counted(seen: GcReport, ours: GcReport) -> Ids:
+    blobs = (seen.retained_blob_count, seen.deleted_blob_count) != (ours.retained_blob_count, ours.deleted_blob_count)
+    return (*(("GC-2",) if seen.root_count != ours.root_count else ()), *(("GC-4",) if blobs else ()))
 
 
 def reachable(head: Head | None) -> set[str]:

@@ -34,6 +34,7 @@ from .claim import (
     dead_for,
     ending,
     granted_because,
+    made_up,
     minted,
     proof_of,
     spared_because,
@@ -84,7 +85,8 @@ def enqueue_queued_work(state: State, ports: Ports, batch: QueuedWorkBatchDraft)
         return (Step(state, shown(batch.session_id, known), ("QUEUE-2", "QUEUE-INV-1", "QUEUE-INV-6")),)
     queue = state.queued_work
     seen = ports.seen if isinstance(ports.seen, QueuedWorkBatch) else None
-    batch_id = seen.batch_id if seen is not None and seen.batch_id not in queue.ids else f"batch-{len(queue.ids) + 1}"
+    fresh = seen is not None and seen.batch_id not in queue.ids
+    batch_id = seen.batch_id if seen is not None and fresh else made_up("batch", queue.ids)
     last = max((row.enqueue_seq for row in queue.of(batch.session_id)), default=0)
     lawful = seen is not None and seen.enqueue_seq > last
     seq = seen.enqueue_seq if seen is not None and lawful else queue.last_seq + 1

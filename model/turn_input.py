@@ -48,6 +48,7 @@ from .claim import (
     dead_for,
     ending,
     granted_because,
+    made_up,
     minted,
     proof_of,
     spared_because,
@@ -115,12 +116,14 @@ def _replayed(state: State, input: PendingTurnInputDraft, row: InputRow) -> Step
     keys: Ids = ("INPUT-6",) if _key_elsewhere(state, input) or input.source_key == "" else ()
     same = row.input == input.input and input.ingress == now
     same_as_submitted = row.input == input.input and input.ingress == before
+    deferred_since = same_as_submitted and not same
     because: Ids = ("INPUT-9",) if same != same_as_submitted else ("INPUT-7", "INPUT-8")
     because = (*because, "INPUT-INV-1", *keys)
     found = Step(state, answer, (*because, "INPUT-13"), (("", ("INPUT-7", "INPUT-13", "INPUT-INV-7")),))
     conflict = Step(state, Refused(error), because)
-    ours, other = (found, conflict) if same else (conflict, found)
-    return (ours, replace(other, differs=("INPUT-9",))) if same != same_as_submitted else (ours,)
+    if same:
+        return (found,)
+    return (conflict, replace(found, differs=("INPUT-9",))) if deferred_since else (conflict,)
 
 
 def _key_elsewhere(state: State, input: PendingTurnInputDraft) -> bool:
@@ -135,7 +138,7 @@ def _key_elsewhere(state: State, input: PendingTurnInputDraft) -> bool:
 def _admitted(state: State, ports: Ports, input: PendingTurnInputDraft) -> Steps:
     inputs = state.turn_input
     seen = ports.seen if isinstance(ports.seen, PendingTurnInput) else None
-    input_id = f"input-{len(inputs.ids) + 1}" if input.input_id is None else input.input_id
+    input_id = made_up("input", inputs.ids) if input.input_id is None else input.input_id
     if input.input_id is None and seen is not None and seen.input_id not in inputs.ids:
         input_id = seen.input_id
     last = max((row.enqueue_seq for row in inputs.of(input.session_id)), default=0)

@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from .checker import Call, Checker, Event, Move, Violation
 from .draws import mixed
 from .environment import Environment
-from .shrink import Renaming
+from .minted import Renaming
 from .tally import Tally
 
 
@@ -136,10 +136,12 @@ class Machine(RuleBasedStateMachine):
             violation.program = tuple(self.program)
             raise
         self.setup.tally.reached["VALUE-9"] += 1
+        if "session" in self.offered and self.state.session.meta is not None:
+            self.setup.tally.reached["META-5"] += 1
 
-    @rule(drawn=mixed(range(12)))
+    @rule(drawn=mixed(range(4)))
     def reopen(self, drawn: tuple[int]) -> None:
-        """Rarely, for it takes as long as fifty calls: close the store, open it again, and find everything as it was."""
+        """Not always, for it takes as long as fifty calls: close the store, open it again, and find everything as it was."""
         if self.setup.reopens and drawn[0] == 0:
             self.move("reopen")
 

@@ -63,7 +63,7 @@ SELECTIONS = ("runnable", "runnable", "head", "head", "all", "others", "reversed
 
 BETWEEN = ("held", "held", "soon", "soon", "command")
 BETWEEN = ("held", "held", "soon", "soon", "command")
-MEANWHILE = ("nothing", "claim", "claim one", "cancel", "abandon", "renew", "renew", "by the dead")
+MEANWHILE = ("nothing", "claim", "claim one", "claim one", "claim one", "cancel", "abandon", "renew", "renew", "by the dead")
 
 
 class QueuedWorkCalls(LeaseRules):

@@ -21,10 +21,11 @@ from .commit import CommitRules
 from .lease import LeaseRules
 from .machine import Machine, Setup
 from .maintenance import MaintenanceRules
+from .minted import Program
 from .queued_work import QueuedWorkRules
 from .session import SessionRules
 from .settlement import SettlementRules
-from .shrink import Program, shrunk
+from .shrink import shrunk
 from .tally import Tally
 from .turn_input import TurnInputRules
 
@@ -154,6 +155,10 @@ def _replayed(machine: type[Machine], setup: Setup, program: Program) -> Violati
     replaying = machine(setup)
     try:
         replaying.replay(program)
+    except Violation as violation:
+        setup.close_store(replaying.store)
+        return violation
+    try:
         replaying.teardown()
     except Violation as violation:
         return violation

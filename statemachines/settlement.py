@@ -164,7 +164,7 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
                 self.perform("abandon_queued_work_claim", work)
         elif what == "vacuum" and "maintenance" in self.offered:
             self.perform("vacuum")
-        elif what == "reopened" and self.setup.reopens and len(self.memory.calls) % 4 == 0:
+        elif what == "reopened" and self.setup.reopens:
             self.move("reopen")
 
     def _take_over(self, session_id: str, marks: tuple[int, int]) -> None:

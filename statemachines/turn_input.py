@@ -85,7 +85,18 @@ INPUT_CHANGES = (
 )
 NEWEST = (0, 0, 0, 1, 1, 2, *ANY)
 EDGES = (-1, 0, 0, 1)
-MEANWHILE = ("nothing", "claim", "claim one", "cancel", "cancel suffix", "abandon", "by the dead", "by a stranger")
+MEANWHILE = (
+    "nothing",
+    "claim",
+    "claim one",
+    "claim one",
+    "claim one",
+    "cancel",
+    "cancel suffix",
+    "abandon",
+    "by the dead",
+    "by a stranger",
+)
 
 
 def altered_claim(claim: Any, how: str) -> Any:

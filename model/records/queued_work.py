@@ -78,7 +78,10 @@ def leads(record: BatchRecord[K, P, H], boundary: QueuedWorkClaimBoundary) -> bo
     return boundary is QueuedWorkClaimBoundary.Idle or record.delivery is DeliveryPolicy.EarliestSafeBoundary
 
 
-@ensure(lambda head, result: not result or head.slot is SlotPolicy.Join, "QCLAIM-4")
+@ensure(
+    lambda head, record, result: not result or (head.slot is SlotPolicy.Join and record.slot is SlotPolicy.Join), "QCLAIM-4"
+)
+@ensure(lambda head, record, result: not result or record.delivery is head.delivery, "QCLAIM-4")
 @ensure(lambda head, record, result: not result or record.merge_key == head.merge_key, "QCLAIM-6")
 @ensure(lambda record, result: not result or record.kind is Kind.work, "QCLAIM-4")
 def joins(head: BatchRecord[K, P, H], record: BatchRecord[K, P, H]) -> bool:

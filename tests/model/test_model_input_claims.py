@@ -236,6 +236,18 @@ def test_gen_17_a_claim_id_and_a_token_never_come_again() -> None:
     assert (getattr(work, "claim_id", ""), getattr(work, "lease_token", "")) == ("new", "minted")
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_gen_17_a_proof_that_looks_like_one_of_ours_never_comes_again_either(number: int) -> None:
+    """Whatever id and token a store has answered, the next claim has others."""
+    state = with_inputs(input_row("x", 1), input_row("y", 2))
+    for seen in (f"claim-{number}", f"s:{number}:1000"):
+        proof = replace(MINTED_INPUTS, claim_id=seen, lease_token=seen)
+        after = claim_next(state, most=1, at=ports(seen=proof)).state
+        again = claim_next(after, most=1, at=ports(seen=proof)).answer
+        assert isinstance(again, TurnInputClaim)
+        assert seen not in (again.claim_id, again.lease_token)
+
+
 def test_gen_7_the_owner_of_a_claim_need_not_be_the_fence_s() -> None:
     """It is the holder that is recorded, and the claimant to whom a holder has to be dead."""
     step = claim_next(with_inputs(input_row("x", 1)), opaque(B))

@@ -55,7 +55,7 @@ from ingress_builders import (
     unheld,
     with_inputs,
 )
-from model_builders import COMMIT, LEASED, A, commit, nobody_lives, ours, ports
+from model_builders import COMMIT, LEASED, A, commit, nobody_lives, ours, ports, run
 from msgspec.structs import replace
 
 LATE_T = TurnInputIngressActiveTurn("t", BEFORE_COMPLETION)
@@ -95,6 +95,17 @@ def test_input_4_ids_that_are_made_up_never_come_again() -> None:
     assert len(set(ids)) == 3
     gone = ours(ours(state, SUFFIX, "s", InputId("input-1")).state, "vacuum").state
     assert inputs_of(enqueued(gone, draft()))[0].input_id not in ids
+
+
+@pytest.mark.parametrize("taken", ["input-1", "input-2", "input-3"])
+def test_input_4_an_id_that_is_made_up_steps_aside(taken: str) -> None:
+    """Whatever id a draft brought, those that are made up after it are others, also if a store answers that one again."""
+    state = enqueued(State(), draft(input_id=taken))
+    for seen in (None, PendingTurnInput(taken, "s", 2, None, NEXT, DEFERRED, 1_000, HELLO)):
+        steps = run(state, ENQUEUE, draft(), at=ports(seen=seen))
+        assert taken not in [getattr(step.answer, "input_id", None) for step in steps]
+    ids = [row.input_id for row in inputs_of(enqueued(state, draft(), draft(), draft()))]
+    assert len(set(ids)) == 4
 
 
 @pytest.mark.parametrize("session", ["s", "s2"])

@@ -37,17 +37,8 @@ from fencepost.spec import (
 )
 from fencepost.spec.commit import PersistedTurnState
 from fencepost.statemachines.checker import Call, Event, Move, Performed, Violation
-from fencepost.statemachines.shrink import (
-    Renaming,
-    grounded,
-    kind_of,
-    minted_in,
-    origin,
-    places,
-    places_shown,
-    plainer_values,
-    shrunk,
-)
+from fencepost.statemachines.minted import Renaming, kind_of, minted_in, origin, places, places_shown
+from fencepost.statemachines.shrink import grounded, plainer_values, shrunk
 from msgspec.structs import replace
 
 A, B = LeaseOwnerIdentity("a", "1"), LeaseOwnerIdentity("b", "1")
