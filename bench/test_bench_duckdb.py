@@ -157,7 +157,8 @@ def test_contracts(benchmark: Any, engine: Recorder, call: str, contracts: str) 
 def test_rate_of_checked_steps(rate: Callable[[str], None], benchmark: Any) -> None:
     from fencepost.kit.backend import DEFAULT_BACKEND, load_factory
     from fencepost.kit.result import Request, Verdict
-    from fencepost.kit.verify import CHAPTERS, EXAMPLES, STEPS, verify
+    from fencepost.kit.verify import EXAMPLES, STEPS, verify
+    from fencepost.statemachines.run import CHAPTERS
 
     benchmark.group = "fencepost verify, defaults"
     request = Request(DEFAULT_BACKEND, CHAPTERS, 0, EXAMPLES, STEPS)

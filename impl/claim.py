@@ -147,9 +147,14 @@ def numbered(rows: Sequence[Row]) -> tuple[int, list[Row]]:
     last = [row[0] for row in rows if row[1] is None]
     if len(last) != 1:
         raise Backend("this store is damaged: the number of its last entry is missing")
-    if last[0] == U64_MAX:
-        raise Backend("the numbers of this store are used up")
     return last[0], [row for row in rows if row[1] is not None]
+
+
+def following(last: int) -> int:
+    """The number of the next entry. Raises `Backend` if there is none."""
+    if last == U64_MAX:
+        raise Backend("the numbers of this store are used up")
+    return last + 1
 
 
 def claimable(kind: str, select: str, columns: int) -> Statement:

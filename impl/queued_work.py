@@ -41,6 +41,7 @@ from .claim import (
     Hold,
     claimable,
     claiming,
+    following,
     fresh,
     grant_facts,
     granted,
@@ -186,9 +187,15 @@ class DuckDBQueuedWorkStore(DuckDBStore, QueuedWorkStore):
         self._engine.once(ABANDON, (claim.session_id, claim.claim_id, claim.lease_token))
 
     def cancel_queued_work_batch(self, session_id: str, batch_id: str) -> QueuedWorkBatch | None:
-        """See `QueuedWorkStore`. One statement."""
-        rows = self._engine.once(CANCEL, (batch_id, session_id, self._now()))
-        return _batch(rows[0]) if rows else None
+        """See `QueuedWorkStore`. Two statements: a batch that cannot be read is not removed either."""
+        now = self._now()
+        engine = self._engine
+
+        def cancel() -> QueuedWorkBatch | None:
+            rows = engine.execute(CANCEL, (batch_id, session_id, now))
+            return _batch(rows[0]) if rows else None
+
+        return engine.transaction("cancel the batch", cancel, ("batches",))
 
     def list_queued_work(self, session_id: str) -> tuple[QueuedWorkBatch, ...]:
         """See `QueuedWorkStore`. One statement."""
@@ -235,7 +242,8 @@ def _submitted(engine: Engine, draft: QueuedWorkBatchDraft, now: int) -> QueuedW
     for stored in map(_batch, rows):
         if (stored.session_id, stored.source_key) == (draft.session_id, draft.source_key):
             return stored  # whatever the draft says besides (QUEUE-2)
-    new = _new_batch(draft, last + 1, fresh(last + 1), now)
+    number = following(last)
+    new = _new_batch(draft, number, fresh(number), now)
     names = (new.batch_id, key, new.session_id, new.source_key)
     policies = (new.delivery_policy.value, new.slot_policy.value, encoded(new.merge_key))
     rest = (new.available_at_ms, now, kinds_of(draft.payloads), encoded(draft.payloads))

@@ -40,8 +40,9 @@ TABLES = {
     "meta": "slot UTINYINT PRIMARY KEY, record VARCHAR NOT NULL",
     # a row for each kind of entry. Whoever writes an entry of the kind writes its guard: what a call decides depends on entries
     # that it only reads, or that are not there. The last number is given with the entry: so numbers follow the order of
-    # commits, and outlive the entries (INPUT-3a, QUEUE-1b)
-    "guards": "name VARCHAR PRIMARY KEY, guard UBIGINT NOT NULL, last_number UBIGINT NOT NULL",
+    # commits, and outlive the entries (INPUT-3a, QUEUE-1b). There is no key: of a table with an index, an update that returns
+    # the number would be a deletion and an insertion, and pass the updates of others
+    "guards": "name VARCHAR NOT NULL, guard UBIGINT NOT NULL, last_number UBIGINT NOT NULL",
     # every input, waiting or over. What is indexed never changes: to update it would write the whole row anew
     "inputs": f"""enqueue_seq UBIGINT PRIMARY KEY, input_id VARCHAR NOT NULL UNIQUE, key_lookup VARCHAR UNIQUE,
         session_number UBIGINT NOT NULL, session_id VARCHAR NOT NULL, source_key VARCHAR, ingress VARCHAR NOT NULL,
@@ -175,6 +176,9 @@ def is_ours(connection: duckdb.DuckDBPyConnection) -> bool:
     missing = TABLES.keys() - names
     if missing:
         raise Backend(f"this store is damaged: it has no table {', '.join(sorted(missing))}")
+    guards = sorted(name for (name,) in connection.execute(f"SELECT name FROM {GUARDS}").fetchall())
+    if guards != sorted(KINDS):
+        raise Backend(f"this store is damaged: it guards {', '.join(guards) or 'nothing'}, and not each of {', '.join(KINDS)}")
     return True
 
 

@@ -45,7 +45,7 @@ from ..spec import (
     admits,
 )
 from ..spec.contracts import ensures
-from .claim import Grant, Hold, fresh, granted, held, numbered, read_claimable, require_own, takeable
+from .claim import Grant, Hold, following, fresh, granted, held, numbered, read_claimable, require_own, takeable
 from .encoding import lookup
 from .engine import Engine
 from .input_rows import (
@@ -288,10 +288,11 @@ def _submitted(engine: Engine, draft: PendingTurnInputDraft, now: int) -> Pendin
     # the key is looked at first: a draft that repeats both is a replay
     if rows:
         raise Backend(f"there is an input {draft.input_id!r} already")
+    number = following(last)
     new = PendingTurnInput(
-        fresh(last + 1) if draft.input_id is None else draft.input_id,
+        fresh(number) if draft.input_id is None else draft.input_id,
         draft.session_id,
-        last + 1,
+        number,
         draft.source_key,
         draft.ingress,
         state_of(draft.ingress),

@@ -99,18 +99,41 @@ def granted_because(state: State, fence: SessionExecutionLeaseFence, owner: Leas
     held = [claim for claim in taken if claim.held]
     dead = any(live(claim, ports.now) for claim in held)
     return (
-        *(("GEN-5",) if dead else ()),
         *(("GEN-7",) if owner.incarnation != fence.owner.incarnation else ()),
-        *(("GEN-14",) if head is None or head.session_id != fence.session_id else ()),
+        *(("GEN-5",) if dead else ()),
         *at_edge(held, ports.now),
+        *(("GEN-14",) if head is None or head.session_id != fence.session_id else ()),
     )
 
 
 def spared_because(spared: Iterable[EntryClaim], owner: LeaseOwnerIdentity, now: int) -> Ids:
-    """What keeps a claim from entries that are held."""
+    """What keeps a claim from entries that are held, the most telling first."""
+    spared = [claim for claim in spared if claim.held]
     holders = [claim.owner for claim in spared if live(claim, now)]
     own = any(holder is not None and holder.incarnation == owner.incarnation for holder in holders)
-    return (*(("GEN-12",) if holders else ()), *(("GEN-13",) if own else ()), *at_edge(spared, now))
+    return (*at_edge(spared, now), *(("GEN-13",) if own else ()), *(("GEN-12",) if holders else ()))
+
+
+def outlived(state: State, session_id: str, claims: Iterable[EntryClaim], issued: Map[ClaimProof, int], now: int) -> Ids:
+    """The requirement that claims outlive the lease they were granted under, where one does (GEN-11)."""
+    lane = lease_of(state, session_id)
+    old = any(live(claim, now) and (not lane.held or issued[claim.proof] != lane.fencing_token) for claim in claims)
+    return ("GEN-11",) if old else ()
+
+
+def judged_otherwise(
+    taken: Iterable[EntryClaim], passed: Iterable[EntryClaim], claimant: LeaseOwnerIdentity, ports: Ports
+) -> Ids:
+    """What a store got wrong that took these entries, and passed those: how their claims stood before."""
+    taken, passed = [claim for claim in taken if claim.held], [claim for claim in passed if claim.held]
+    own = any(claim.owner is not None and claim.owner.incarnation == claimant.incarnation for claim in taken)
+    dead = any(live(claim, ports.now) for claim in passed)
+    return (
+        *at_edge((*taken, *passed), ports.now),
+        *(("GEN-13",) if own else ()),
+        *(("GEN-12",) if taken else ()),
+        *(("GEN-5",) if dead else ()),
+    )
 
 
 class Verdict(NamedTuple):

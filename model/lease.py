@@ -256,7 +256,7 @@ def _grant_why(state: State, session_id: str, owner: LeaseOwnerIdentity, because
     before = lease_of(state, session_id)
     if before.held and before.holder == owner.incarnation:
         # a store that answers the old token has let its last holder in again instead
-        return (("lease.lease_token", (*because, "LEASE-10")), *ACQUIRED_WHY)
+        return (("lease.lease_token", (*because[:1], "LEASE-10", *because[1:])), *ACQUIRED_WHY)
     first_or_kept = next((each for each in ("LEASE-3", "LEASE-35") if each in because), "LEASE-9")
     return (("lease.fencing_token", (first_or_kept, "LEASE-9")), *ACQUIRED_WHY)
 

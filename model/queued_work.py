@@ -34,8 +34,10 @@ from .claim import (
     dead_for,
     ending,
     granted_because,
+    judged_otherwise,
     made_up,
     minted,
+    outlived,
     proof_of,
     spared_because,
     too_long,
@@ -144,7 +146,9 @@ def list_pending_queued_work(state: State, ports: Ports, session_id: str) -> Ste
     """The batches that nobody holds: QUEUE-8."""
     rows = state.queued_work.of(session_id)
     answer = tuple(shown(session_id, row) for row in rows if record_level.pending(row.record, ports.now))
-    because = ("QUEUE-8", *at_edge((row.record.claim for row in rows), ports.now), "QUEUE-INV-5")
+    held = [row.record.claim for row in rows if row.record.claim.held]
+    outliving = outlived(state, session_id, held, state.queued_work.claims, ports.now)
+    because = (*outliving, "QUEUE-8", *at_edge((row.record.claim for row in rows), ports.now), "QUEUE-INV-5")
     return (Step(state, answer, because, (("", because),)),)
 
 
@@ -183,7 +187,7 @@ def claim_leading_ready_session_command(
         return steps
     candidates = _candidates(state, ports, session_id, owner)
     if any(row.record.kind is Kind.poisoned for row in candidates):
-        return refused(state, Backend(), "QCLAIM-5")
+        return refused(state, Backend(), "QCLAIM-5", "QCLAIM-2")
     leading = [row for row in candidates[:1] if row.record.kind is Kind.command]
     return _claimed(state, ports, session_id, session_execution_lease, owner, lease_ttl_ms, leading, ("QCLAIM-3",))
 
@@ -206,9 +210,9 @@ def claim_ready_queued_work(
         return steps
     candidates = _candidates(state, ports, session_id, owner)
     if any(row.record.kind is Kind.poisoned for row in candidates):
-        return refused(state, Backend(), "QCLAIM-5")
+        return refused(state, Backend(), "QCLAIM-5", "QCLAIM-2")
     group = _group(candidates, boundary, max_batches)
-    because = ("QCLAIM-4", *_group_because(state, session_id, candidates, group, boundary))
+    because = (*_group_because(state, session_id, candidates, group, boundary), "QCLAIM-4")
     return _claimed(state, ports, session_id, session_execution_lease, owner, lease_ttl_ms, group, because)
 
 
@@ -251,7 +255,6 @@ def _group_because(
         *(("QCLAIM-6",) if keyless or stopped else ()),
         *(("QCLAIM-7",) if gap else ()),
         *(("QCLAIM-8",) if held_command or (behind_held and at_checkpoint) else ()),
-        "QUEUE-INV-4",
     )
 
 
@@ -268,7 +271,8 @@ def _claimed(
     """A new claim on the group; None if there is none to claim."""
     held = [row.record.claim for row in state.queued_work.of(session_id) if row not in group]
     unready: Ids = ("QUEUE-6",) if any(row.record.available_at > 0 for row in state.queued_work.of(session_id)) else ()
-    because = (*because, "QCLAIM-2", *unready, "QUEUE-5", *spared_because(held, owner, ports.now))
+    kept = spared_because(held, owner, ports.now)
+    because = (*(() if group else kept), *because, "QCLAIM-2", *unready, "QUEUE-5", *(kept if group else ()))
     if not group:
         return (Step(state, None, because),)
     proof = minted(state, ports, session_id, state.queued_work.claims)
@@ -286,9 +290,25 @@ def _claimed(
     )
     partly = _taken_in_part(state, session_id, group)
     why = granted_because(state, fence, owner, (row.record.claim for row in group), ports)
-    because = (*because, *(("QCLAIM-10",) if partly else ()), *why, "QCLAIM-9", "QCLAIM-14", "GEN-INV-1")
+    because = (*(("QCLAIM-10",) if partly else ()), *why, *because, "QCLAIM-9", "QCLAIM-14", "GEN-INV-1", "QUEUE-INV-4")
     effects: Why = (("list_pending_queued_work", ("QCLAIM-9", "QUEUE-8")),)
-    return (Step(after, claim, because, (*ending(ports.now, ttl), *CLAIMED_WHY), effects), *too_long(state, ports.now, ttl))
+    details = (*_otherwise_claimed(state, ports, claim, because), *ending(ports.now, ttl), *CLAIMED_WHY)
+    return (Step(after, claim, because, details, effects), *too_long(state, ports.now, ttl))
+
+
+def _otherwise_claimed(state: State, ports: Ports, ours: QueuedWorkClaim, because: Ids) -> Why:
+    """What decides about a store's claim of other batches than ours."""
+    seen = ports.seen
+    if not isinstance(seen, QueuedWorkClaim) or seen.completion().batch_ids == ours.completion().batch_ids:
+        return ()
+    here, there = set(ours.completion().batch_ids), set(seen.completion().batch_ids)
+    rows = state.queued_work.of(ours.session_id)
+    taken = [row for row in rows if row.batch_id in there - here]
+    passed = [row for row in rows if row.batch_id in here - there]
+    unready = any(row.record.available_at > ports.now for row in taken) or any(row.record.available_at for row in passed)
+    held = judged_otherwise((row.record.claim for row in taken), (row.record.claim for row in passed), ours.owner, ports)
+    seeing: Ids = (*held, *(("QUEUE-6",) if unready else ()))
+    return (("", (*seeing, *(("QCLAIM-2",) if seeing else ()), *because)),)
 
 
 def _taken_in_part(state: State, session_id: str, group: list[BatchRow]) -> bool:
@@ -372,16 +392,8 @@ def abandon_queued_work_claim(state: State, ports: Ports, claim: QueuedWorkClaim
     lapsed = any(not live(row.record.claim, ports.now) for row in rows)
     because = ("QABANDON-1", *(("GEN-10",) if lapsed else ()), "GEN-8")
     effects: Why = (("list_pending_queued_work", because),)
-    return (
-        Step(
-            _with_rows(state, claim.session_id, freed),
-            None,
-            because,
-            (),
-            effects,
-            ((subject("queued_work", claim.session_id), because),),
-        ),
-    )
+    silent: Why = ((subject("queued_work", claim.session_id), ("QABANDON-1", "GEN-16")),)
+    return (Step(_with_rows(state, claim.session_id, freed), None, because, (), effects, silent),)
 
 
 def held_by(state: State, session_id: str, proof: ClaimProof) -> list[BatchRow]:

@@ -48,8 +48,10 @@ from .claim import (
     dead_for,
     ending,
     granted_because,
+    judged_otherwise,
     made_up,
     minted,
+    outlived,
     proof_of,
     spared_because,
     too_long,
@@ -187,10 +189,12 @@ def list_pending_turn_inputs(state: State, ports: Ports, session_id: str) -> Ste
     hidden = [row.record for row in rows if row.record.claim.held and row.record.state not in ENDED]
     lapsed = any(not live(record.claim, ports.now) for record in hidden)
     dead = any(live(record.claim, ports.now) and _gone(record, ports) for record in hidden)
+    issued = state.turn_input.claims
     because = (
-        *(("LIST-1",) if rows else ("LIST-5",)),
-        *(("LIST-2",) if lapsed else ()),
         *(("LIST-3",) if dead else ()),
+        *(("LIST-2",) if lapsed else ()),
+        *outlived(state, session_id, (record.claim for record in hidden), issued, ports.now),
+        *(("LIST-1",) if rows else ("LIST-5",)),
         *(("LIST-4",) if any(row.record.for_turn for row in rows) else ()),
         *at_edge((record.claim for record in hidden), ports.now),
         *(("GEN-15",) if len(state.turn_input.rows) > (session_id in state.turn_input.rows) else ()),
@@ -286,8 +290,8 @@ def _cancelled(
         case Cancel.claimed:
             return state, AlreadyClaimed(answer, _diagnostics(record)), ("CANCEL-4", "CANCEL-7", *edge, "INPUT-INV-8")
         case Cancel.completed:
-            return state, AlreadyCompleted(answer), ("CANCEL-4", "INPUT-INV-5")
-    return state, AlreadyCancelled(answer), ("CANCEL-4", "INPUT-INV-5")
+            return state, AlreadyCompleted(answer), ("CANCEL-4", "CANCEL-3", "INPUT-INV-5")
+    return state, AlreadyCancelled(answer), ("CANCEL-4", "CANCEL-3", "INPUT-INV-5")
 
 
 def _diagnostics(record: LiveInput) -> PendingTurnInputClaimDiagnostics:
@@ -381,8 +385,8 @@ def _claimed(
     chosen = [row for row in waiting if ready(row)][:most]
     spared = [row for row in waiting if row not in chosen and not ready(row)]
     skipped = bool(chosen) and any(row.enqueue_seq < chosen[-1].enqueue_seq for row in spared)
-    because = (*because, *(("CLAIM-6",) if skipped else ()))
-    because = (*because, *spared_because([row.record.claim for row in spared], owner, ports.now))
+    kept = spared_because([row.record.claim for row in spared], owner, ports.now)
+    because = (*(("CLAIM-6",) if skipped else ()), *(() if chosen else kept), *because, *(kept if chosen else ()))
     because = (*because, *(("CLAIM-6a",) if len(waiting) > most + SCANNED else ()))
     ours = _taking(state, ports, asked, mode, chosen, because)
     near = [row for row in waiting[: most + SCANNED] if ready(row)][:most]
@@ -402,7 +406,7 @@ def _taking(
 ) -> Step:
     session_id, fence, owner, ttl, _ = asked
     if not chosen:
-        return Step(state, None, ("CLAIM-8", *because))
+        return Step(state, None, (*because, "CLAIM-8"))
     proof = minted(state, ports, session_id, state.turn_input.claims)
     taken = {row: replace(row, record=record_level.taken(row.record, proof, owner, ports.now, ttl)) for row in chosen}
     after = _with_rows(state, session_id, taken)
@@ -418,10 +422,21 @@ def _taking(
         inputs=tuple(shown(session_id, row) for row in taken.values()),
     )
     why = granted_because(state, fence, owner, (row.record.claim for row in chosen), ports)
-    effects: Why = (("list_pending_turn_inputs", ("CLAIM-9", *because)),)
-    return Step(
-        after, claim, (*because, *why, "CLAIM-9", "CLAIM-2", "GEN-INV-1"), (*ending(ports.now, ttl), *CLAIMED_WHY), effects
-    )
+    effects: Why = (("list_pending_turn_inputs", ("CLAIM-9",)),)
+    details = (*_otherwise_claimed(state, ports, claim, (*why, *because)), *ending(ports.now, ttl), *CLAIMED_WHY)
+    return Step(after, claim, (*why, *because, "CLAIM-9", "CLAIM-2", "GEN-INV-1"), details, effects)
+
+
+def _otherwise_claimed(state: State, ports: Ports, ours: TurnInputClaim, because: Ids) -> Why:
+    """What decides about a store's claim of other inputs than ours."""
+    seen = ports.seen
+    if not isinstance(seen, TurnInputClaim) or seen.completion().input_ids == ours.completion().input_ids:
+        return ()
+    here, there = set(ours.completion().input_ids), set(seen.completion().input_ids)
+    rows = state.turn_input.of(ours.session_id)
+    taken = [row.record.claim for row in rows if row.input_id in there - here]
+    passed = [row.record.claim for row in rows if row.input_id in here - there]
+    return (("", (*judged_otherwise(taken, passed, ours.owner, ports), *because)),)
 
 
 def abandon_turn_input_claim(state: State, ports: Ports, claim: TurnInputClaim) -> Steps:
@@ -440,16 +455,8 @@ def abandon_turn_input_claim(state: State, ports: Ports, claim: TurnInputClaim) 
         "GEN-8",
     )
     effects: Why = (("list_pending_turn_inputs", because),)
-    return (
-        Step(
-            _with_rows(state, claim.session_id, freed),
-            None,
-            because,
-            (),
-            effects,
-            ((subject("turn_input", claim.session_id), because),),
-        ),
-    )
+    silent: Why = ((subject("turn_input", claim.session_id), ("ABANDON-1", "GEN-16")),)
+    return (Step(_with_rows(state, claim.session_id, freed), None, because, (), effects, silent),)
 
 
 def held_by(state: State, session_id: str, proof: ClaimProof) -> list[InputRow]:

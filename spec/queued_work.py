@@ -336,10 +336,8 @@ class QueuedWorkStore(icontract.DBC):
         """
 
     @abstractmethod
-    @ensures(
-        lambda result, session_id, batch_id: result is None or (result.session_id, result.batch_id) == (session_id, batch_id),
-        "QUEUE-9",
-    )
+    @ensures(lambda result, session_id: result is None or result.session_id == session_id, "GEN-15")
+    @ensures(lambda result, batch_id: result is None or result.batch_id == batch_id, "QUEUE-9")
     @operation
     def cancel_queued_work_batch(self, session_id: str, batch_id: str) -> QueuedWorkBatch | None:
         """Remove a batch that no live claim holds, and give it; None if there is none such.

@@ -280,14 +280,19 @@ def claimed_as_asked(claim: TurnInputClaim, session_id: str, owner: LeaseOwnerId
 
 
 def accepted_by(claim: TurnInputClaim, turn_id: str, checkpoint: CheckpointKind) -> bool:
-    """Whether every input of the claim was meant for this turn and may be taken at this checkpoint."""
+    """Whether every input of the claim was meant for this turn."""
     return claim.mode == TurnInputClaimModeActiveTurn(turn_id, checkpoint) and all(
         row.state is TurnInputState.Accepted
         and isinstance(row.ingress, TurnInputIngressActiveTurn)
         and row.ingress.turn_id == turn_id
-        and admits(row.ingress.min_boundary, checkpoint)
         for row in claim.inputs
     )
+
+
+def admitted_at(claim: TurnInputClaim, checkpoint: CheckpointKind) -> bool:
+    """Whether every input of the claim may be taken at this checkpoint."""
+    ingresses = [row.ingress for row in claim.inputs if isinstance(row.ingress, TurnInputIngressActiveTurn)]
+    return all(admits(ingress.min_boundary, checkpoint) for ingress in ingresses)
 
 
 def taken_for_next_turn(claim: TurnInputClaim) -> bool:
@@ -363,6 +368,7 @@ class TurnInputStore(icontract.DBC):
         "INPUT-INV-6",
     )
     @ensures(lambda result, turn_id, checkpoint: result is None or accepted_by(result, turn_id, checkpoint), "CLAIM-3")
+    @ensures(lambda result, checkpoint: result is None or admitted_at(result, checkpoint), "CLAIM-4")
     @operation
     def claim_active_turn_inputs(
         self,

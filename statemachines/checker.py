@@ -260,7 +260,7 @@ class Checker:
         silent = self._unconfirmed.get(_subject(call), ())
         both = tuple(each for each in found if each in silent)
         if touched:
-            return (*owed, *found)
+            return (*silent, *owed, *found)
         if path and both:
             return (*both, *found, *silent, *ours.because)
         return (*silent, *found, *owed, *ours.because)

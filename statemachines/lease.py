@@ -162,15 +162,24 @@ class LeaseRules(Machine):
             self.environment.clock.move_to(instant)
         self.move_clock(instant)
 
-    @rule(drawn=mixed(SESSIONS, OWNERS, (*OWNERS, *[None] * 4), EDGES, AFTERWARDS))
-    def handover(self, drawn: tuple[str, LeaseOwnerIdentity, LeaseOwnerIdentity | None, int, str]) -> None:
+    @rule(drawn=mixed(SESSIONS, OWNERS, (*OWNERS, *[None] * 4), EDGES, AFTERWARDS, range(4)))
+    def handover(self, drawn: tuple[str, LeaseOwnerIdentity, LeaseOwnerIdentity | None, int, str, int]) -> None:
         """A lease runs to an edge of its expiry, another owner may claim, and the first comes back with what it had."""
-        session_id, first, second, edge, afterwards = drawn
+        session_id, first, second, edge, afterwards, reopened = drawn
         had = self.claim(session_id, first)
         self.move_clock(had.expires_at_epoch_ms + edge)
+        if reopened == 0 and self.setup.reopens:
+            self.move("reopen")
         if second is not None:
             self.claim(session_id, second)
         self.come_back(had, afterwards)
+
+    @rule(drawn=mixed(SESSIONS, OWNERS, OWNERS))
+    def observe_and_reclaim(self, drawn: tuple[str, LeaseOwnerIdentity, LeaseOwnerIdentity]) -> None:
+        """An owner finds the lane held by another, or by itself, and reclaims it at once."""
+        session_id, first, second = drawn
+        observed = self.claim(session_id, first).fence()
+        self.remember(self.perform("reclaim_session_execution_lease", session_id, second, observed, 10))
 
     def claim(self, session_id: str, owner: LeaseOwnerIdentity) -> SessionExecutionLease:
         """Claim for 10 ms; the lease that the answer shows, the caller's or the holder's."""

@@ -24,6 +24,7 @@ from fencepost.spec import (
     QueuedWorkPayloadSessionCommand,
     RefreshToolCatalog,
     ResetSession,
+    SessionExecutionLeaseFence,
     SlotPolicy,
 )
 from hypothesis.stateful import rule
@@ -44,7 +45,7 @@ PAYLOADS: tuple[tuple[QueuedWorkPayload, ...], ...] = (
     (WAKE,),
     (WAKE,),
     (WAKE,),
-    (WAKE,),
+    (WAKE, WAKE),
     (ProcessWake(Json([1, 1.0, True, None, 2**53 + 1, "é\0'"])), WAKE),
     (COMMAND,),
     (COMMAND,),
@@ -62,8 +63,19 @@ SELECTIONS = ("runnable", "runnable", "head", "head", "all", "others", "reversed
 """Which ids a claim by ids asks for: what could be claimed now, or something like it."""
 
 BETWEEN = ("held", "held", "soon", "soon", "command")
-BETWEEN = ("held", "held", "soon", "soon", "command")
-MEANWHILE = ("nothing", "claim", "claim one", "claim one", "claim one", "cancel", "abandon", "renew", "renew", "by the dead")
+MEANWHILE = (
+    "nothing",
+    "claim",
+    "claim one",
+    "claim one",
+    "claim one",
+    "cancel",
+    "cancel",
+    "abandon",
+    "renew",
+    "renew",
+    "by the dead",
+)
 
 
 class QueuedWorkCalls(LeaseRules):
@@ -80,6 +92,15 @@ class QueuedWorkCalls(LeaseRules):
         yield from super().touches(call)
         if "work" in call.operation or "session_command" in call.operation or call.operation == "commit_runtime_state":
             yield from _lists(session_of(call))
+
+    def fence_of(self, session_id: str, how: str, index: int) -> SessionExecutionLeaseFence:
+        """The fence to claim under."""
+        if how == "known":
+            return self.fence(index, "exact")
+        lease = self.held("s2" if how == "elsewhere" else session_id, OWNERS[0])
+        if how == "expired":
+            self.move_clock(lease.expires_at_epoch_ms)
+        return lease.fence()
 
     def enqueue_work(self, draft: QueuedWorkBatchDraft, *, look: bool = True) -> QueuedWorkBatch | None:
         """Submit the draft; the batch that was answered, None if it was refused."""
@@ -188,12 +209,6 @@ class QueuedWorkRules(QueuedWorkCalls):
             self.perform("cancel_queued_work_batch", session_id, batch.batch_id)
         self.enqueue_work(self._draft(session_id, "again", EARLIEST, JOIN, Never(), "now", second))
 
-    def fence_of(self, session_id: str, how: str, index: int) -> Any:
-        """The fence to claim under."""
-        if how == "known":
-            return self.fence(index, "exact")
-        return self.held("s2" if how == "elsewhere" else session_id, OWNERS[0]).fence()
-
     @rule(drawn=mixed(SESSIONS, FENCES, ANY, OWNERS, CLAIM_TTLS))
     def claim_leading_ready_session_command(self, drawn: tuple[Any, ...]) -> None:
         """Claim the session command that leads, if one does."""
@@ -208,11 +223,13 @@ class QueuedWorkRules(QueuedWorkCalls):
         shown = self.fence_of(session_id, fence, index)
         self.remember_work(self.perform("claim_ready_queued_work", session_id, shown, owner, boundary, ttl, most))
 
-    @rule(drawn=mixed(SESSIONS, OWNERS, BOUNDARIES, CLAIM_TTLS, SELECTIONS, (1, 2)))
+    @rule(drawn=mixed(SESSIONS, OWNERS, BOUNDARIES, CLAIM_TTLS, SELECTIONS, (0, 1, 2, 2)))
     def claim_ready_queued_work_by_batch_ids(self, drawn: tuple[Any, ...]) -> None:
         """Claim batches by id: just what is runnable, or something like it; and then what is."""
         session_id, owner, boundary, ttl, selection, count = drawn
         fence = self.held(session_id, OWNERS[0]).fence()
+        for _ in range(count):
+            self.plain_work(session_id)
         ids = self._selected(session_id, selection, count)
         self.remember_work(self.perform("claim_ready_queued_work_by_batch_ids", session_id, fence, owner, boundary, ttl, ids))
         self.claim_work(session_id, owner, boundary, 0, 1)
@@ -327,7 +344,7 @@ class QueuedWorkRules(QueuedWorkCalls):
         self.move_clock(self.now + (10 if between == "soon" else 0))
         self.claim_work(session_id, OWNERS[0], boundary, 10, most)
 
-    @rule(drawn=mixed(range(8), (34, 36)))
+    @rule(drawn=mixed(range(5), (34, 36)))
     def queue_of_many(self, drawn: tuple[int, int]) -> None:
         """Rarely: more batches are held than any window, and one waits behind them."""
         seldom, count = drawn

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fencepost.spec import (
+    AttachmentIntent,
     CheckpointKind,
     PendingTurnInputDraft,
     QueuedWorkClaim,
@@ -80,10 +81,26 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
                 done for each in inputs for done in shaped(each.completion(), other_shape if work else shape, others)
             ),
             interrupted_turn_input_turn_id=None if interrupted == "none" else TURN,
-            committed_attachment_ids=("a1", "a2") if "attachment" in self.offered else (),
+            committed_attachment_ids=self._attached(session_id),
         )
         self.commit(commit)
+        if commit.committed_attachment_ids:
+            # what is recorded later, a retry must not stamp
+            self._record(commit.committed_attachment_ids[2], session_id)
         self._afterwards(session_id, commit, afterwards)
+
+    def _attached(self, session_id: str) -> tuple[str, ...]:
+        """Attachments to commit: one of the session, one of another, and one that nobody has recorded yet."""
+        if "attachment" not in self.offered:
+            return ()
+        number = len(self.memory.calls)
+        own, other, later = f"own-{number}", f"other-{number}", f"later-{number}"
+        self._record(own, session_id)
+        self._record(other, session_id + "2")
+        return (own, other, later)
+
+    def _record(self, attachment_id: str, session_id: str) -> None:
+        self.perform("record_intent", AttachmentIntent(attachment_id, session_id, "uri:1", self.now))
 
     @rule(drawn=mixed(OWNERS, range(3), ("cancel", "cancel", "complete", "nothing"), (True, False)))
     def interrupt(self, drawn: tuple[Any, ...]) -> None:

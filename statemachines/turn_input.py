@@ -60,11 +60,14 @@ INPUTS = (
     TurnInput((), (), ProtocolTurnOptions(1, Json({"n": [1.0, 1, True, None, 2**53 + 1], "é\0": "'"})), "trace"),
     TurnInput((), (), None, ""),
 )
-MOST = (1, 1, 1, 2, 2, 3, 12, 0, U64_MAX)
+LIKE = {INPUTS[0]: INPUTS[2], INPUTS[2]: INPUTS[0], INPUTS[3]: INPUTS[4], INPUTS[4]: INPUTS[3]}
+"""Inputs that differ in what is easily overlooked."""
+
+MOST = (1, 1, 1, 2, 2, 3, 12, 0, 0, U64_MAX)
 CHECKPOINTS = (*CheckpointKind, *CheckpointKind, CheckpointKind.BeforeCompletion)
 CLAIM_TTLS = (10, 10, 10, 10, 10, 0, 0, 1, *TTLS)
-FENCES = ("held", "held", "held", "held", "held", "known", "elsewhere")
-"""The lease that a claim is made under: one that is live, any that was ever returned, or another session's."""
+FENCES = ("held", "held", "held", "held", "held", "known", "elsewhere", "expired")
+"""The lease that a claim is made under: one that is live, any that was ever returned, another session's, or one at its end."""
 
 ALTERATIONS = ("exact",) * 8 + ("token", "claim", "session", "expiry")
 """How a claim is shown again: mostly as it was granted, else with one field changed."""
@@ -82,21 +85,16 @@ INPUT_CHANGES = (
     "another of its id",
     "boundary",
     "boundary",
+    "like it",
+    "like it",
+    "like it",
 )
-NEWEST = (0, 0, 0, 1, 1, 2, *ANY)
+NEWEST = (0, 0, 0, 1, 1, 2, 3, 5)
 EDGES = (-1, 0, 0, 1)
 MEANWHILE = (
-    "nothing",
-    "claim",
-    "claim one",
-    "claim one",
-    "claim one",
-    "cancel",
-    "cancel suffix",
-    "abandon",
-    "by the dead",
-    "by a stranger",
-)
+    "nothing", "claim", "claim one", "claim one", "claim one", "cancel", "cancel suffix",
+    "abandon", "by the dead", "by a stranger",
+)  # fmt: skip
 
 
 def altered_claim(claim: Any, how: str) -> Any:
@@ -135,6 +133,15 @@ class TurnInputCalls(LeaseRules):
         named = session_of(call)
         sessions = (named,) if call.arguments else sorted(self.state.turn_input.rows)
         yield from (Call("list_pending_turn_inputs", (session_id,)) for session_id in sessions)
+
+    def fence_for(self, session_id: str, how: str, index: int) -> SessionExecutionLeaseFence:
+        """The fence to claim under."""
+        if how == "known":
+            return self.fence(index, "exact")
+        lease = self.held("s2" if how == "elsewhere" else session_id, OWNERS[0])
+        if how == "expired":
+            self.move_clock(lease.expires_at_epoch_ms)
+        return lease.fence()
 
     def enqueue_input(self, draft: PendingTurnInputDraft, *, look: bool = True) -> PendingTurnInput | None:
         """Submit the draft; the input that was answered, None if it was refused."""
@@ -175,13 +182,20 @@ class TurnInputCalls(LeaseRules):
 class TurnInputRules(TurnInputCalls):
     """Turn inputs on their own."""
 
-    @rule(drawn=mixed(SESSIONS, IDS, KEYS, INGRESSES, INPUTS))
+    @rule(drawn=mixed(SESSIONS, IDS, KEYS, INGRESSES, (*INPUTS, *INPUTS[2:5])))
     def enqueue_pending_turn_input(self, drawn: tuple[Any, ...]) -> None:
         """Submit an input of any kind."""
         session_id, input_id, key, ingress, content = drawn
         self.enqueue_input(
             PendingTurnInputDraft(session_id=session_id, input_id=input_id, source_key=key, ingress=ingress, input=content)
         )
+
+    @rule(drawn=mixed(SESSIONS, SESSIONS, INPUTS))
+    def same_id(self, drawn: tuple[str, str, TurnInput]) -> None:
+        """Submit two inputs under one id, in one session or in two."""
+        input_id = f"id-{len(self.memory.calls)}"
+        for session_id in drawn[:2]:
+            self.enqueue_input(PendingTurnInputDraft(session_id=session_id, input_id=input_id, ingress=NEXT, input=drawn[2]))
 
     @rule(drawn=mixed(ANY, INPUT_CHANGES, INGRESSES, INPUTS, KEYS))
     def submit_again(self, drawn: tuple[Any, ...]) -> None:
@@ -193,6 +207,7 @@ class TurnInputRules(TurnInputCalls):
         self.note("exact retry" if change == "nothing" else "retry with one field changed")
         changes: dict[str, dict[str, object]] = {
             "boundary": {"ingress": _other_boundary(draft.ingress)},
+            "like it": {"input": LIKE.get(draft.input, content)},
             "input": {"input": content},
             "ingress": {"ingress": ingress},
             "session": {"session_id": "s2" if draft.session_id == "s" else "s"},
@@ -227,6 +242,8 @@ class TurnInputRules(TurnInputCalls):
     def cancel_pending_turn_inputs(self, drawn: tuple[Any, ...]) -> None:
         """Cancel some, by id and by key, perhaps the same one twice."""
         count, *rest = drawn
+        if count > 2:
+            self.next_input("s", count, key="bulk")
         chosen = [self.target(index, by) for index, by in zip(rest[::2], rest[1::2], strict=True)][:count]
         session_id = chosen[0][0] if chosen else "s"
         self.perform("cancel_pending_turn_inputs", session_id, tuple(target for _, target in chosen))
@@ -235,12 +252,6 @@ class TurnInputRules(TurnInputCalls):
     def cancel_pending_turn_input_suffix(self, drawn: tuple[int, str]) -> None:
         """Cancel from any input on."""
         self.perform("cancel_pending_turn_input_suffix", *self.target(*drawn))
-
-    def fence_for(self, session_id: str, how: str, index: int) -> SessionExecutionLeaseFence:
-        """The fence to claim under."""
-        if how == "known":
-            return self.fence(index, "exact")
-        return self.held("s2" if how == "elsewhere" else session_id, OWNERS[0]).fence()
 
     @rule(drawn=mixed(SESSIONS, FENCES, ANY, OWNERS, TURNS, CHECKPOINTS, CLAIM_TTLS, MOST))
     def claim_active_turn_inputs(self, drawn: tuple[Any, ...]) -> None:
@@ -327,7 +338,7 @@ class TurnInputRules(TurnInputCalls):
             self.perform("cancel_pending_turn_input_suffix", session_id, InputId(claim.inputs[0].input_id))
         self.claim_active(session_id, OWNERS[0], turn_id, CheckpointKind.BeforeCompletion, ttl, 12)
 
-    @rule(drawn=mixed(range(8), (34, 36)))
+    @rule(drawn=mixed(range(5), (34, 36)))
     def crowd(self, drawn: tuple[int, int]) -> None:
         """Rarely: more inputs of one turn than any window, and one of another behind them."""
         seldom, count = drawn

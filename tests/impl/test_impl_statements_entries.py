@@ -58,7 +58,7 @@ STATEMENTS = {
     "command claim": ["begin", "read the fence and batches to claim", "claim the batches", "commit"],
     "renew work": ["renew the claim"],
     "abandon work": ["abandon the claim"],
-    "cancel work": ["cancel the batch"],
+    "cancel work": ["begin", "cancel the batch", "commit"],
     "tombstone": ["begin", "guard the head", "tombstone the nodes", "commit"],
     "vacuum": [
         *("begin", "guard the head", "guard the inputs", "remove the tombstoned nodes", "remove the inputs that are over"),
@@ -105,7 +105,7 @@ def test_nothing_to_do_costs_less() -> None:
         "cancel of nothing": (0, lambda: store.cancel_pending_turn_inputs("s", ())),
         "suffix cancel": (4, lambda: store.cancel_pending_turn_input_suffix("s", SourceKey("key"))),
         "suffix of nothing": (3, lambda: store.cancel_pending_turn_input_suffix("s", SourceKey("none"))),
-        "cancel of a held batch": (1, lambda: store.cancel_queued_work_batch("s", held.batches[0].batch_id)),
+        "cancel of a held batch": (3, lambda: store.cancel_queued_work_batch("s", held.batches[0].batch_id)),
         "list inputs": (1, lambda: store.list_pending_turn_inputs("s")),
         "list batches": (1, lambda: store.list_queued_work("s")),
         "list pending batches": (1, lambda: store.list_pending_queued_work("s")),
@@ -288,4 +288,5 @@ def test_rows_are_found_by_an_index(large: Engine, name: str) -> None:
     statement, parameters = LOOKED_UP[name]
     ((_, shown),) = run(large, f"EXPLAIN ANALYZE {statement.sql}", *parameters)
     assert "Index Scan" in shown
-    assert "Sequential Scan" not in shown
+    # three rows, one for each kind of entry
+    assert shown.count("Sequential Scan") == shown.count("Table: memory.main.guards")

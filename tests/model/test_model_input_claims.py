@@ -140,7 +140,7 @@ def test_claim_8_nothing_to_take_is_none_and_changes_nothing() -> None:
     for step in (claim_next(state), claim_active(state, turn="t2")):
         assert step.answer is None
         assert step.state is state
-        assert step.because[0] == "CLAIM-8"
+        assert "CLAIM-8" in step.because
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def times_compared_as_signed(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, attachment, "LIST_UNCOMMITTED", "intent_at <= ?", f"{turned('intent_at')} <= {turned('?')}")
 
 
-@bug("COMMIT-31", "attachment")
+@bug("COMMIT-31")
 def commit_stamps_other_sessions(patch: pytest.MonkeyPatch) -> None:
     """A commit stamps attachments of whatever session."""
 
@@ -120,7 +120,7 @@ def refused_commit_stamps(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-31", "attachment")
+@bug("COMMIT-31")
 def replay_stamps(patch: pytest.MonkeyPatch) -> None:
     """A replay stamps the attachments that it carries."""
 

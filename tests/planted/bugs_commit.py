@@ -162,7 +162,7 @@ def unchanged_graph_keeps_the_leaf(patch: pytest.MonkeyPatch) -> None:
 @bug("COMMIT-21")
 def replacement_keeps_old_nodes(patch: pytest.MonkeyPatch) -> None:
     """A full replacement leaves the nodes that it does not name."""
-    reworded(patch, commit, "DELETE_NODES", "DELETE FROM nodes", "DELETE FROM nodes WHERE position > 1")
+    reworded(patch, commit, "UPDATE_HEAD_ALONE", "DELETE FROM nodes", "DELETE FROM nodes WHERE position > 1")
     patch.setattr(commit, "INSERT_NODES", commit.UPSERT_NODES)
 
 

@@ -153,7 +153,8 @@ def suffix_by_deferral(patch: pytest.MonkeyPatch) -> None:
     def suffix(original: Any, store: Any, session_id: str, anchor: Any) -> Any:
         rows = ask(store, "SELECT input_id, source_key, enqueue_seq FROM inputs WHERE session_id = ?", session_id)
         by_id = isinstance(anchor, InputId)
-        place_of: dict[str, int] = {input_id: places(store).get(input_id, number) for input_id, _, number in rows}
+        place_of = {input_id: number for input_id, _, number in rows}
+        place_of.update({input_id: place for input_id, place in places(store).items() if input_id in place_of})
         named = [place_of[input_id] for input_id, key, _ in rows if anchor.value == (input_id if by_id else key)]
         if not named:
             return original(store, session_id, anchor)

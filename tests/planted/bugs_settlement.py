@@ -128,9 +128,13 @@ def earlier_completions_applied(patch: pytest.MonkeyPatch) -> None:
         engine, session_id = store._engine, given.session_id
         stored = commit._read_before(engine, given, commit.draft_of(given))
         for work in given.completed_queue_claims:
-            queued_work.remove_batches(engine, claim.settled(session_id, [work], stored.batches))
+            batches = claim.settled(session_id, [work], stored.batches)
+            if batches:
+                queued_work.remove_batches(engine, batches)
         for done in given.completed_turn_input_claims:
-            input_rows.end(engine, TurnInputState.Completed, claim.settled(session_id, [done], stored.inputs))
+            inputs = claim.settled(session_id, [done], stored.inputs)
+            if inputs:
+                input_rows.end(engine, TurnInputState.Completed, inputs)
 
     def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
         try:

@@ -40,6 +40,8 @@ Made by `python tests/planted/table.py`. Times differ from machine to machine; e
 def row_of(catch: Catch) -> tuple[str, ...]:
     """The row of a fault; one that was not caught, or laid on another requirement, says so."""
     bug = catch.bug
+    if catch.trouble:
+        return (bug.name, bug.requirement, f"NOT PLANTED: {catch.trouble}", "", "", "")
     if not catch.blamed:
         return (bug.name, bug.requirement, "NOT CAUGHT", "", "", "")
     blamed = ", ".join(catch.blamed) + ("" if catch.is_right else " (NOT ITS OWN)")
@@ -72,7 +74,10 @@ def report_of(catches: list[Catch]) -> str:
 def hunted_by_name(name: str) -> Catch:
     """The catch of one fault. Faults are plants, which do not travel between processes: their names do."""
     (bug,) = [bug for bug in BUGS if bug.name == name]
-    catch = hunted(bug)
+    try:
+        catch = hunted(bug)
+    except Exception as error:
+        catch = Catch(bug, trouble=f"{type(error).__name__}: {error}")
     return catch._replace(bug=bug._replace(plant=_nothing))
 
 

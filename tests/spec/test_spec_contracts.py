@@ -74,8 +74,8 @@ def test_every_operation_is_lied_about() -> None:
     assert {operation for operation, _, _ in LIES} == set(OPERATIONS)
     assert {requirement for _, _, requirement in LIES} == {
         *("LEASE-3", "LEASE-12", "LEASE-16", "LEASE-20", "LEASE-31"),
-        *("INPUT-1", "INPUT-2", "INPUT-INV-6", "LIST-1", "CANCEL-1", "CANCEL-10", "CANCEL-11", "CLAIM-3", "CLAIM-5"),
-        *("QUEUE-1", "QUEUE-7", "QUEUE-8", "QUEUE-9", "QUEUE-INV-3", "QCLAIM-3", "QCLAIM-4", "QCLAIM-11", "QRENEW-4"),
+        *("INPUT-1", "INPUT-2", "INPUT-INV-6", "LIST-1", "CANCEL-1", "CANCEL-10", "CANCEL-11", "CLAIM-3", "CLAIM-4", "CLAIM-5"),
+        *("GEN-15", "QUEUE-1", "QUEUE-7", "QUEUE-8", "QUEUE-9", "QUEUE-INV-3", "QCLAIM-3", "QCLAIM-4", "QCLAIM-11", "QRENEW-4"),
         *("COMMIT-28", "COMMIT-30", "READ-15", "READ-INV-2"),
         *("GC-3", "ATT-4", "ATT-INV-1", "VALUE-11"),
     }
