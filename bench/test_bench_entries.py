@@ -17,6 +17,7 @@ from fencepost.impl import DuckDBRuntimePersistence, Engine
 from fencepost.impl.engine import Statement
 from fencepost.impl.input_rows import line_of, session_number
 from fencepost.spec import (
+    U64_MAX,
     Acquired,
     AttachmentIntent,
     DeliveryPolicy,
@@ -125,10 +126,18 @@ def everything_of_others(at: Made, rows: int) -> None:
     filled(at, f"INSERT INTO leases SELECT {lease} FROM range({rows}) r(i)")
 
 
+def accepted(at: Made, rows: int) -> None:
+    """Inputs that turns of the session took and have not ended with."""
+    inputs(at, rows, "s", "accepted")
+    filled(at, f"INSERT INTO waiting SELECT {FIRST} + i, NULL, md5('claim' || i) FROM range({rows}) r(i)")
+
+
 FILLINGS: dict[str, Callable[[Made, int], None]] = {
     "other sessions": everything_of_others,
     "completed inputs of the session": lambda at, rows: inputs(at, rows, "s", "completed"),
     "cancelled inputs of the session": lambda at, rows: inputs(at, rows, "s", "cancelled"),
+    "accepted inputs of the session": accepted,
+    "work of the session not ready": lambda at, rows: batches(at, rows, "s", available_at=U64_MAX),
 }
 
 
@@ -207,7 +216,10 @@ CALLS: dict[str, tuple[Callable[[Made], Any], Callable[[Made, Any], object]]] = 
     "list pending work of 1": (one_batch, lambda at, _: at.store.list_pending_queued_work("s")),
     "record intent": (nothing, lambda at, _: at.store.record_intent(AttachmentIntent("mine", "s", "uri", 1))),
     "commit refs": (nothing, lambda at, _: at.store.commit_refs("s", ("mine",))),
-    "list uncommitted of none": (nothing, lambda at, _: at.store.list_uncommitted(9)),
+    "list uncommitted of 1": (
+        lambda at: at.store.record_intent(AttachmentIntent("uncommitted", "s", "uri", 1)),
+        lambda at, _: at.store.list_uncommitted(9),
+    ),
 }
 """What is prepared, which is not measured, and the call."""
 
@@ -251,7 +263,7 @@ OWN: dict[str, Callable[[Made, int], None]] = {
     "list": lambda at, rows: inputs(at, rows, "s", "deferred_next_turn"),
     "claim of 10": lambda at, rows: inputs(at, rows, "s", "deferred_next_turn"),
     "claim of all": lambda at, rows: inputs(at, rows, "s", "deferred_next_turn"),
-    "suffix cancel": lambda at, rows: inputs(at, rows, "s", "deferred_next_turn"),
+    "suffix, cancelled": lambda at, rows: inputs(at, rows, "s", "deferred_next_turn"),
     "list work": lambda at, rows: batches(at, rows, "s"),
     "claim work": lambda at, rows: batches(at, rows, "s"),
 }
@@ -259,7 +271,7 @@ GROWING: dict[str, Callable[[Made], object]] = {
     "list": lambda at: at.store.list_pending_turn_inputs("s"),
     "claim of 10": lambda at: at.store.claim_next_turn_inputs("s", at.lease.fence(), OWNER, 0, 10),
     "claim of all": lambda at: at.store.claim_next_turn_inputs("s", at.lease.fence(), OWNER, 0, MANY),
-    "suffix cancel": lambda at: at.store.cancel_pending_turn_input_suffix("s", InputId("in-0")),
+    "suffix, cancelled": lambda at: at.store.cancel_pending_turn_input_suffix("s", InputId("in-0")),
     "list work": lambda at: at.store.list_pending_queued_work("s"),
     "claim work": lambda at: at.store.claim_ready_queued_work("s", at.lease.fence(), OWNER, IDLE, 0, 1),
 }
