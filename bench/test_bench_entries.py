@@ -254,6 +254,8 @@ def test_flatness(two: list[Made], filling: str, rate: Callable[[str], None], re
         FILLINGS[filling](at, rows)
     rounds = ROUNDS // 2 if two[0].engine.is_file else ROUNDS
     for call in CALLS:
+        if filling == "work of the session not ready" and call.startswith("list pending"):
+            continue  # that is all of it
         few, many = medians(two, call, rounds)
         where = "file" if two[0].engine.is_file else "memory"
         rate(f"{where:6} {filling:32} {call:24} {FEW:7,}: {few:9,.0f} us  {MANY:7,}: {many:9,.0f} us   x {many / few:.2f}")

@@ -48,7 +48,9 @@ CLEAR = Statement(
     + f" UPDATE {GUARDS} SET guard = 0, last_number = 0",
 )
 
-ATTEMPTS = 20
+PATIENCE_S = 10.0
+"""How long a call that met another writer tries again, once it is its turn to."""
+
 FIRST_PAUSE_S = 0.0005
 LONGEST_PAUSE_S = 0.05
 
@@ -124,7 +126,7 @@ class Engine:
 
         Whatever `body` raises undoes it. It may run several times, so it must not keep anything. Where it writes entries of
         `kinds`, it writes their guards first when it runs again: whom it met cannot come in between anew. Raises `Backend`
-        when the attempts are used up.
+        when patience ends.
         """
         guards = itertools.chain([()], itertools.repeat([guard(kind) for kind in kinds]))
         return self._retried(purpose, lambda: self._attempt(next(guards), body))
@@ -132,8 +134,8 @@ class Engine:
     def again(self, purpose: str, body: Callable[[], T]) -> T:
         """Run `body`, each of whose statements is a transaction of its own, again while it meets other writers.
 
-        It may write once, at its end, and the write has to check what was read before. Raises `Backend` when the attempts
-        are used up.
+        It may write once, at its end, and the write has to check what was read before. Raises `Backend` when patience
+        ends.
         """
         return self._retried(purpose, body)
 
@@ -158,14 +160,16 @@ class Engine:
             met: Contention = error
         # those who met somebody queue here: then each of them meets newcomers only, and none is left behind
         with self._queue:
-            for attempt in range(1, ATTEMPTS):
+            pause, deadline = FIRST_PAUSE_S, time.monotonic() + PATIENCE_S
+            while time.monotonic() < deadline:
                 # a growing random pause, so that writers who met once do not meet in step again
-                time.sleep(random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt)))
+                time.sleep(random.uniform(0, pause))
+                pause = min(LONGEST_PAUSE_S, pause * 2)
                 try:
                     return body()
                 except Contention as error:
                     met = error
-        raise Backend(f"{purpose}: gave up after meeting other writers {ATTEMPTS} times; the last: {met}") from met
+        raise Backend(f"{purpose}: gave up after meeting other writers for {PATIENCE_S:g} s; the last: {met}") from met
 
     def _attempt(self, guards: Sequence[Statement], body: Callable[[], T]) -> T:
         try:

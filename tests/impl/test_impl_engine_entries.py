@@ -74,12 +74,12 @@ MEETS = dict.fromkeys(EVERY_CALL, "guards") | {
 
 @pytest.mark.parametrize("name", EVERY_CALL)
 def test_contention_that_does_not_end_is_reported(there: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A call that meets another writer at every attempt is `Backend`, says so, and writes nothing."""
-    monkeypatch.setattr(engine_module, "ATTEMPTS", 2)
+    """A call that meets another writer as long as it tries is `Backend`, says so, and writes nothing."""
+    monkeypatch.setattr(engine_module, "PATIENCE_S", 0.02)
     other = there.store._engine._root.cursor()
     other.execute(f"BEGIN; {WRITES[MEETS[name]]}")
     try:
-        with pytest.raises(Backend, match="meeting other writers 2 times"):
+        with pytest.raises(Backend, match=r"meeting other writers for 0\.02 s"):
             EVERY_CALL[name](there)
     finally:
         other.execute("ROLLBACK")
