@@ -16,7 +16,8 @@ def record_intent(state: State, _ports: Ports, intent: AttachmentIntent) -> Step
     known = state.attachment.entries.get(intent.attachment_id)
     given: Attachment = AttachmentRecord(intent.session_id, intent.canonical_uri, intent.intent_at_epoch_ms, False)
     if known is None:
-        return (_recorded(state, intent.attachment_id, given, ("ATT-1",)),)
+        afresh: Ids = ("ATT-6",) if intent.attachment_id in state.attachment.forgotten else ()
+        return (_recorded(state, intent.attachment_id, given, ("ATT-1", *afresh)),)
     because: Ids = ("ATT-2", "ATT-2a", "ATT-INV-1", *(("ATT-INV-2",) if known.committed else ()))
     again = record_level.recorded_again(known, given.uri, given.intent_at)
     overwritten: Attachment = AttachmentRecord(given.session, given.uri, given.intent_at, known.committed)
@@ -79,7 +80,8 @@ def list_uncommitted(state: State, ports: Ports, older_than_epoch_ms: int) -> St
 def forget(state: State, _ports: Ports, attachment_id: str) -> Steps:
     """Remove an attachment: ATT-6."""
     entries = state.attachment.entries
-    after = _with(state, entries=entries.delete(attachment_id)) if attachment_id in entries else state
+    forgotten = state.attachment.forgotten | {attachment_id}
+    after = _with(state, entries=entries.delete(attachment_id), forgotten=forgotten) if attachment_id in entries else state
     return (Step(after, None, ("ATT-6",), (), (("list_uncommitted", ("ATT-6",)),), ((MANIFEST, ("ATT-6",)),)),)
 
 

@@ -92,18 +92,27 @@ def at_edge(claims: Iterable[EntryClaim], now: int) -> Ids:
     return ("GEN-2",) if any(claim.held and now in (claim.expires_at - 1, claim.expires_at) for claim in claims) else ()
 
 
-def granted_because(state: State, fence: SessionExecutionLeaseFence, owner: LeaseOwnerIdentity, taken: Iterable[EntryClaim],
-                    ports: Ports) -> Ids:  # fmt: skip
+def taken_because(taken: Iterable[EntryClaim], now: int) -> Ids:
     """What lets a claim take these entries, as their claims were before."""
-    head = state.commit.head
     held = [claim for claim in taken if claim.held]
-    dead = any(live(claim, ports.now) for claim in held)
-    return (
-        *(("GEN-7",) if owner.incarnation != fence.owner.incarnation else ()),
-        *(("GEN-5",) if dead else ()),
-        *at_edge(held, ports.now),
-        *(("GEN-14",) if head is None or head.session_id != fence.session_id else ()),
-    )
+    return (*(("GEN-5",) if any(live(claim, now) for claim in held) else ()), *at_edge(held, now))
+
+
+def taken_in_part(taken: Iterable[EntryClaim], left: Iterable[EntryClaim]) -> bool:
+    """Whether of what a claim held some is taken and some is left to it."""
+    proofs = {claim.proof for claim in taken if claim.held}
+    return any(claim.held and claim.proof in proofs for claim in left)
+
+
+def whoever_asks(state: State, fence: SessionExecutionLeaseFence, owner: LeaseOwnerIdentity) -> Ids:
+    """What grants a claim to another owner than the lease's, and in a session that does not exist yet."""
+    return (*(("GEN-7",) if owner.incarnation != fence.owner.incarnation else ()), *unbound(state, fence.session_id))
+
+
+def unbound(state: State, session_id: str) -> Ids:
+    """The requirement that ingress and claims ask for no session to exist, where none does (GEN-14)."""
+    head = state.commit.head
+    return ("GEN-14",) if head is None or head.session_id != session_id else ()
 
 
 def spared_because(spared: Iterable[EntryClaim], owner: LeaseOwnerIdentity, now: int) -> Ids:

@@ -16,6 +16,7 @@ from fencepost.spec import (
     GraphCommitDelta,
     HeadRevisionConflict,
     HydratedSessionCheckpoint,
+    QueuedWorkClaimExpired,
     ReplaceFull,
     RuntimeCommit,
     RuntimeCommitResult,
@@ -24,6 +25,7 @@ from fencepost.spec import (
     SessionCheckpoint,
     SessionExecutionLeaseExpired,
     SessionNodeRecord,
+    TurnInputClaimExpired,
     Unchanged,
 )
 from immutables import Map
@@ -89,7 +91,9 @@ def _recorded_turn(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
     if recorded.turn_commit_hash != stamp.turn_commit_hash:
         return refused(state, RuntimeTurnCommitConflict(stamp.session_id, stamp.turn_id), "COMMIT-5", "COMMIT-1")
     after, freed = _released_by(state, commit, ports.now)
-    because = ("COMMIT-4", "COMMIT-7", "COMMIT-32", "COMMIT-25", *(("COMMIT-6", *freed) if freed else ()))
+    carried = any(each in state.attachment.entries for each in commit.committed_attachment_ids)
+    unstamped: Ids = ("COMMIT-31",) if carried else ()
+    because = ("COMMIT-4", *unstamped, "COMMIT-7", "COMMIT-32", "COMMIT-25", *(("COMMIT-6", *freed) if freed else ()))
     effects: Why = (("load_session", ("COMMIT-4",)),)
     return (Step(after, recorded.result, because, REPLAY_WHY, effects, _silent(commit, ("COMMIT-6", *freed))),)
 
@@ -116,6 +120,9 @@ def _repeated_ids(commit: RuntimeCommit) -> bool:
     graph = commit.graph
     return isinstance(graph, ReplaceFull) and len(_by_id(graph.graph.nodes)) < len(graph.graph.nodes)
 
+
+CLAIM_EXPIRED = (QueuedWorkClaimExpired, TurnInputClaimExpired)
+"""What a store may refuse a commit with because of its completions."""
 
 CHECKS: tuple[Check, ...] = (
     _bound_elsewhere,
@@ -286,7 +293,9 @@ def _applied_because(state: State, ports: Ports, commit: RuntimeCommit) -> Ids:
         because.append("MAINT-3")
     if commit.expected_head_revision is not None:
         because.append("COMMIT-9")
-    because.extend(settled_because(state, ports, commit))
+    settling = settled_because(state, ports, commit)
+    refused_claim = isinstance(ports.seen, Refused) and isinstance(ports.seen.error, CLAIM_EXPIRED)
+    because = [*settling, *because] if refused_claim else [*because, *settling]
     if fence is not None:
         because.extend(fence_because(state, commit.session_id, fence, ports.now))
     return (*because, "COMMIT-INV-1", "COMMIT-INV-6")
@@ -309,14 +318,14 @@ def _loose(state: State, graph: GraphCommitDelta) -> bool:
 def _effects(commit: RuntimeCommit, because: Ids) -> Why:
     """Which fields of later reads are owed to this commit, and by what requirement."""
     shape = {Unchanged: "COMMIT-19", Append: "COMMIT-20", ReplaceFull: "COMMIT-21"}[type(commit.graph)]
-    replaced: Ids = ("COMMIT-23",) if "COMMIT-23" in because else ()
+    stored_before = tuple(each for each in ("MAINT-3", "COMMIT-24", "COMMIT-23") if each in because)
     return (
-        ("load_session.graph", (*replaced, shape, "COMMIT-23a")),
+        ("load_session.graph", (*stored_before, shape, "COMMIT-23a")),
         ("load_session.token_ledger", ("COMMIT-29",)),
         ("load_session.checkpoint_ref", ("COMMIT-26", "COMMIT-25")),
         ("load_session.checkpoint", ("COMMIT-27a", "COMMIT-27", "COMMIT-25", "COMMIT-28")),
         ("load_session", ("COMMIT-30", "COMMIT-34")),
-        *settled_effects(commit),
+        *settled_effects(commit, because),
     )
 
 

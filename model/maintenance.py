@@ -20,7 +20,12 @@ def tombstone_nodes(state: State, _ports: Ports, ids: tuple[str, ...]) -> Steps:
     hidden = written.tombstoned | {node_id for node_id in ids if node_id in written.nodes}
     after = replace(state, commit=replace(written, tombstoned=hidden)) if hidden != written.tombstoned else state
     because = ("MAINT-1", *(("MAINT-2",) if after is not state else ()))
-    effects: Why = (("load_session.graph", ("MAINT-2", "READ-3")), ("load_node", ("MAINT-2",)), ("load_session", ("MAINT-1",)))
+    effects: Why = (
+        ("load_session.graph.leaf_node_id", ("MAINT-1",)),
+        ("load_session.graph", ("MAINT-2", "READ-3")),
+        ("load_node", ("MAINT-2",)),
+        ("load_session", ("MAINT-1",)),
+    )
     return (Step(after, None, because, (), effects),)
 
 

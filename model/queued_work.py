@@ -33,16 +33,19 @@ from .claim import (
     at_edge,
     dead_for,
     ending,
-    granted_because,
     judged_otherwise,
     made_up,
     minted,
     outlived,
     proof_of,
     spared_because,
+    taken_because,
+    taken_in_part,
     too_long,
+    unbound,
     under_fence,
     unfenced,
+    whoever_asks,
 )
 from .records import claim as claim_level
 from .records import queued_work as record_level
@@ -50,7 +53,6 @@ from .records.claim import FREE, ClaimProof, live
 from .records.queued_work import BatchRecord, BatchRow, Kind, LiveBatch
 from .state import State
 from .step import Ids, Ports, Refused, Step, Steps, Why, refused, subject
-from .turn_input import unbound
 
 QUEUED_WHY: Why = (
     ("batch_id", ("QUEUE-1",)),
@@ -288,10 +290,11 @@ def _claimed(
         expires_at_epoch_ms=saturating_add(ports.now, ttl),
         batches=tuple(shown(session_id, row) for row in group),
     )
-    partly = _taken_in_part(state, session_id, group)
-    why = granted_because(state, fence, owner, (row.record.claim for row in group), ports)
-    because = (*(("QCLAIM-10",) if partly else ()), *why, *because, "QCLAIM-9", "QCLAIM-14", "GEN-INV-1", "QUEUE-INV-4")
-    effects: Why = (("list_pending_queued_work", ("QCLAIM-9", "QUEUE-8")),)
+    left = [row.record.claim for row in state.queued_work.of(session_id) if row not in group]
+    partly = taken_in_part((row.record.claim for row in group), left)
+    because = (*taken_because((row.record.claim for row in group), ports.now), *because, *whoever_asks(state, fence, owner))
+    because = (*(("QCLAIM-10",) if partly else ()), *because, "QCLAIM-9", "QCLAIM-14", "GEN-INV-1", "QUEUE-INV-4")
+    effects: Why = (("list_pending_queued_work", (*(("QCLAIM-10",) if partly else ()), "QCLAIM-9", "QUEUE-8")),)
     details = (*_otherwise_claimed(state, ports, claim, because), *ending(ports.now, ttl), *CLAIMED_WHY)
     return (Step(after, claim, because, details, effects), *too_long(state, ports.now, ttl))
 
@@ -308,14 +311,8 @@ def _otherwise_claimed(state: State, ports: Ports, ours: QueuedWorkClaim, becaus
     unready = any(row.record.available_at > ports.now for row in taken) or any(row.record.available_at for row in passed)
     held = judged_otherwise((row.record.claim for row in taken), (row.record.claim for row in passed), ours.owner, ports)
     seeing: Ids = (*held, *(("QUEUE-6",) if unready else ()))
-    return (("", (*seeing, *(("QCLAIM-2",) if seeing else ()), *because)),)
-
-
-def _taken_in_part(state: State, session_id: str, group: list[BatchRow]) -> bool:
-    """Whether the group takes some of a claim's batches and leaves it others (QCLAIM-10)."""
-    proofs = {row.record.claim.proof for row in group if row.record.claim.held}
-    others = [row.record.claim for row in state.queued_work.of(session_id) if row not in group]
-    return any(claim.held and claim.proof in proofs for claim in others)
+    apart: Ids = ("QCLAIM-9",) if any(row.record.claim.held for row in passed) else ()
+    return (("", (*seeing, *(("QCLAIM-2",) if seeing else ()), *apart, *because)),)
 
 
 def claim_ready_queued_work_by_batch_ids(

@@ -44,12 +44,7 @@ FULL_WHY: Why = (
     *HEAD_WHY,
     ("", ("READ-2",)),
 )
-PATH_WHY: Why = (
-    ("graph.nodes", ("READ-7", "READ-7a", "READ-8", "READ-8b", "READ-INV-3")),
-    ("graph.leaf_node_id", ("READ-11", "READ-6")),
-    *HEAD_WHY,
-    ("", ("READ-2",)),
-)
+PATH_WHY: Why = (*HEAD_WHY, ("", ("READ-2",)))
 
 
 def load_session(state: State, ports: Ports, scope: SessionReadScope) -> Steps:
@@ -163,20 +158,23 @@ def _full(state: State, ports: Ports, head: Head) -> Steps:
     dangling: Ids = ("READ-5a",) if _dangling(written, head.leaf_node_id) else ()
     hidden: Ids = ("READ-3",) if written.tombstoned else ()
     because = ("READ-4", *_read_because(head, written), *dangling, *hidden)
-    ours = Step(state, _read(state, head, graph), because, FULL_WHY)
-    return admitting(ours, ports.seen, ("COMMIT-27", _without_carried(head)), ("READ-5a", _without_dangling_leaf(written)))
+    ours = Step(_resolved(state, head), _read(state, head, graph), because, FULL_WHY)
+    return admitting(ours, ports.seen, *_without_carried(written, head), ("READ-5a", _without_dangling_leaf(written)))
 
 
 def _path(state: State, ports: Ports, head: Head, scope: ActivePath) -> Steps:
     written = state.commit
     leaf = head.leaf_node_id if scope.leaf_node_id is None else scope.leaf_node_id
-    because = (*_path_because(written, scope, leaf), *_read_because(head, written))
-    ours = Step(state, _read(state, head, SessionGraph(path_to(written, leaf), leaf)), because, PATH_WHY)
+    path = _path_because(written, scope, leaf)
+    unknown: Ids = ("READ-9",) if "READ-9" in path else ()
+    why: Why = (("graph.nodes", path), ("graph.leaf_node_id", (*unknown, "READ-11", "READ-6")), *PATH_WHY)
+    read = _read(state, head, SessionGraph(path_to(written, leaf), leaf))
+    ours = Step(_resolved(state, head), read, (*path, *_read_because(head, written)), why)
     if leaf is None:
-        return admitting(ours, ports.seen, ("COMMIT-27", _without_carried(head)), _leafless(state, written))
+        return admitting(ours, ports.seen, *_without_carried(written, head), _leafless(state, written))
     hidden = ("READ-9a" if leaf in written.tombstoned else "READ-8a", _past_tombstones(written, leaf))
     freely = (hidden, ("READ-7a", _in_storage_order(written)))
-    return admitting(ours, ports.seen, ("COMMIT-27", _without_carried(head)), *freely)
+    return admitting(ours, ports.seen, *_without_carried(written, head), *freely)
 
 
 def _read_because(head: Head, written: CommitState) -> Ids:
@@ -206,7 +204,7 @@ def _path_because(written: CommitState, scope: ActivePath, leaf: str | None) -> 
     path = path_to(written, leaf)
     first = path[0].parent_node_id
     ended: Ids = ("READ-8a",) if first in written.tombstoned else ("READ-8b",) if written.readable(first) else ("READ-8",)
-    return ("READ-7", "READ-6", *ended, "READ-11", "READ-7a", "READ-INV-3")
+    return (*ended, "READ-7", "READ-6", "READ-11", "READ-7a", "READ-INV-3")
 
 
 def _dangling(written: CommitState, leaf: str | None) -> bool:
@@ -216,15 +214,25 @@ def _dangling(written: CommitState, leaf: str | None) -> bool:
 Bend = Callable[[PersistedSessionRead, PersistedSessionRead], PersistedSessionRead]
 
 
-def _without_carried(head: Head) -> Bend:
-    """A part that was given by ref alone may load without its value."""
+def _resolved(state: State, head: Head) -> State:
+    """The state in which the store is known to load the values of parts that were given by ref alone, if there is one."""
+    carried = any(part.carried and part.value is not None for part in head.parts.values())
+    if not carried or state.commit.resolves:
+        return state
+    return replace(state, commit=replace(state.commit, resolves=True))
+
+
+def _without_carried(written: CommitState, head: Head) -> tuple[tuple[str, Bend], ...]:
+    """A part that was given by ref alone may load without its value, in a store that never loads one."""
+    if written.resolves:
+        return ()
 
     def bend(ours: PersistedSessionRead, seen: PersistedSessionRead) -> PersistedSessionRead:
         shown = seen.checkpoint or HydratedSessionCheckpoint()
         missing = {kind: None for kind, part in head.parts.items() if part.carried and getattr(shown, kind) is None}
         return replace(ours, checkpoint=replace(ours.checkpoint, **missing)) if ours.checkpoint else ours
 
-    return bend
+    return (("COMMIT-27", bend),)
 
 
 def _without_dangling_leaf(written: CommitState) -> Bend:

@@ -85,9 +85,9 @@ def settled_because(state: State, ports: Ports, commit: RuntimeCommit) -> Ids:
         because += ("COMMIT-14", "COMMIT-11") if chapter is state.queued_work else ("COMMIT-15", "COMMIT-12")
         because += judged.freely
     if any(not live(claim, ports.now) for claim, _ in claims):
-        because += ("COMMIT-13", "GEN-10")
+        because = ("COMMIT-13", "GEN-10", *because)
     if any(fence != lease_of(state, commit.session_id).fencing_token for _, fence in claims):
-        because += ("GEN-11",)
+        because = ("GEN-11", *because)
     turn_id = commit.interrupted_turn_input_turn_id
     waiting = [row.record for row in state.turn_input.of(commit.session_id) if row.record.for_turn]
     if turn_id is not None:
@@ -101,7 +101,7 @@ def settled_because(state: State, ports: Ports, commit: RuntimeCommit) -> Ids:
     return tuple(dict.fromkeys(because))
 
 
-def settled_effects(commit: RuntimeCommit) -> Why:
+def settled_effects(commit: RuntimeCommit, because: Ids) -> Why:
     """Which later lists are owed to what the commit settled, and by what requirement."""
     why: Why = ()
     if commit.completed_queue_claims:
@@ -111,6 +111,8 @@ def settled_effects(commit: RuntimeCommit) -> Why:
         why += (("list_pending_turn_inputs", ("COMMIT-17", "COMMIT-18", "COMMIT-15", "COMMIT-34")),)
     elif commit.completed_turn_input_claims:
         why += (("list_pending_turn_inputs", ("COMMIT-15", "COMMIT-INV-7", "COMMIT-17a", "COMMIT-34")),)
+    elif "COMMIT-17a" in because:
+        why += (("list_pending_turn_inputs", ("COMMIT-17a",)),)
     if commit.committed_attachment_ids:
         why += (("list_uncommitted", ("COMMIT-31", "COMMIT-34")),)
     return why

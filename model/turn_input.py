@@ -47,16 +47,19 @@ from .claim import (
     at_edge,
     dead_for,
     ending,
-    granted_because,
     judged_otherwise,
     made_up,
     minted,
     outlived,
     proof_of,
     spared_because,
+    taken_because,
+    taken_in_part,
     too_long,
+    unbound,
     under_fence,
     unfenced,
+    whoever_asks,
 )
 from .records import turn_input as record_level
 from .records.claim import FREE, ClaimProof, live
@@ -120,8 +123,9 @@ def _replayed(state: State, input: PendingTurnInputDraft, row: InputRow) -> Step
     same_as_submitted = row.input == input.input and input.ingress == before
     deferred_since = same_as_submitted and not same
     because: Ids = ("INPUT-9",) if same != same_as_submitted else ("INPUT-7", "INPUT-8")
-    because = (*because, "INPUT-INV-1", *keys)
-    found = Step(state, answer, (*because, "INPUT-13"), (("", ("INPUT-7", "INPUT-13", "INPUT-INV-7")),))
+    kept: Ids = ("COMMIT-15",) if row.record.state is TurnInputState.Completed else ()
+    because = (*kept, *because, "INPUT-INV-1", *keys)
+    found = Step(state, answer, (*because, "INPUT-13"), (("", (*kept, "INPUT-7", "INPUT-13", "INPUT-INV-7")),))
     conflict = Step(state, Refused(error), because)
     if same:
         return (found,)
@@ -173,13 +177,8 @@ def _with_input(state: State, ports: Ports, input: PendingTurnInputDraft, input_
     keys: Ids = ("INPUT-6",) if input.source_key is not None and _key_elsewhere(state, input) else ()
     because = ("INPUT-1", *freed, *keys, "INPUT-2", *unbound(state, input.session_id), "GEN-8")
     effects: Why = (("list_pending_turn_inputs", ("LIST-1", "INPUT-1")),)
-    return Step(replace(state, turn_input=after), shown(input.session_id, row), because, ADMITTED_WHY, effects)
-
-
-def unbound(state: State, session_id: str) -> Ids:
-    """The requirement that ingress asks for no session to exist, where none does (GEN-14)."""
-    head = state.commit.head
-    return ("GEN-14",) if head is None or head.session_id != session_id else ()
+    details: Why = ((("input_id", (*freed, "INPUT-4")),) if freed else ()) + ADMITTED_WHY
+    return Step(replace(state, turn_input=after), shown(input.session_id, row), because, details, effects)
 
 
 def list_pending_turn_inputs(state: State, ports: Ports, session_id: str) -> Steps:
@@ -191,12 +190,12 @@ def list_pending_turn_inputs(state: State, ports: Ports, session_id: str) -> Ste
     dead = any(live(record.claim, ports.now) and _gone(record, ports) for record in hidden)
     issued = state.turn_input.claims
     because = (
+        *at_edge((record.claim for record in hidden), ports.now),
         *(("LIST-3",) if dead else ()),
         *(("LIST-2",) if lapsed else ()),
         *outlived(state, session_id, (record.claim for record in hidden), issued, ports.now),
         *(("LIST-1",) if rows else ("LIST-5",)),
         *(("LIST-4",) if any(row.record.for_turn for row in rows) else ()),
-        *at_edge((record.claim for record in hidden), ports.now),
         *(("GEN-15",) if len(state.turn_input.rows) > (session_id in state.turn_input.rows) else ()),
         "INPUT-INV-7",
         *(("INPUT-INV-3", "INPUT-INV-4") if answer else ()),
@@ -212,7 +211,7 @@ def _gone(record: LiveInput, ports: Ports) -> bool:
 def cancel_pending_turn_input(state: State, ports: Ports, session_id: str, input_id: str) -> Steps:
     """One target, by id: CANCEL-9."""
     after, outcome, because = _cancelled(state, ports, session_id, _resolved(state, session_id, InputId(input_id)))
-    return (Step(after, outcome, (*because, "CANCEL-9", "GEN-8"), _outcome_why("", because)),)
+    return (Step(after, outcome, (*because, "CANCEL-9", "GEN-8"), _outcome_why("", because), _unlisted(because)),)
 
 
 def cancel_pending_turn_inputs(
@@ -232,7 +231,8 @@ def cancel_pending_turn_inputs(
         results.append(PendingTurnInputCancelResult(target, outcome))
         because, why = (*because, *decided), (*why, *_outcome_why(f"{place}.outcome", decided))
     mixed: Ids = ("CANCEL-2",) if len({type(result.outcome) for result in results}) > 1 else ()
-    return (Step(after, tuple(results), tuple(dict.fromkeys((*mixed, *because))), (*why, ("", ("CANCEL-1",)))),)
+    because = tuple(dict.fromkeys((*mixed, *because)))
+    return (Step(after, tuple(results), because, (*why, ("", ("CANCEL-1",))), _unlisted(because)),)
 
 
 def cancel_pending_turn_input_suffix(
@@ -244,7 +244,7 @@ def cancel_pending_turn_input_suffix(
         return (Step(state, AnchorNotFound(anchor), ("CANCEL-10", "CANCEL-3", "GEN-8")),)
     suffix = [row for row in state.turn_input.of(session_id) if row.enqueue_seq >= first.enqueue_seq]
     outcomes: list[PendingTurnInputCancelOutcome] = []
-    because: Ids = ("CANCEL-11", "GEN-8")
+    because: Ids = (*(("CANCEL-3",) if first.record.state in ENDED else ()), "CANCEL-11", "GEN-8")
     why: Why = ()
     after = state
     for place, row in enumerate(suffix):
@@ -255,7 +255,13 @@ def cancel_pending_turn_input_suffix(
     moved = any(row.submitted != ingress_of(row.record) for row in suffix)
     because = (*(("CANCEL-12",) if claimed else ()), *(("CANCEL-13",) if moved else ()), *because)
     why = (*why, ("outcomes", ("CANCEL-11", "CANCEL-12", "CANCEL-13")))
-    return (Step(after, Outcomes(anchor, tuple(outcomes)), tuple(dict.fromkeys(because)), why),)
+    because = tuple(dict.fromkeys(because))
+    return (Step(after, Outcomes(anchor, tuple(outcomes)), because, why, _unlisted(because)),)
+
+
+def _unlisted(because: Ids) -> Why:
+    """What a list shows of a cancellation."""
+    return (("list_pending_turn_inputs", because),)
 
 
 def _outcome_why(path: str, because: Ids) -> Why:
@@ -324,9 +330,9 @@ def claim_active_turn_inputs(
         row.record.turn == turn_id and not record_level.ready_for_turn(row.record, turn_id, checkpoint) for row in waiting
     )
     because = (
+        *(("CLAIM-4",) if too_early or checkpoint is CheckpointKind.BeforeCompletion else ()),
         "CLAIM-3",
         *(("CLAIM-11",) if accepted else ()),
-        *(("CLAIM-4",) if too_early or checkpoint is CheckpointKind.BeforeCompletion else ()),
         "CLAIM-14",
     )
     return _claimed(
@@ -353,8 +359,7 @@ def claim_next_turn_inputs(
     rows = state.turn_input.of(session_id)
     waiting = [row for row in rows if row.record.state is TurnInputState.DeferredNextTurn]
     passed_by = any(row.record.state is TurnInputState.PendingActive for row in rows)
-    lapsed = any(row.record.claim.held and not live(row.record.claim, ports.now) for row in waiting)
-    because = ("CLAIM-5", *(("CLAIM-7",) if passed_by else ()), *(("CLAIM-12",) if lapsed else ()))
+    because = ("CLAIM-5", *(("CLAIM-7",) if passed_by else ()))
     return _claimed(
         state,
         ports,
@@ -421,10 +426,18 @@ def _taking(
         mode=mode,
         inputs=tuple(shown(session_id, row) for row in taken.values()),
     )
-    why = granted_because(state, fence, owner, (row.record.claim for row in chosen), ports)
-    effects: Why = (("list_pending_turn_inputs", ("CLAIM-9",)),)
-    details = (*_otherwise_claimed(state, ports, claim, (*why, *because)), *ending(ports.now, ttl), *CLAIMED_WHY)
-    return Step(after, claim, (*why, *because, "CLAIM-9", "CLAIM-2", "GEN-INV-1"), details, effects)
+    because = (*taken_because((row.record.claim for row in chosen), ports.now), *because)
+    partly = taken_in_part(
+        (row.record.claim for row in chosen),
+        (row.record.claim for row in state.turn_input.of(session_id) if row not in chosen),
+    )
+    split: Ids = ("CLAIM-12",) if partly else ()
+    because = (*split, *because)
+    effects: Why = (("list_pending_turn_inputs", (*split, "CLAIM-9")),)
+    details = (*_otherwise_claimed(state, ports, claim, because), *ending(ports.now, ttl), *CLAIMED_WHY)
+    return Step(
+        after, claim, (*because, *whoever_asks(state, fence, owner), "CLAIM-9", "CLAIM-2", "GEN-INV-1"), details, effects
+    )
 
 
 def _otherwise_claimed(state: State, ports: Ports, ours: TurnInputClaim, because: Ids) -> Why:

@@ -80,6 +80,7 @@ class AttachmentRules(Machine):
         self.perform("record_intent", AttachmentIntent(attachment_id, other, "uri:3", self._instant(second)))
         self.perform("forget", attachment_id)
         self.perform("commit_refs", "s", (attachment_id,))
+        self.perform("forget", attachment_id)
         self.perform("record_intent", AttachmentIntent(attachment_id, "s", uri, self._instant(second)))
 
     @rule(drawn=mixed(BAD_NUMBERS, BAD_TEXTS, range(4)))

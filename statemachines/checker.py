@@ -236,7 +236,7 @@ class Checker:
         ours = steps[0]
         if isinstance(seen, Crash):
             if isinstance(seen.error, ContractBroken):
-                return self._broken(seen.error.requirements, steps, "", str(seen.error))
+                return self._broken((*seen.error.requirements, *ours.because), steps, "", str(seen.error))
             reason = f"{call.operation} raised {type(seen.error).__name__}: {seen.error}; only a StoreError may leave a call"
             return self._broken(("VALUE-6",), steps, "", reason)
         path = difference(ours.answer, seen)
@@ -319,8 +319,11 @@ def _fixing(why: Why, path: str) -> Ids:
 
 
 def _subject(call: Call) -> str:
-    """What the answer of a call is about: the metadata, the manifest, or something of the session that it names first."""
-    subjects = {"load_session_meta": "metadata", "list_uncommitted": MANIFEST}
+    """What the answer of a call is about: the metadata, the manifest, or something of the session that it names first.
+
+    The list of all queued work shows nothing of the claims, which is what changes in silence.
+    """
+    subjects = {"load_session_meta": "metadata", "list_uncommitted": MANIFEST, "list_queued_work": "batches"}
     return subjects.get(call.operation) or subject(OPERATIONS[call.operation].chapter, session_of(call))
 
 

@@ -15,7 +15,7 @@ from fencepost.spec import (
     SessionExecutionLeaseFence,
 )
 from fencepost.spec.liveness import Alive
-from hypothesis.stateful import initialize, rule
+from hypothesis.stateful import rule
 from msgspec.structs import replace
 
 from .draws import ANY, latest, mixed
@@ -23,6 +23,10 @@ from .machine import Machine
 
 SESSIONS = ("s", "s", "s", "s", "s", "s", "s2", "s2", "", "S%_'\"\0é")
 """Ids that are prefixes of each other, empty, and hard on quoting."""
+
+ALONE = "alone"
+PLACES = (*SESSIONS, *(ALONE,) * len(SESSIONS))
+"""Where something is played through: in a session that has seen much already, or as often in one of its own."""
 
 TTLS = (10, 10, 10, 10, 10, 10, 1, 2, 0, 0, 1_000, 2**31, 2**53 + 1, 2**63 - 1, 2**63, U64_MAX)
 """Milliseconds: mostly short, so that leases end within a run; 0 ends at once, the largest saturate."""
@@ -88,12 +92,15 @@ FORGED = SessionExecutionLease("s", OWNERS[0], "never granted", 1, 0, 1)
 class LeaseRules(Machine):
     """Claims, reclaims, renewals and releases, with every lease ever returned."""
 
-    @initialize()
-    def processes(self) -> None:
+    def begin(self) -> None:
         """Two processes run, and one cannot be told."""
         self.move("start", 10, "tick-1")
         self.move("start", 20, "tick-1")
         self.move("hide", 30)
+
+    def place(self, session_id: str) -> str:
+        """The session; in place of `ALONE` one in which nothing has happened yet."""
+        return f"alone-{len(self.memory.calls)}" if session_id == ALONE else session_id
 
     def remember(self, answer: object) -> object:
         """Keep a lease that was answered."""

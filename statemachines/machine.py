@@ -100,6 +100,9 @@ class Machine(RuleBasedStateMachine):
         """The reads that show what a call may have touched."""
         return ()
 
+    def begin(self) -> None:
+        """What a run does before its first rule."""
+
     def perform(self, operation: str, *arguments: object, look: bool = True) -> object:
         """Make the call and compare; the answer. Without `look` nothing is read to see what it touched."""
         call = Call(operation, arguments)

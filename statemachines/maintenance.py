@@ -57,7 +57,7 @@ class MaintenanceRules(SessionRules):
         self.perform("load_node", hidden)
         for what in (first, second):
             if what == "vacuum":
-                self.perform("vacuum")
+                self.vacuum()
             elif what == "hide again":
                 self.perform("tombstone_nodes", (hidden, hidden, "nowhere"))
             elif what != "nothing":

@@ -32,7 +32,7 @@ from msgspec.structs import replace
 
 from .checker import Call, session_of
 from .draws import ANY, latest, mixed
-from .lease import BAD_NUMBERS, BAD_TEXTS, OWNERS, SESSIONS, LeaseRules
+from .lease import BAD_NUMBERS, BAD_TEXTS, OWNERS, PLACES, SESSIONS, LeaseRules
 from .turn_input import ALTERATIONS, CLAIM_TTLS, EDGES, FENCES, KEYS, altered_claim
 
 EARLIEST, AFTER_COMMIT = DeliveryPolicy
@@ -62,7 +62,7 @@ WORK_CHANGES = ("nothing", "nothing", "nothing", "payloads", "policies", "sessio
 SELECTIONS = ("runnable", "runnable", "head", "head", "all", "others", "reversed", "doubled", "first twice", "none", "unknown")
 """Which ids a claim by ids asks for: what could be claimed now, or something like it."""
 
-BETWEEN = ("held", "held", "soon", "soon", "command")
+BETWEEN = ("held", "held", "soon", "late", "command")
 MEANWHILE = (
     "nothing",
     "claim",
@@ -111,11 +111,24 @@ class QueuedWorkCalls(LeaseRules):
         self.memory.batches.append(answer)
         return answer
 
-    def plain_work(self, session_id: str, *, slot: SlotPolicy = JOIN, key: MergeKey = Never(), look: bool = True) -> None:  # noqa: B008  # a frozen record
+    def plain_work(
+        self,
+        session_id: str,
+        *,
+        slot: SlotPolicy = JOIN,
+        key: MergeKey = Never(),  # noqa: B008  # a frozen record
+        source_key: str | None = None,
+        look: bool = True,
+    ) -> None:
         """Submit a batch that is ready and may be taken anywhere."""
         self.enqueue_work(
             QueuedWorkBatchDraft(
-                session_id=session_id, delivery_policy=EARLIEST, slot_policy=slot, merge_key=key, payloads=(WAKE,)
+                session_id=session_id,
+                source_key=source_key,
+                delivery_policy=EARLIEST,
+                slot_policy=slot,
+                merge_key=key,
+                payloads=(WAKE,),
             ),
             look=look,
         )
@@ -223,10 +236,11 @@ class QueuedWorkRules(QueuedWorkCalls):
         shown = self.fence_of(session_id, fence, index)
         self.remember_work(self.perform("claim_ready_queued_work", session_id, shown, owner, boundary, ttl, most))
 
-    @rule(drawn=mixed(SESSIONS, OWNERS, BOUNDARIES, CLAIM_TTLS, SELECTIONS, (0, 1, 2, 2)))
+    @rule(drawn=mixed(PLACES, OWNERS, BOUNDARIES, CLAIM_TTLS, SELECTIONS, (0, 1, 2, 2)))
     def claim_ready_queued_work_by_batch_ids(self, drawn: tuple[Any, ...]) -> None:
         """Claim batches by id: just what is runnable, or something like it; and then what is."""
         session_id, owner, boundary, ttl, selection, count = drawn
+        session_id = self.place(session_id)
         fence = self.held(session_id, OWNERS[0]).fence()
         for _ in range(count):
             self.plain_work(session_id)
@@ -285,10 +299,11 @@ class QueuedWorkRules(QueuedWorkCalls):
         session_id, pending = drawn
         self.perform("list_pending_queued_work" if pending else "list_queued_work", session_id)
 
-    @rule(drawn=mixed(SESSIONS, OWNERS, (1, 2, 3), (10, 10, 10, 0, U64_MAX), EDGES, MEANWHILE, MEANWHILE, BOUNDARIES, (1, 2)))
+    @rule(drawn=mixed(PLACES, OWNERS, (1, 2, 3), (10, 10, 10, 0, U64_MAX), EDGES, MEANWHILE, MEANWHILE, BOUNDARIES, (1, 2)))
     def work(self, drawn: tuple[Any, ...]) -> None:
         """A group is claimed, the claim comes to its edge, others do something to the batches, and the claim comes back."""
         session_id, owner, count, ttl, edge, first, second, boundary, most = drawn
+        session_id = self.place(session_id)
         for _ in range(count):
             self.plain_work(session_id)
         claim = self.claim_work(session_id, owner, boundary, ttl, count)
@@ -325,10 +340,11 @@ class QueuedWorkRules(QueuedWorkCalls):
         self.perform("list_pending_queued_work", session_id)
         self.claim_work(session_id, OWNERS[0], IDLE, 10, 1)
 
-    @rule(drawn=mixed(SESSIONS, BETWEEN, SLOTS, MERGE_KEYS, (*MERGE_KEYS, *(None,) * 14), BOUNDARIES, (2, 12)))
+    @rule(drawn=mixed(PLACES, BETWEEN, SLOTS, MERGE_KEYS, (*MERGE_KEYS, *(None,) * 14), BOUNDARIES, (2, 12)))
     def gap(self, drawn: tuple[Any, ...]) -> None:
-        """Batches that might join have one between them, which is held, or not ready yet, or a command."""
+        """Batches that might join have one between them: held, not ready yet, for after the turn, or a command."""
         session_id, between, slot, key, another, boundary, most = drawn
+        session_id = self.place(session_id)
         other = another or key
         if between == "held":
             self.enqueue_work(self._draft(session_id, None, AFTER_COMMIT, slot, key, "now", (WAKE,)))
@@ -336,25 +352,31 @@ class QueuedWorkRules(QueuedWorkCalls):
             self.plain_work(session_id, key=key)
         else:
             self.plain_work(session_id, key=key)
-            available, payload = ("soon", WAKE) if between == "soon" else ("now", COMMAND)
-            self.enqueue_work(self._draft(session_id, None, EARLIEST, slot, other, available, (payload,)))
+            delivery = AFTER_COMMIT if between == "late" else EARLIEST
+            available, payload = ("soon" if between == "soon" else "now", COMMAND if between == "command" else WAKE)
+            self.enqueue_work(self._draft(session_id, None, delivery, slot, other, available, (payload,)))
         self.plain_work(session_id, key=other)
         self.claim_work(session_id, OWNERS[0], boundary, 10, most)
+        if between == "command":
+            self.claim_work(session_id, OWNERS[0], boundary, 10, most)
         self.claim_command(session_id, OWNERS[0], 10)
         self.move_clock(self.now + (10 if between == "soon" else 0))
         self.claim_work(session_id, OWNERS[0], boundary, 10, most)
 
-    @rule(drawn=mixed(range(5), (34, 36)))
-    def queue_of_many(self, drawn: tuple[int, int]) -> None:
-        """Rarely: more batches are held than any window, and one waits behind them."""
-        seldom, count = drawn
+    @rule(drawn=mixed(PLACES, range(5), (34, 36)))
+    def queue_of_many(self, drawn: tuple[str, int, int]) -> None:
+        """Rarely: more batches are held than any window, and work and a command wait behind them."""
+        session_id, seldom, count = drawn
         if seldom:
             return
+        session_id = self.place(session_id)
         for _ in range(count):
-            self.plain_work("s", look=False)
-        self.claim_work("s", OWNERS[0], IDLE, 1_000, count)
-        self.plain_work("s", slot=EXCLUSIVE)
-        self.claim_work("s", OWNERS[0], IDLE, 10, 1)
+            self.plain_work(session_id, look=False)
+        self.claim_work(session_id, OWNERS[0], IDLE, 1_000, count)
+        self.plain_work(session_id, slot=EXCLUSIVE)
+        self.claim_work(session_id, OWNERS[0], IDLE, 10, 1)
+        self.enqueue_work(self._draft(session_id, None, EARLIEST, JOIN, Never(), "now", (COMMAND,)))
+        self.claim_command(session_id, OWNERS[0], 10)
         if self.memory.work_claims:
             self.perform("abandon_queued_work_claim", self.memory.work_claims[-1])
 

@@ -7,6 +7,7 @@ from typing import Any
 from fencepost.spec import (
     AttachmentIntent,
     CheckpointKind,
+    InputId,
     PendingTurnInputDraft,
     QueuedWorkClaim,
     RuntimeCommit,
@@ -40,8 +41,8 @@ BETWEEN = (
 
 AFTERWARDS = ("nothing", "retry", "retry", "retry without stamp", "vacuum and retry", "submit again", "submit again")
 TURN = "turn"
-KINDS = ("input", "input", "work", "work", "both", "both", "active")
-"""What a turn claims."""
+KINDS = ("input", "input", "input", "work", "work", "work", "both", "both", "active", "input elsewhere", "work elsewhere")
+"""What a turn claims; elsewhere is in another session."""
 
 HOW = (SHAPES, SHAPES, ("none", "none", TURN), AFTERWARDS, (True, True, False), ANY, ("k", None))
 """In which shape work and inputs are completed, whether the turn was interrupted, what comes later, stamped or not."""
@@ -64,7 +65,11 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
         session_id = head.session_id if head else "s"
         lease = self.held(session_id, owner)
         marks = (len(self.memory.input_claims), len(self.memory.work_claims))
-        self._claim_some(session_id, lease, kind, count, ttl, key)
+        if kind.endswith("elsewhere"):
+            elsewhere = session_id + "2"
+            self._claim_some(elsewhere, self.held(elsewhere, owner), kind.removesuffix(" elsewhere"), count, ttl, key)
+        else:
+            self._claim_some(session_id, lease, kind, count, ttl, key)
         self._between(session_id, between, marks)
         lease = self.held(session_id, OWNERS[index % len(OWNERS)])
         inputs = self.memory.input_claims[marks[0] : marks[0] + 1]
@@ -102,9 +107,12 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
     def _record(self, attachment_id: str, session_id: str) -> None:
         self.perform("record_intent", AttachmentIntent(attachment_id, session_id, "uri:1", self.now))
 
-    @rule(drawn=mixed(OWNERS, range(3), ("cancel", "cancel", "complete", "nothing"), (True, False)))
+    @rule(drawn=mixed(OWNERS, range(3), ("cancel", "cancel", "suffix", "complete", "nothing"), (True, False)))
     def interrupt(self, drawn: tuple[Any, ...]) -> None:
-        """A turn is interrupted; what waited for it is deferred, submitted again, ended, vacuumed, and submitted afresh."""
+        """A turn is interrupted; what waited for it is deferred, submitted again, ended, vacuumed, and submitted afresh.
+
+        What waits in another session, or was admitted for the next turn, stays where it is.
+        """
         owner, accepted, end, changed = drawn
         head = self.state.commit.head
         session_id = head.session_id if head else "s"
@@ -115,13 +123,17 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
             PendingTurnInputDraft(session_id=session_id, source_key=f"{turn_id}:{place}", ingress=ingress, input=text)
             for place in range(2)
         ]
-        for draft in drafts:
+        for draft in (*drafts, replace(drafts[0], session_id=session_id + "2")):
             self.enqueue_input(draft)
+        later = self.next_input(session_id, 0)
         self.claim_active(session_id, owner, turn_id, CheckpointKind.BeforeCompletion, 10, accepted)
         lease = self.held(session_id, owner)
         self.commit(replace(self.plain(lease, Unchanged()), interrupted_turn_input_turn_id=turn_id))
+        self.perform("list_pending_turn_inputs", session_id + "2")
         self.enqueue_input(drafts[1])
         self.enqueue_input(replace(drafts[1], ingress=TurnInputIngressNextTurn()))
+        if end == "suffix" and later is not None:
+            self.perform("cancel_pending_turn_input_suffix", session_id, InputId(later.input_id))
         if end == "cancel":
             self.perform("cancel_pending_turn_inputs", session_id, (SourceKey(drafts[1].source_key or ""),))
         elif end == "complete":
@@ -141,8 +153,8 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
                 self.next_input(session_id, place, key=key if place == 0 else None)
             self.claim_next(session_id, lease.owner, ttl, count)
         if kind in ("work", "both"):
-            for _ in range(count):
-                self.plain_work(session_id)
+            for place in range(count):
+                self.plain_work(session_id, source_key=key if place == 0 else None)
             self.claim_work(session_id, lease.owner, IDLE, ttl, count)
         if kind == "active":
             for place in range(count + 1):
@@ -203,7 +215,8 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
             self.commit(commit)
         elif what == "retry without stamp":
             self.commit(replace(commit, turn_commit=None))
-        elif what == "submit again" and self.memory.input_drafts:
-            keyed = [draft for draft in self.memory.input_drafts if draft.source_key is not None]
-            for draft in keyed[-1:]:
+        elif what == "submit again":
+            for draft in [draft for draft in self.memory.input_drafts if draft.source_key is not None][-1:]:
                 self.enqueue_input(draft)
+            for batch in [draft for draft in self.memory.work_drafts if draft.source_key is not None][-1:]:
+                self.enqueue_work(batch)

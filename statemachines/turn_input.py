@@ -33,7 +33,7 @@ from msgspec.structs import replace
 
 from .checker import Call, session_of
 from .draws import ANY, latest, mixed
-from .lease import BAD_NUMBERS, BAD_TEXTS, OWNERS, SESSIONS, TTLS, LeaseRules
+from .lease import BAD_NUMBERS, BAD_TEXTS, OWNERS, PLACES, SESSIONS, TTLS, LeaseRules
 
 KEYS = (None, None, None, "k", "k", "k", "k2", "k2", "k10", "", "K%_'\"\0é", "k" * 5_000)
 IDS = (None,) * 6 + ("i1", "i1", "i2", "i10", "", "I%_'\"\0é")
@@ -66,7 +66,7 @@ LIKE = {INPUTS[0]: INPUTS[2], INPUTS[2]: INPUTS[0], INPUTS[3]: INPUTS[4], INPUTS
 MOST = (1, 1, 1, 2, 2, 3, 12, 0, 0, U64_MAX)
 CHECKPOINTS = (*CheckpointKind, *CheckpointKind, CheckpointKind.BeforeCompletion)
 CLAIM_TTLS = (10, 10, 10, 10, 10, 0, 0, 1, *TTLS)
-FENCES = ("held", "held", "held", "held", "held", "known", "elsewhere", "expired")
+FENCES = ("held",) * 6 + ("known", "elsewhere", "elsewhere", "expired")
 """The lease that a claim is made under: one that is live, any that was ever returned, another session's, or one at its end."""
 
 ALTERATIONS = ("exact",) * 8 + ("token", "claim", "session", "expiry")
@@ -129,9 +129,10 @@ class TurnInputCalls(LeaseRules):
             yield from self.waiting(call)
 
     def waiting(self, call: Call) -> Iterable[Call]:
-        """The lists of the sessions that a call is about; of all if it names none."""
-        named = session_of(call)
-        sessions = (named,) if call.arguments else sorted(self.state.turn_input.rows)
+        """The lists of the session that a call is about; of all if it names none, or defers what waits."""
+        deferring = getattr(call.arguments[0], "interrupted_turn_input_turn_id", None) if call.arguments else None
+        everywhere = not call.arguments or deferring is not None
+        sessions = sorted(self.state.turn_input.rows) if everywhere else (session_of(call),)
         yield from (Call("list_pending_turn_inputs", (session_id,)) for session_id in sessions)
 
     def fence_for(self, session_id: str, how: str, index: int) -> SessionExecutionLeaseFence:
@@ -190,12 +191,21 @@ class TurnInputRules(TurnInputCalls):
             PendingTurnInputDraft(session_id=session_id, input_id=input_id, source_key=key, ingress=ingress, input=content)
         )
 
-    @rule(drawn=mixed(SESSIONS, SESSIONS, INPUTS))
-    def same_id(self, drawn: tuple[str, str, TurnInput]) -> None:
-        """Submit two inputs under one id, in one session or in two."""
-        input_id = f"id-{len(self.memory.calls)}"
-        for session_id in drawn[:2]:
-            self.enqueue_input(PendingTurnInputDraft(session_id=session_id, input_id=input_id, ingress=NEXT, input=drawn[2]))
+    @rule(drawn=mixed(SESSIONS, SESSIONS, INPUTS, INGRESSES, ("id", "id", "like it", "like it", "boundary", "key elsewhere")))
+    def twins(self, drawn: tuple[Any, ...]) -> None:
+        """Submit two inputs under one id, or under one key and alike: in one session or in two."""
+        session_id, other, content, ingress, what = drawn
+        name = f"twins-{len(self.memory.calls)}"
+        first = PendingTurnInputDraft(session_id=session_id, ingress=ingress, input=content)
+        first = replace(first, input_id=name) if what == "id" else replace(first, source_key=name)
+        second = {
+            "id": replace(first, session_id=other),
+            "like it": replace(first, input=LIKE.get(content, content)),
+            "boundary": replace(first, ingress=_other_boundary(ingress)),
+            "key elsewhere": replace(first, session_id=other),
+        }[what]
+        for draft in (first, second):
+            self.enqueue_input(draft)
 
     @rule(drawn=mixed(ANY, INPUT_CHANGES, INGRESSES, INPUTS, KEYS))
     def submit_again(self, drawn: tuple[Any, ...]) -> None:
@@ -248,6 +258,21 @@ class TurnInputRules(TurnInputCalls):
         session_id = chosen[0][0] if chosen else "s"
         self.perform("cancel_pending_turn_inputs", session_id, tuple(target for _, target in chosen))
 
+    @rule(drawn=mixed(PLACES, (0, 1, 2), *((("id", "key"),) * 4)))
+    def cancel_twice(self, drawn: tuple[Any, ...]) -> None:
+        """Inputs, of which some are held, are cancelled in one call that names one of them twice; and once more."""
+        session_id, held, *by = drawn
+        session_id, name = self.place(session_id), f"twice-{len(self.memory.calls)}"
+        rows = [self.next_input(session_id, place, key=f"{name}-{place}") for place in range(2)]
+        self.claim_next(session_id, OWNERS[0], 10, held)
+        named = [
+            InputId(row.input_id) if how == "id" else SourceKey(row.source_key or "")
+            for row, how in zip((rows[1], rows[0], rows[1], rows[1]), by, strict=True)
+            if row is not None
+        ]
+        self.perform("cancel_pending_turn_inputs", session_id, tuple(named[:3]))
+        self.perform("cancel_pending_turn_inputs", session_id, tuple(named[3:]))
+
     @rule(drawn=mixed(ANY, ("id", "id", "id", "key", "nothing", "elsewhere", "key elsewhere")))
     def cancel_pending_turn_input_suffix(self, drawn: tuple[int, str]) -> None:
         """Cancel from any input on."""
@@ -258,6 +283,7 @@ class TurnInputRules(TurnInputCalls):
         """Accept inputs of a turn at a checkpoint."""
         session_id, fence, index, owner, turn_id, checkpoint, ttl, most = drawn
         shown = self.fence_for(session_id, fence, index)
+        most = 0 if fence == "elsewhere" and index % 2 else most
         self.remember_inputs(self.perform("claim_active_turn_inputs", session_id, shown, owner, turn_id, checkpoint, ttl, most))
 
     @rule(drawn=mixed(SESSIONS, FENCES, ANY, OWNERS, CLAIM_TTLS, MOST))
@@ -265,6 +291,7 @@ class TurnInputRules(TurnInputCalls):
         """Reserve inputs for the next turn."""
         session_id, fence, index, owner, ttl, most = drawn
         shown = self.fence_for(session_id, fence, index)
+        most = 0 if fence == "elsewhere" and index % 2 else most
         self.remember_inputs(self.perform("claim_next_turn_inputs", session_id, shown, owner, ttl, most))
 
     @rule(drawn=mixed(ANY, ALTERATIONS))
@@ -274,10 +301,11 @@ class TurnInputRules(TurnInputCalls):
         if self.memory.input_claims:
             self.perform("abandon_turn_input_claim", altered_claim(latest(self.memory.input_claims, index), how))
 
-    @rule(drawn=mixed(SESSIONS, OWNERS, (1, 2, 3), (10, 10, 10, 10, 0, U64_MAX), EDGES, MEANWHILE, MEANWHILE, (1, 2)))
+    @rule(drawn=mixed(PLACES, OWNERS, (1, 2, 3), (10, 10, 10, 10, 0, U64_MAX), EDGES, MEANWHILE, MEANWHILE, (1, 2)))
     def reservation(self, drawn: tuple[Any, ...]) -> None:
         """Inputs are reserved, the claim comes to its edge, others do something to them, and the claim comes back."""
         session_id, owner, count, ttl, edge, first, second, most = drawn
+        session_id = self.place(session_id)
         for place in range(count):
             self.next_input(session_id, place, key=f"r{place}" if place == 1 else None)
         claim = self.claim_next(session_id, owner, ttl, count)
@@ -316,10 +344,11 @@ class TurnInputRules(TurnInputCalls):
         self.perform("list_pending_turn_inputs", session_id)
         self.claim_next(session_id, OWNERS[0], 10, 1)
 
-    @rule(drawn=mixed(SESSIONS, TURNS, (0, 10, 10), (1, 12), EDGES, ("abandon", "cancel", "suffix", "again", "again"), KEYS))
+    @rule(drawn=mixed(PLACES, TURNS, (0, 10, 10), (1, 12), EDGES, ("abandon", "cancel", "suffix", "again", "again"), KEYS))
     def checkpoints(self, drawn: tuple[Any, ...]) -> None:
         """A turn comes to both of its checkpoints, and to them again when its claims have lapsed."""
         session_id, turn_id, ttl, most, edge, afterwards, key = drawn
+        session_id = self.place(session_id)
         for place, boundary in enumerate((BEFORE_COMPLETION, AFTER_WORK)):
             ingress = TurnInputIngressActiveTurn(turn_id, boundary)
             text = TurnInput((Text(f"input {place}"),))

@@ -49,7 +49,8 @@ Attachment: TypeAlias = AttachmentRecord[str, str]
 
 
 class AttachmentState(msgspec.Struct, frozen=True):
-    """The manifest, and whether the store was seen to keep one, or not to (ATT-8)."""
+    """The manifest, the ids that were ever forgotten (ATT-6), and whether the store was seen to keep any, or not to (ATT-8)."""
 
     entries: Map[str, Attachment] = Map()
+    forgotten: frozenset[str] = frozenset()
     keeps: bool | None = None

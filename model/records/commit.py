@@ -81,8 +81,8 @@ class CommitState(msgspec.Struct, frozen=True):
 
     `attempted` is the first session that anybody tried to commit for (COMMIT-2a), `replaced_leaf` the leaf of the last full
     replacement (READ-10): both only widen what is admitted. `checkpoints` are the refs of the stored checkpoints, and
-    `collected` says that nothing was committed since the last collection (GC-8), and `reclaims` whether the store was seen to
-    remove blobs, or not to (GC-7).
+    `collected` says that nothing was committed since the last collection (GC-8), `reclaims` whether the store was seen to
+    remove blobs, or not to (GC-7), and `resolves` that it was seen to load the value of a part kept by ref alone (COMMIT-27).
     """
 
     head: Head | None = None
@@ -97,6 +97,7 @@ class CommitState(msgspec.Struct, frozen=True):
     checkpoints: frozenset[str] = frozenset()
     collected: bool = False
     reclaims: bool | None = None
+    resolves: bool = False
 
     def readable(self, node_id: str | None) -> bool:
         """Whether a node of this id is stored and not tombstoned (READ-3)."""

@@ -66,8 +66,9 @@ t1 = store.claim_next_turn_inputs("s", a1.lease.fence(), owner1, 5, 2)
 # -> claimed: fencing token 1, expires at 1005, holds input-1
 environment.clock.move_to(1005)  # t1 expires
 
-# COMMIT-30: A commit that is not a replay raises the head revision by exactly
-# one and replaces config, agent frames and current agent frame wholesale.
+# COMMIT-13: A completion is not judged by the expiry or the owner of its
+# claim: a lapsed claim completes what nobody has taken over, abandoned or
+# cancelled since, whoever holds the lease.
 # expected: committed: head revision 1
 # given:    refused with TurnInputClaimExpired(session_id='s',
 #           claim_id='claim-1')

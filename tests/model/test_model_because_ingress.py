@@ -73,6 +73,7 @@ FREE = with_inputs(input_row())
 WAITING = with_inputs(input_row(state=PENDING_ACTIVE, turn="t"))
 LIVE = with_inputs(input_row(claim=LIVE_CLAIM))
 LAPSED = with_inputs(input_row(claim=LAPSED_CLAIM))
+LAPSED_PAIR = with_inputs(input_row(claim=LAPSED_CLAIM), input_row("i2", 2, claim=LAPSED_CLAIM))
 EDGED = with_inputs(input_row(claim=held_until(NOW)))
 TAKEN = with_inputs(input_row(state=ACCEPTED, claim=LIVE_CLAIM, turn="t"))
 KEYED = with_inputs(input_row(key="k"))
@@ -176,7 +177,8 @@ CASES = (
     no("CLAIM-8", FREE, CLAIM_NEXT, *NEXT_CLAIM),
     yes("CLAIM-11", TAKEN, CLAIM_ACTIVE, *ACTIVE_CLAIM),
     no("CLAIM-11", WAITING, CLAIM_ACTIVE, *ACTIVE_CLAIM),
-    yes("CLAIM-12", LAPSED, CLAIM_NEXT, *NEXT_CLAIM),
+    yes("CLAIM-12", LAPSED_PAIR, CLAIM_NEXT, "s", fence(), B, 5, 1),
+    no("CLAIM-12", LAPSED_PAIR, CLAIM_NEXT, *NEXT_CLAIM),
     no("CLAIM-12", FREE, CLAIM_NEXT, *NEXT_CLAIM),
     yes("ABANDON-2", FREE, ABANDON, input_claim()),
     no("ABANDON-2", LIVE, ABANDON, input_claim()),

@@ -122,9 +122,11 @@ def held_head_blocks(patch: pytest.MonkeyPatch) -> None:
             session_id,
         )
         late = rows and rows[0][0] == DeliveryPolicy.AfterCurrentTurnCommit.value and rows[0][1] > store._now()
-        if late and boundary is QueuedWorkClaimBoundary.ActiveTurnCheckpoint:
-            return original(store, session_id, fence, owner, boundary, rest[0], 0)
-        return original(store, session_id, fence, owner, boundary, *rest)
+        with pytest.MonkeyPatch.context() as inner:
+            if late and boundary is QueuedWorkClaimBoundary.ActiveTurnCheckpoint:
+                grouped = queued_work.leading_group
+                inner.setattr(queued_work, "leading_group", lambda *facts: grouped(*facts)[:0])
+            return original(store, session_id, fence, owner, boundary, *rest)
 
     wrap(patch, "claim_ready_queued_work", around)
 

@@ -116,7 +116,7 @@ def last_usage_not_kept(patch: pytest.MonkeyPatch) -> None:
     on_opening(patch, "DELETE FROM usage WHERE head_revision = (SELECT max(head_revision) FROM usage)")
 
 
-@bug("COMMIT-32", "commit")
+@bug("VALUE-9", "commit")
 def turns_recorded_in_memory(patch: pytest.MonkeyPatch) -> None:
     """Recorded turns are known until the store is closed."""
     on_opening(patch, "DELETE FROM stamps")
@@ -161,6 +161,8 @@ def second_recording_not_kept(patch: pytest.MonkeyPatch) -> None:
         known = ask(store, "SELECT * FROM attachments WHERE attachment_id = ?", intent.attachment_id)
         if known:
             firsts(store)[intent.attachment_id] = intent
+        else:
+            firsts(store).pop(intent.attachment_id, None)
         original(store, intent)
         if known:
             ask(store, "UPDATE attachments SET canonical_uri = ? WHERE attachment_id = ?", known[0][2], intent.attachment_id)

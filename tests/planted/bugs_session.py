@@ -88,7 +88,7 @@ def path_ends_at_a_page(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(session, "active_path", lambda nodes, leaf: original(nodes, leaf)[-5:])
 
 
-@bug("READ-7", "session")
+@bug("READ-6", "session")
 def empty_leaf_taken_for_none(patch: pytest.MonkeyPatch) -> None:
     """A path read to the node whose id is the empty text goes to the persisted leaf instead."""
 

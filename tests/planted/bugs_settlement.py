@@ -265,7 +265,7 @@ def completed_inputs_only_freed(patch: pytest.MonkeyPatch) -> None:
     ending(patch, end)
 
 
-@bug("COMMIT-15")
+@bug("COMMIT-12")
 def completed_inputs_stay_held(patch: pytest.MonkeyPatch) -> None:
     """The claim stays on inputs that are completed, so that they can be completed again."""
     sent_otherwise(patch, "store the inputs as completed", f"SET state = ?, {FREED}", "SET state = ?")

@@ -82,13 +82,16 @@ def release_frees_claims(patch: pytest.MonkeyPatch) -> None:
     """Whoever gives the lane back loses the claims on its inputs for the next turn."""
 
     def around(original: Any, store: Any, completion: Any) -> None:
+        held = "SELECT 1 FROM leases WHERE session_id = ? AND lease_token = ?"
+        proves = ask(store, held, completion.session_id, completion.lease_token)
         original(store, completion)
-        ask(store, f"UPDATE inputs SET {FREED} WHERE session_id = ? AND {LIVE}", completion.session_id)
+        if proves and not ask(store, held, completion.session_id, completion.lease_token):
+            ask(store, f"UPDATE inputs SET {FREED} WHERE session_id = ? AND {LIVE}", completion.session_id)
 
     wrap(patch, "release_session_execution_lease", around)
 
 
-@bug("GEN-12", "turn_input")
+@bug("GEN-11", "turn_input")
 def newer_lease_takes_all(patch: pytest.MonkeyPatch) -> None:
     """A new lease of the lane frees what claims of earlier holders still hold for the next turn."""
 
@@ -153,7 +156,7 @@ def choosing(patch: pytest.MonkeyPatch, change: Any) -> None:
     patch.setattr(turn_input, "chosen", lambda *arguments: change(original, *arguments))
 
 
-@bug("CLAIM-3")
+@bug("CLAIM-5")
 def one_short_of_the_most(patch: pytest.MonkeyPatch) -> None:
     """A claim of several inputs takes one fewer than it may."""
 
