@@ -189,7 +189,7 @@ def claim_leading_ready_session_command(
         return steps
     candidates = _candidates(state, ports, session_id, owner)
     if any(row.record.kind is Kind.poisoned for row in candidates):
-        return refused(state, Backend(), "QCLAIM-5", "QCLAIM-2")
+        return refused(state, Backend(), "QCLAIM-5", "QCLAIM-2", *_ready_since(state, session_id))
     leading = [row for row in candidates[:1] if row.record.kind is Kind.command]
     return _claimed(state, ports, session_id, session_execution_lease, owner, lease_ttl_ms, leading, ("QCLAIM-3",))
 
@@ -212,10 +212,15 @@ def claim_ready_queued_work(
         return steps
     candidates = _candidates(state, ports, session_id, owner)
     if any(row.record.kind is Kind.poisoned for row in candidates):
-        return refused(state, Backend(), "QCLAIM-5", "QCLAIM-2")
+        return refused(state, Backend(), "QCLAIM-5", "QCLAIM-2", *_ready_since(state, session_id))
     group = _group(candidates, boundary, max_batches)
     because = (*_group_because(state, session_id, candidates, group, boundary), "QCLAIM-4")
     return _claimed(state, ports, session_id, session_execution_lease, owner, lease_ttl_ms, group, because)
+
+
+def _ready_since(state: State, session_id: str) -> Ids:
+    """The requirement of readiness, where a batch was not ready from the beginning."""
+    return ("QUEUE-6",) if any(row.record.available_at > 0 for row in state.queued_work.of(session_id)) else ()
 
 
 def _candidates(state: State, ports: Ports, session_id: str, owner: LeaseOwnerIdentity) -> list[BatchRow]:
@@ -272,9 +277,15 @@ def _claimed(
 ) -> Steps:
     """A new claim on the group; None if there is none to claim."""
     held = [row.record.claim for row in state.queued_work.of(session_id) if row not in group]
-    unready: Ids = ("QUEUE-6",) if any(row.record.available_at > 0 for row in state.queued_work.of(session_id)) else ()
     kept = spared_because(held, owner, ports.now)
-    because = (*(() if group else kept), *because, "QCLAIM-2", *unready, "QUEUE-5", *(kept if group else ()))
+    because = (
+        *(() if group else kept),
+        *because,
+        "QCLAIM-2",
+        *_ready_since(state, session_id),
+        "QUEUE-5",
+        *(kept if group else ()),
+    )
     if not group:
         return (Step(state, None, because),)
     proof = minted(state, ports, session_id, state.queued_work.claims)

@@ -203,8 +203,9 @@ def _path_because(written: CommitState, scope: ActivePath, leaf: str | None) -> 
         return ("READ-9", "READ-11")
     path = path_to(written, leaf)
     first = path[0].parent_node_id
-    ended: Ids = ("READ-8a",) if first in written.tombstoned else ("READ-8b",) if written.readable(first) else ("READ-8",)
-    return (*ended, "READ-7", "READ-6", "READ-11", "READ-7a", "READ-INV-3")
+    if written.readable(first):
+        return ("READ-8b", "READ-7", "READ-6", "READ-11", "READ-7a", "READ-INV-3")
+    return ("READ-7", "READ-6", "READ-8a" if first in written.tombstoned else "READ-8", "READ-11", "READ-7a", "READ-INV-3")
 
 
 def _dangling(written: CommitState, leaf: str | None) -> bool:

@@ -35,6 +35,7 @@ def settled(state: State, commit: RuntimeCommit) -> tuple[Steps, Ids | None]:
         because = (
             "COMMIT-11" if isinstance(done, QueuedWorkCompletion) else "COMMIT-12",
             *judged.freely,
+            *(("COMMIT-8",) if commit.turn_commit is None else ()),
             "COMMIT-16",
             "COMMIT-34",
         )

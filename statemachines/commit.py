@@ -73,7 +73,7 @@ INTERLUDES = ("none", "none", "none", "renewed", "expires - 1", "expires", "take
 TOOLS = (None, ToolState(1), ToolState(U64_MAX, Json({"tool": [1, 2]})))
 PLUGINS = (None, PluginSessionSnapshot(Json({"plugin": "é"})), PluginSessionSnapshot(Json(None)))
 EXECUTIONS = (None, b"", b"\x00\xff bytes")
-REFS = (None, None, "stored", "stored", "nowhere", "")
+REFS = (None, "", "stored", "stored", "nowhere", "")
 USAGES: tuple[tuple[TokenLedgerEntry, ...], ...] = (
     (),
     (TokenLedgerEntry("main", "m1", TokenUsage(1, 2, 3, 4, 5)),),

@@ -41,7 +41,7 @@ def entry_for_each_session(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "list_uncommitted", listing)
 
 
-@bug("ATT-3")
+@bug("COMMIT-31", "attachment")
 def refs_of_any_session_committed(patch: pytest.MonkeyPatch) -> None:
     """Committing refs stamps attachments of whatever session."""
     sent_otherwise(patch, "stamp the attachments", "session_id = ?", "concat(?, 'any') <> ''")

@@ -276,7 +276,7 @@ def superseded_checkpoints_kept(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "gc_unreachable", around)
 
 
-@bug("GC-1")
+@bug("COMMIT-32", "maintenance")
 def collection_forgets_turns(patch: pytest.MonkeyPatch) -> None:
     """A collection forgets the recorded turns whose checkpoints it removes."""
 

@@ -10,17 +10,10 @@ from fencepost.spec.catalogue import requirements
 from fencepost.statemachines.run import CHAPTERS
 from hunt import hunted
 from planting import PlantedBug
-from settled import SETTLED
-
-UNSETTLED = pytest.mark.skip(
-    reason="whether it is caught in time, and what is blamed, is not settled yet: python tests/planted/table.py"
-)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "bug", [pytest.param(bug, id=bug.name, marks=() if bug.name in SETTLED else UNSETTLED) for bug in BUGS]
-)
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_planted_bug_is_caught(bug: PlantedBug) -> None:
     """The store with the fault starts and answers, and the run blames the requirement that it breaks."""
     catch = hunted(bug)
