@@ -24,8 +24,8 @@ from .interrupt import Interrupt
 from .recording import Recording
 from .result import ChapterRun, Request, Result, judge
 
-EXAMPLES = 40
-"""Examples a chapter, unless told otherwise: with `STEPS` about 25,000 steps in all."""
+EXAMPLES = 25
+"""Examples a chapter, unless told otherwise: with `STEPS` about 21,000 steps in all."""
 
 STEPS = 50
 """Steps an example, at most."""

@@ -276,8 +276,8 @@ def _claimed(
     because: Ids,
 ) -> Steps:
     """A new claim on the group; None if there is none to claim."""
-    held = [row.record.claim for row in state.queued_work.of(session_id) if row not in group]
-    kept = spared_because(held, owner, ports.now)
+    others = [row.record.claim for row in state.queued_work.of(session_id) if row not in group]
+    kept = spared_because(others, owner, ports.now)
     because = (
         *(() if group else kept),
         *because,
@@ -301,11 +301,10 @@ def _claimed(
         expires_at_epoch_ms=saturating_add(ports.now, ttl),
         batches=tuple(shown(session_id, row) for row in group),
     )
-    left = [row.record.claim for row in state.queued_work.of(session_id) if row not in group]
-    partly = taken_in_part((row.record.claim for row in group), left)
+    split: Ids = ("QCLAIM-10",) if taken_in_part((row.record.claim for row in group), others) else ()
     because = (*taken_because((row.record.claim for row in group), ports.now), *because, *whoever_asks(state, fence, owner))
-    because = (*(("QCLAIM-10",) if partly else ()), *because, "QCLAIM-9", "QCLAIM-14", "GEN-INV-1", "QUEUE-INV-4")
-    effects: Why = (("list_pending_queued_work", (*(("QCLAIM-10",) if partly else ()), "QCLAIM-9", "QUEUE-8")),)
+    because = (*split, *because, "QCLAIM-9", "QCLAIM-14", "GEN-INV-1", "QUEUE-INV-4")
+    effects: Why = (("list_pending_queued_work", (*split, "QCLAIM-9", "QUEUE-8")),)
     details = (*_otherwise_claimed(state, ports, claim, because), *ending(ports.now, ttl), *CLAIMED_WHY)
     return (Step(after, claim, because, details, effects), *too_long(state, ports.now, ttl))
 

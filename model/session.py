@@ -37,14 +37,13 @@ HEAD_WHY: Why = (
     ("checkpoint.execution_state", ("READ-13", "COMMIT-27a")),
     ("checkpoint", ("READ-12", "READ-INV-1")),
     ("token_ledger", ("READ-14", "COMMIT-INV-5")),
+    ("", ("READ-2",)),
 )
 FULL_WHY: Why = (
     ("graph.nodes", ("READ-4", "READ-INV-2")),
     ("graph.leaf_node_id", ("READ-5", "READ-5a")),
     *HEAD_WHY,
-    ("", ("READ-2",)),
 )
-PATH_WHY: Why = (*HEAD_WHY, ("", ("READ-2",)))
 
 
 def load_session(state: State, ports: Ports, scope: SessionReadScope) -> Steps:
@@ -167,7 +166,7 @@ def _path(state: State, ports: Ports, head: Head, scope: ActivePath) -> Steps:
     leaf = head.leaf_node_id if scope.leaf_node_id is None else scope.leaf_node_id
     path = _path_because(written, scope, leaf)
     unknown: Ids = ("READ-9",) if "READ-9" in path else ()
-    why: Why = (("graph.nodes", path), ("graph.leaf_node_id", (*unknown, "READ-11", "READ-6")), *PATH_WHY)
+    why: Why = (("graph.nodes", path), ("graph.leaf_node_id", (*unknown, "READ-11", "READ-6")), *HEAD_WHY)
     read = _read(state, head, SessionGraph(path_to(written, leaf), leaf))
     ours = Step(_resolved(state, head), read, (*path, *_read_because(head, written)), why)
     if leaf is None:

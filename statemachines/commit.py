@@ -96,6 +96,13 @@ CONFIGS = (
     ),
 )
 
+GRAPHS: dict[str, tuple[tuple[str, str | None], ...]] = {
+    "siblings": (("n1", None), ("n2", "n1"), ("n3", "n1")),
+    "cycle": (("n1", "n2"), ("n2", "n1")),
+    "line": (("n1", None), ("n2", "n1"), ("n3", "n2")),
+}
+"""Graphs whose second node is the leaf."""
+
 CHANGES = (
     "nothing",
     "nothing",
@@ -229,12 +236,22 @@ class CommitRules(LeaseRules):
         nodes = [(f"c{number}", f"c{number - 1}" if number else None) for number in range(count)]
         self.commit(self.plain(lease, self._graph("append", count - 1, nodes)))
 
-    @rule(drawn=mixed(ANY, LEAVES, USAGES))
-    def twice(self, drawn: tuple[int, Any, tuple[TokenLedgerEntry, ...]]) -> None:
-        """Send a commit without a stamp, and the very same again: it is applied twice."""
-        index, leaf, usage = drawn
+    @rule(drawn=mixed(ANY, tuple(GRAPHS), (0, 1, 1, 2)))
+    def graphs(self, drawn: tuple[int, str, int]) -> None:
+        """Put a graph that is no line in place of all, read its path, and put a part of it in its place."""
+        index, shape, kept = drawn
         lease = self.lease_to_commit_under("held", index, "exact")
-        commit = replace(self.plain(lease, self._graph("unchanged", leaf, ())), usage_deltas=usage)
+        self.commit(self.plain(lease, self._graph("replace", 1, GRAPHS[shape])))
+        self.perform("load_session", ActivePath())
+        self.commit(self.plain(lease, self._graph("replace", 0, GRAPHS[shape][:kept])))
+
+    @rule(drawn=mixed(ANY, LEAVES, USAGES, REFS, REFS, REFS))
+    def twice(self, drawn: tuple[Any, ...]) -> None:
+        """Send a commit without a stamp whose parts are refs alone, and the very same again: it is applied twice."""
+        index, leaf, usage, *refs = drawn
+        lease = self.lease_to_commit_under("held", index, "exact")
+        checkpoint = self._checkpoint(None, None, None, *refs, None)
+        commit = replace(self.plain(lease, self._graph("unchanged", leaf, ())), usage_deltas=usage, checkpoint=checkpoint)
         self.commit(commit)
         self.commit(commit)
 

@@ -211,6 +211,15 @@ class LeaseRules(Machine):
         elif how == "reclaim":
             self.remember(self.perform("reclaim_session_execution_lease", had.session_id, OWNERS[0], had.fence(), 10))
 
+    def fence_to_claim_under(self, session_id: str, how: str, index: int) -> SessionExecutionLeaseFence:
+        """The fence of a live lease, or of another session's (`elsewhere`), an `expired` or any `known` one."""
+        if how == "known":
+            return self.fence(index, "exact")
+        lease = self.held("s2" if how == "elsewhere" else session_id, OWNERS[0])
+        if how == "expired":
+            self.move_clock(lease.expires_at_epoch_ms)
+        return lease.fence()
+
     def move_clock(self, instant: int) -> None:
         """Move the clock, unless it would end the run's chances by going to the end of time."""
         if instant <= self.now + WITHIN:

@@ -16,7 +16,7 @@ from .draws import ANY, mixed
 from .lease import BAD_TEXTS
 from .session import SessionRules
 
-AFTER_HIDING = ("nothing", "revive", "revive", "replace", "replace", "vacuum", "vacuum", "hide again")
+AFTER_HIDING = ("nothing", "revive", "revive", "replace", "replace", "vacuum", "vacuum", "hide again", "reopen", "reopen")
 
 
 class MaintenanceRules(SessionRules):
@@ -58,9 +58,11 @@ class MaintenanceRules(SessionRules):
         for what in (first, second):
             if what == "vacuum":
                 self.vacuum()
+            elif what == "reopen" and self.setup.reopens:
+                self.move("reopen")
             elif what == "hide again":
                 self.perform("tombstone_nodes", (hidden, hidden, "nowhere"))
-            elif what != "nothing":
+            elif what in ("revive", "replace"):
                 shape = (
                     Append((self.node(hidden, None, index + 1),), leaf)
                     if what == "revive"

@@ -24,7 +24,6 @@ from fencepost.spec import (
     QueuedWorkPayloadSessionCommand,
     RefreshToolCatalog,
     ResetSession,
-    SessionExecutionLeaseFence,
     SlotPolicy,
 )
 from hypothesis.stateful import rule
@@ -92,15 +91,6 @@ class QueuedWorkCalls(LeaseRules):
         yield from super().touches(call)
         if "work" in call.operation or "session_command" in call.operation or call.operation == "commit_runtime_state":
             yield from _lists(session_of(call))
-
-    def fence_of(self, session_id: str, how: str, index: int) -> SessionExecutionLeaseFence:
-        """The fence to claim under."""
-        if how == "known":
-            return self.fence(index, "exact")
-        lease = self.held("s2" if how == "elsewhere" else session_id, OWNERS[0])
-        if how == "expired":
-            self.move_clock(lease.expires_at_epoch_ms)
-        return lease.fence()
 
     def enqueue_work(self, draft: QueuedWorkBatchDraft, *, look: bool = True) -> QueuedWorkBatch | None:
         """Submit the draft; the batch that was answered, None if it was refused."""
@@ -226,14 +216,14 @@ class QueuedWorkRules(QueuedWorkCalls):
     def claim_leading_ready_session_command(self, drawn: tuple[Any, ...]) -> None:
         """Claim the session command that leads, if one does."""
         session_id, fence, index, owner, ttl = drawn
-        shown = self.fence_of(session_id, fence, index)
+        shown = self.fence_to_claim_under(session_id, fence, index)
         self.remember_work(self.perform("claim_leading_ready_session_command", session_id, shown, owner, ttl))
 
     @rule(drawn=mixed(SESSIONS, FENCES, ANY, OWNERS, BOUNDARIES, CLAIM_TTLS, MOST))
     def claim_ready_queued_work(self, drawn: tuple[Any, ...]) -> None:
         """Claim the turn work that leads, with what joins it."""
         session_id, fence, index, owner, boundary, ttl, most = drawn
-        shown = self.fence_of(session_id, fence, index)
+        shown = self.fence_to_claim_under(session_id, fence, index)
         self.remember_work(self.perform("claim_ready_queued_work", session_id, shown, owner, boundary, ttl, most))
 
     @rule(drawn=mixed(PLACES, OWNERS, BOUNDARIES, CLAIM_TTLS, SELECTIONS, (0, 1, 2, 2)))

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 from unittest.mock import patch
 
 import hypothesis
@@ -107,8 +107,7 @@ def run_machine(machine: type[Machine], setup: Setup, budget: Budget) -> Violati
     Anything else that goes wrong is raised: it is the harness or the backend that failed, not the store.
     """
     quiet = settings(
-        # the one that Hypothesis begins with, which does next to nothing, and the one that is drawn
-        max_examples=2,
+        max_examples=1,
         stateful_step_count=budget.steps,
         # a run is told by its seed alone: nothing is kept between runs
         database=None,
@@ -125,17 +124,42 @@ def run_machine(machine: type[Machine], setup: Setup, budget: Budget) -> Violati
         with with_reporter(lambda _: None), _nothing_borrowed():
             for number in range(budget.examples):
                 # each on its own: of several, Hypothesis makes most by copying parts of earlier ones, and rare draws stay rare
-                seeded: Any = hypothesis.seed(f"{budget.seed} {number}")(lambda: _begun(machine, setup))
+                seeded: Any = hypothesis.seed(f"{budget.seed} {number}")(_Beginnings(machine, setup))
                 run_state_machine_as_test(seeded, settings=quiet)
     except Violation as violation:
         return shortest(machine, setup, violation)
     return None
 
 
-def _begun(machine: type[Machine], setup: Setup) -> Machine:
-    """A machine, where Hypothesis asks for a class of one."""
-    made = machine(setup)
-    made.begin()
+class _Beginnings:
+    """Makes the machines of one example, where Hypothesis asks for a class of one.
+
+    Its first choice is always the simplest one: the same rule over and over, as many steps as there may be. That choice is
+    rejected at its first call; the next one is drawn.
+    """
+
+    def __init__(self, machine: type[Machine], setup: Setup) -> None:
+        self._machine = machine
+        self._setup = setup
+        self._first = True
+
+    def __call__(self) -> Machine:
+        if self._first:
+            self._first = False
+            return _rejecting(self._machine, self._setup)
+        made = self._machine(self._setup)
+        made.begin()
+        return made
+
+
+def _rejecting(machine: type[Machine], setup: Setup) -> Machine:
+    """A machine without a store that makes no call and no move."""
+    made = machine(dataclasses.replace(setup, open_store=lambda _: None, tally=Tally()))
+
+    def rejected(*_arguments: object, **_named: object) -> NoReturn:
+        hypothesis.reject()
+
+    vars(made).update(perform=rejected, move=rejected, teardown=rejected)
     return made
 
 

@@ -8,6 +8,7 @@ from fencepost.spec import (
     AttachmentIntent,
     CheckpointKind,
     InputId,
+    LeaseOwnerIdentity,
     PendingTurnInputDraft,
     QueuedWorkClaim,
     RuntimeCommit,
@@ -123,7 +124,8 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
             PendingTurnInputDraft(session_id=session_id, source_key=f"{turn_id}:{place}", ingress=ingress, input=text)
             for place in range(2)
         ]
-        for draft in (*drafts, replace(drafts[0], session_id=session_id + "2")):
+        other_turn = replace(drafts[0], source_key=f"{turn_id}:other", ingress=TurnInputIngressActiveTurn(turn_id + "2"))
+        for draft in (*drafts, other_turn, replace(drafts[0], session_id=session_id + "2")):
             self.enqueue_input(draft)
         later = self.next_input(session_id, 0)
         self.claim_active(session_id, owner, turn_id, CheckpointKind.BeforeCompletion, 10, accepted)
@@ -144,6 +146,23 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
         if "maintenance" in self.offered:
             self.perform("vacuum")
         self.enqueue_input(replace(drafts[1], input=TurnInput((Text("again"),))) if changed else drafts[1])
+
+    @rule(drawn=mixed(OWNERS, (True, False)))
+    def key_again(self, drawn: tuple[LeaseOwnerIdentity, bool]) -> None:
+        """Work with a key is completed, and submitted once more: its key is free."""
+        owner, vacuum = drawn
+        head = self.state.commit.head
+        session_id = head.session_id if head else "s"
+        self.plain_work(session_id, source_key=f"key-{len(self.memory.calls)}")
+        draft = self.memory.work_drafts[-1]
+        claim = self.claim_work(session_id, owner, IDLE, 10, 12)
+        if claim is None:
+            return
+        commit = self.plain(self.held(session_id, owner), Unchanged(head.leaf_node_id if head else None))
+        self.commit(replace(commit, completed_queue_claims=(claim.completion(),)))
+        if vacuum and "maintenance" in self.offered:
+            self.perform("vacuum")
+        self.enqueue_work(draft)
 
     def _claim_some(
         self, session_id: str, lease: SessionExecutionLease, kind: str, count: int, ttl: int, key: str | None

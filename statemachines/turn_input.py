@@ -18,7 +18,6 @@ from fencepost.spec import (
     PendingTurnInputCancelTarget,
     PendingTurnInputDraft,
     ProtocolTurnOptions,
-    SessionExecutionLeaseFence,
     SourceKey,
     Text,
     TurnInput,
@@ -134,15 +133,6 @@ class TurnInputCalls(LeaseRules):
         everywhere = not call.arguments or deferring is not None
         sessions = sorted(self.state.turn_input.rows) if everywhere else (session_of(call),)
         yield from (Call("list_pending_turn_inputs", (session_id,)) for session_id in sessions)
-
-    def fence_for(self, session_id: str, how: str, index: int) -> SessionExecutionLeaseFence:
-        """The fence to claim under."""
-        if how == "known":
-            return self.fence(index, "exact")
-        lease = self.held("s2" if how == "elsewhere" else session_id, OWNERS[0])
-        if how == "expired":
-            self.move_clock(lease.expires_at_epoch_ms)
-        return lease.fence()
 
     def enqueue_input(self, draft: PendingTurnInputDraft, *, look: bool = True) -> PendingTurnInput | None:
         """Submit the draft; the input that was answered, None if it was refused."""
@@ -282,7 +272,8 @@ class TurnInputRules(TurnInputCalls):
     def claim_active_turn_inputs(self, drawn: tuple[Any, ...]) -> None:
         """Accept inputs of a turn at a checkpoint."""
         session_id, fence, index, owner, turn_id, checkpoint, ttl, most = drawn
-        shown = self.fence_for(session_id, fence, index)
+        shown = self.fence_to_claim_under(session_id, fence, index)
+        # nothing asked under a fence that fails (CLAIM-1), which would be rare
         most = 0 if fence == "elsewhere" and index % 2 else most
         self.remember_inputs(self.perform("claim_active_turn_inputs", session_id, shown, owner, turn_id, checkpoint, ttl, most))
 
@@ -290,7 +281,7 @@ class TurnInputRules(TurnInputCalls):
     def claim_next_turn_inputs(self, drawn: tuple[Any, ...]) -> None:
         """Reserve inputs for the next turn."""
         session_id, fence, index, owner, ttl, most = drawn
-        shown = self.fence_for(session_id, fence, index)
+        shown = self.fence_to_claim_under(session_id, fence, index)
         most = 0 if fence == "elsewhere" and index % 2 else most
         self.remember_inputs(self.perform("claim_next_turn_inputs", session_id, shown, owner, ttl, most))
 

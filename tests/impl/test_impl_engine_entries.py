@@ -36,7 +36,7 @@ def test_a_closed_store_says_so(there: World, name: str) -> None:
         EVERY_CALL[name](there._replace(store=store))
 
 
-@pytest.mark.parametrize("name", EVERY_CALL.keys() - READS_NO_CLOCK)
+@pytest.mark.parametrize("name", [name for name in EVERY_CALL if name not in READS_NO_CLOCK])
 def test_a_clock_that_fails_stops_the_call(there: World, name: str) -> None:
     """A clock that answers no time makes every call that needs it `Backend`, and nothing is written."""
     store = store_on(there.store._engine, lambda: -1)
