@@ -248,9 +248,9 @@ class CommitRules(LeaseRules):
     @rule(drawn=mixed(ANY, LEAVES, USAGES, REFS, REFS, REFS))
     def twice(self, drawn: tuple[Any, ...]) -> None:
         """Send a commit without a stamp whose parts are refs alone, and the very same again: it is applied twice."""
-        index, leaf, usage, *refs = drawn
+        index, leaf, usage, tool, plugin, execution = drawn
         lease = self.lease_to_commit_under("held", index, "exact")
-        checkpoint = self._checkpoint(None, None, None, *refs, None)
+        checkpoint = self._checkpoint(None, None, None, tool, plugin, execution, None)
         commit = replace(self.plain(lease, self._graph("unchanged", leaf, ())), usage_deltas=usage, checkpoint=checkpoint)
         self.commit(commit)
         self.commit(commit)

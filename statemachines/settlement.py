@@ -108,13 +108,13 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
     def _record(self, attachment_id: str, session_id: str) -> None:
         self.perform("record_intent", AttachmentIntent(attachment_id, session_id, "uri:1", self.now))
 
-    @rule(drawn=mixed(OWNERS, range(3), ("cancel", "cancel", "suffix", "complete", "nothing"), (True, False)))
+    @rule(drawn=mixed(OWNERS, range(3), ("cancel", "cancel", "suffix", "complete", "nothing"), (True, False), (True, False)))
     def interrupt(self, drawn: tuple[Any, ...]) -> None:
         """A turn is interrupted; what waited for it is deferred, submitted again, ended, vacuumed, and submitted afresh.
 
         What waits in another session, or was admitted for the next turn, stays where it is.
         """
-        owner, accepted, end, changed = drawn
+        owner, accepted, end, changed, completed = drawn
         head = self.state.commit.head
         session_id = head.session_id if head else "s"
         turn_id = f"turn-{len(self.memory.calls)}"
@@ -128,9 +128,11 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
         for draft in (*drafts, other_turn, replace(drafts[0], session_id=session_id + "2")):
             self.enqueue_input(draft)
         later = self.next_input(session_id, 0)
-        self.claim_active(session_id, owner, turn_id, CheckpointKind.BeforeCompletion, 10, accepted)
-        lease = self.held(session_id, owner)
-        self.commit(replace(self.plain(lease, Unchanged()), interrupted_turn_input_turn_id=turn_id))
+        own = self.claim_active(session_id, owner, turn_id, CheckpointKind.BeforeCompletion, 10, accepted)
+        commit = replace(self.plain(self.held(session_id, owner), Unchanged()), interrupted_turn_input_turn_id=turn_id)
+        # what a commit completes of its turn it does not defer
+        done = (own.completion(),) if own and completed else ()
+        self.commit(replace(commit, completed_turn_input_claims=done))
         self.perform("list_pending_turn_inputs", session_id + "2")
         self.enqueue_input(drafts[1])
         self.enqueue_input(replace(drafts[1], ingress=TurnInputIngressNextTurn()))
@@ -147,10 +149,10 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
             self.perform("vacuum")
         self.enqueue_input(replace(drafts[1], input=TurnInput((Text("again"),))) if changed else drafts[1])
 
-    @rule(drawn=mixed(OWNERS, (True, False)))
-    def key_again(self, drawn: tuple[LeaseOwnerIdentity, bool]) -> None:
-        """Work with a key is completed, and submitted once more: its key is free."""
-        owner, vacuum = drawn
+    @rule(drawn=mixed(OWNERS, SHAPES[5:], (True, False)))
+    def key_again(self, drawn: tuple[LeaseOwnerIdentity, str, bool]) -> None:
+        """Work with a key is completed, wrongly at first, and submitted once more: its key is free."""
+        owner, shape, vacuum = drawn
         head = self.state.commit.head
         session_id = head.session_id if head else "s"
         self.plain_work(session_id, source_key=f"key-{len(self.memory.calls)}")
@@ -158,7 +160,9 @@ class SettlementRules(CommitRules, TurnInputCalls, QueuedWorkCalls):
         claim = self.claim_work(session_id, owner, IDLE, 10, 12)
         if claim is None:
             return
+        others = [batch.batch_id for batch in self.memory.batches if batch not in claim.batches]
         commit = self.plain(self.held(session_id, owner), Unchanged(head.leaf_node_id if head else None))
+        self.commit(replace(commit, completed_queue_claims=shaped(claim.completion(), shape, others)))
         self.commit(replace(commit, completed_queue_claims=(claim.completion(),)))
         if vacuum and "maintenance" in self.offered:
             self.perform("vacuum")

@@ -162,11 +162,9 @@ def _make_plain(current: Callable[[], Program], holds: Callable[[Program], bool]
     changed = False
     for place in range(len(current())):
         tried: set[object] = set()
-        while (candidate := _next_plainer(current(), place, tried)) is not None:
-            if holds(candidate):
-                changed = True
-            if place >= len(current()):
-                break
+        # with a simpler value the law may be broken sooner: then the program ends there
+        while place < len(current()) and (candidate := _next_plainer(current(), place, tried)) is not None:
+            changed = holds(candidate) or changed
     return changed
 
 
