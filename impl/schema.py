@@ -55,12 +55,30 @@ TABLES = {
         payloads VARCHAR NOT NULL, {HOLD}""",
     "attachments": """attachment_id VARCHAR PRIMARY KEY, session_id VARCHAR NOT NULL, canonical_uri VARCHAR NOT NULL,
         intent_at UBIGINT NOT NULL, committed_at UBIGINT""",
+    "runtime_inputs": """input_key VARCHAR PRIMARY KEY, runtime_key VARCHAR NOT NULL, input_id VARCHAR NOT NULL,
+        state VARCHAR NOT NULL""",
+    "runtime_states": "runtime_key VARCHAR PRIMARY KEY, state VARCHAR NOT NULL",
+    "runtime_snapshots": "runtime_key VARCHAR PRIMARY KEY, snapshot BLOB NOT NULL",
+    # a row for each run of a runtime: two commits of one run both write it, and so take two numbers (RUNTIME-44)
+    "runtime_runs": "run_key VARCHAR PRIMARY KEY, last_sequence UBIGINT NOT NULL, guard UBIGINT NOT NULL",
+    "runtime_receipts": "receipt_key VARCHAR PRIMARY KEY, receipt VARCHAR NOT NULL",
+    # what a store of sessions reads: whatever runtime committed it, by the session's own id (RUNTIME-37)
+    "runtime_sessions": "session_id VARCHAR PRIMARY KEY, snapshot BLOB NOT NULL",
+    # the guard of a thread: whoever writes to the thread writes it, for a deletion passes the updates of others (EVENT-33)
+    "threads": "thread_key VARCHAR PRIMARY KEY, guard UBIGINT NOT NULL",
+    "turns": """turn_key VARCHAR PRIMARY KEY, thread_key VARCHAR NOT NULL, turn UBIGINT NOT NULL, finished BOOLEAN NOT NULL,
+        events UBIGINT NOT NULL""",
+    "events": """turn_key VARCHAR NOT NULL, thread_key VARCHAR NOT NULL, place UBIGINT NOT NULL, envelope VARCHAR NOT NULL""",
+    "outputs": """number UBIGINT PRIMARY KEY, id VARCHAR NOT NULL UNIQUE, attempt_key VARCHAR NOT NULL,
+        record VARCHAR NOT NULL""",
+    # the number of the latest record of each producer
+    "producers": "producer_key VARCHAR PRIMARY KEY, latest UBIGINT NOT NULL",
 }
 
 GUARDS = "guards"
 """The table whose rows are there from the beginning."""
 
-KINDS = ("inputs", "batches", "attachments")
+KINDS = ("inputs", "batches", "attachments", "outputs")
 """The kinds of entries."""
 
 INDEXES = {
@@ -68,6 +86,11 @@ INDEXES = {
     "waiting_by_session": "waiting (listed_in)",
     "waiting_by_line": "waiting (line)",
     "batches_by_session": "batches (session_id)",
+    "runtime_inputs_by_runtime": "runtime_inputs (runtime_key)",
+    "turns_by_thread": "turns (thread_key)",
+    "events_by_turn": "events (turn_key)",
+    "events_by_thread": "events (thread_key)",
+    "outputs_by_attempt": "outputs (attempt_key)",
 }
 
 MARK = "fencepost_store"

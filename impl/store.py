@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,15 @@ Clock = Callable[[], int]
 def wall_clock() -> int:
     """The wall clock in epoch milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+@contextmanager
+def failing_as(kind: type[Backend]) -> Iterator[None]:
+    """Give failures of the engine the name that the protocol has for them."""
+    try:
+        yield
+    except Backend as error:
+        raise (error if isinstance(error, kind) else kind(error.message)) from error.__cause__
 
 
 class DuckDBStore:

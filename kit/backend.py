@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fencepost.spec import Stores
 from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.environment import Environment
 
@@ -65,12 +66,19 @@ class Factory:
         except BaseException as error:
             expected = AGAIN if again else "Expected a fresh, empty store"
             raise BackendError(f"The factory {self.name} raised {told(error)}{' ' if again else '. '}{expected}.") from error
-        if not any(hasattr(store, operation) for operation in OPERATIONS):
+        if not any(operation.of(store) for operation in OPERATIONS.values()):
             raise BackendError(
                 f"The factory {self.name} gave {shortened(store)}, which has none of the calls of a store. "
                 f"Expected an object with methods such as {next(iter(OPERATIONS))}; does the factory return its store?"
             )
         return store
+
+    def gives_several(self) -> bool:
+        """Whether the backend gives stores of several protocols. Raises `BackendError`."""
+        with fresh_environment() as environment:
+            store = self.open(environment)
+            self.close(store)
+            return isinstance(store, Stores)
 
     def close(self, store: Any) -> None:
         """Let the store go. Raises `BackendError` if its `close()` raises."""
@@ -89,8 +97,8 @@ class Factory:
         """
         with fresh_environment() as environment:
             store = self.open(environment)
-            later = [each for each in OPERATIONS if inspect.iscoroutinefunction(getattr(store, each, None))]
-            missing = [operation for operation in operations if not hasattr(store, operation)]
+            later = [name for name, each in OPERATIONS.items() if inspect.iscoroutinefunction(each.of(store))]
+            missing = [operation for operation in operations if not OPERATIONS[operation].of(store)]
             self.close(store)
             if self.reopens:
                 self._require_reopening(store, environment)
@@ -102,7 +110,7 @@ class Factory:
         if missing:
             raise BackendError(
                 f"The store of {self.name}, a {type(store).__name__}, has no {', '.join(missing)}. "
-                f"Expected every call of the chosen chapters: add what is missing, or choose others with --chapters."
+                f"Expected every call of what was chosen: add what is missing, or choose others with --stores or --chapters."
             )
 
     def _require_reopening(self, store: Any, environment: Environment) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from fencepost.model import Refused
 from fencepost.spec import (
     Acquired,
+    AgentEventEnvelope,
     AlreadyCancelled,
     AlreadyClaimed,
     AlreadyCompleted,
@@ -18,9 +19,12 @@ from fencepost.spec import (
     Cancelled,
     GcReport,
     InputId,
+    InputState,
     LeaseOwnerIdentity,
     NotFound,
     Outcomes,
+    OutputRecord,
+    OutputRef,
     PendingTurnInput,
     PendingTurnInputCancelResult,
     PendingTurnInputDraft,
@@ -28,11 +32,15 @@ from fencepost.spec import (
     QueuedWorkBatch,
     QueuedWorkBatchDraft,
     QueuedWorkClaim,
+    RunBoundaryReceipt,
     RuntimeCommit,
     RuntimeCommitResult,
+    SessionDelta,
     SessionExecutionLease,
     SourceKey,
+    StoredTurnEvents,
     TurnInputClaim,
+    UnknownEvent,
     VacuumReport,
 )
 from fencepost.spec.lease import LeaseProof
@@ -103,9 +111,26 @@ WORDS: dict[type, Callable[[Any], str]] = {
     GcReport: lambda answer: (
         f"roots: {answer.root_count}, blobs kept: {answer.retained_blob_count}, removed: {answer.deleted_blob_count}"
     ),
+    RunBoundaryReceipt: lambda answer: f"receipt {simple(answer.sequence)}: {simple(answer.message_count)} messages",
+    InputState: lambda answer: f"input {answer.input_id} ({answer.current_state.name})",
+    StoredTurnEvents: lambda answer: (
+        f"turn {simple(answer.turn)}{', finished' if answer.finished else ''}: "
+        f"{listed(map(brief, answer.events)) or 'no events'}"
+    ),
+    AgentEventEnvelope: lambda answer: f"{named(_type_of(answer))} {simple(answer.sequence)}",
+    OutputRef: lambda answer: named(answer.value),
+    OutputRecord: lambda answer: (
+        f"{named(answer.id.value)}: {type(answer.event).__name__} of {simple(answer.producer_agent)} "
+        f"in {simple(answer.task_id)}, attempt {simple(answer.attempt)}"
+    ),
     AttachmentManifestEntry: lambda answer: f"{named(answer.attachment_id)} of {answer.intent_at_epoch_ms} ms",
 }
 """What is said of an answer, by its type."""
+
+
+def _type_of(envelope: AgentEventEnvelope) -> str:
+    event = envelope.event
+    return event.type if isinstance(event, UnknownEvent) else type(event).__name__
 
 
 def listed(words: Iterable[str]) -> str:
@@ -152,6 +177,10 @@ def _argument(value: object) -> str:
             return f"input {named(value.value)}"
         case SourceKey():
             return f"key {simple(value.value)}"
+        case AgentEventEnvelope() | RunBoundaryReceipt() | InputState() | OutputRef():
+            return brief(value)
+        case SessionDelta():
+            return f"a session of {len(value.session_snapshot)} bytes"
         case AttachmentIntent():
             return f"attachment {named(value.attachment_id)} of session {simple(value.session_id)}"
         case tuple():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import click
+from fencepost.spec.operations import PROTOCOLS
 from fencepost.statemachines.run import CHAPTERS
 from hypothesis.configuration import set_hypothesis_home_dir
 from rich.text import Text
@@ -25,26 +26,40 @@ from .result import Request, Verdict
 from .verify import EXAMPLES, STEPS, verify
 
 
-class Chapters(click.ParamType[tuple[str, ...]]):
-    """Names of chapters with commas between them."""
+class Names(click.ParamType[tuple[str, ...]]):
+    """Some of these names, with commas between them."""
 
-    name = "chapters"
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name = name
+        self.known = known
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The chosen chapters in reading order; a usage error for a name that is none."""
+        """The chosen names in reading order; a usage error for one that is not known."""
         if isinstance(value, tuple):
             return value
         chosen = [name.strip() for name in str(value).split(",") if name.strip()]
-        unknown = [name for name in chosen if name not in CHAPTERS]
+        unknown = [name for name in chosen if name not in self.known]
         if unknown or not chosen:
             received = ", ".join(map(repr, unknown)) or "none"
-            self.fail(
-                f"received {received}, expected one or more of {', '.join(CHAPTERS)}, with commas between them.", param, ctx
-            )
-        return tuple(name for name in CHAPTERS if name in chosen)
+            expected = ", ".join(self.known)
+            self.fail(f"received {received}, expected one or more of {expected}, with commas between them.", param, ctx)
+        return tuple(name for name in self.known if name in chosen)
 
 
-CHOSEN = "What to check; calls of other chapters are made only where these cannot do without."
+STORES = Names("stores", tuple(PROTOCOLS))
+OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: all]"
+CHOSEN = (
+    f"What to check; calls of other chapters are made only where these cannot do without.  [default: {', '.join(CHAPTERS)}]"
+)
+
+
+def chosen_chapters(stores: tuple[str, ...] | None, chapters: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The chapters that were chosen, or those of the protocols that were; all, if nothing was. A usage error for both."""
+    if stores and chapters:
+        raise click.UsageError("received --stores and --chapters, expected one of them: a protocol is a number of chapters.")
+    if stores:
+        return tuple(name for name in CHAPTERS if any(name in PROTOCOLS[each] for each in stores))
+    return chapters or CHAPTERS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,7 +73,10 @@ def cli() -> None:
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws the calls: same seed, same run.")
 @click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(min=1), help="Fresh stores a chapter.")
 @click.option("--steps", default=STEPS, show_default=True, type=click.IntRange(min=1), help="Steps an example, at most.")
-@click.option("--chapters", default=",".join(CHAPTERS), show_default=True, type=Chapters(), metavar="NAME,NAME", help=CHOSEN)
+@click.option("--stores", type=STORES, metavar="NAME,NAME", help=OF_STORES)
+@click.option(
+    "--chapters", type=Names("chapters", CHAPTERS), metavar="NAME,NAME", help=f"{CHOSEN}  [default: {', '.join(CHAPTERS)}]"
+)
 @click.option("--strict", is_flag=True, help="Fail where the store differs from a CURRENT requirement, too.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
 @click.pass_context
@@ -68,7 +86,8 @@ def verify_command(
     seed: int,
     examples: int,
     steps: int,
-    chapters: tuple[str, ...],
+    stores: tuple[str, ...] | None,
+    chapters: tuple[str, ...] | None,
     strict: bool,
     json_path: str | None,
 ) -> None:
@@ -76,7 +95,7 @@ def verify_command(
 
     Exit code 0: it conforms. 1: it violates the law. 2: it could not be evaluated.
     """
-    request = Request(backend, chapters, seed, examples, steps, strict)
+    request = Request(backend, chosen_chapters(stores, chapters), seed, examples, steps, strict)
     console = Terminal(stderr=json_path == STANDARD_OUTPUT)
     try:
         if json_path:

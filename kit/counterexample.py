@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fencepost.model import Ids
 from fencepost.spec.catalogue import requirements
+from fencepost.spec.operations import part_of
 from fencepost.statemachines.checker import Performed, Violation
 from fencepost.statemachines.environment import Environment
 
@@ -57,7 +58,8 @@ class Counterexample:
 def counterexample(factory: Factory, chapter: str, violation: Violation) -> Counterexample:
     """The counterexample of a violation."""
     script, blamed, admissible = script_of(violation), violation.requirements, _admissible(violation)
-    claim = Claim(script, admissible, violation.path, _sentence(blamed))
+    of_model = Claim(script, admissible, violation.path, _sentence(blamed), part_of(chapter))
+    claim = of_model if factory.gives_several() else replace(of_model, part=None)
     written = program(claim, factory.name)
     performed = tuple(line.performed for line in script)
     return Counterexample(
@@ -70,7 +72,7 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
         story=who_held(performed),
         claims=who_claimed(performed),
         program=written.text,
-        reproduces=fails(written, factory) and not fails(program(claim, MODEL)),
+        reproduces=fails(written, factory) and not fails(program(of_model, MODEL)),
         steps=violation.steps,
     )
 
@@ -85,8 +87,9 @@ def fails(written: Program, factory: Factory | None = None) -> bool:
     except BaseException as error:
         return _line(error) >= written.last_call
     finally:
-        if factory is not None and "store" in variables:
-            factory.close(variables["store"])
+        opened = variables.get("stores", variables.get("store"))
+        if factory is not None and opened is not None:
+            factory.close(opened)
         environment = variables.get("environment")
         if isinstance(environment, Environment):
             shutil.rmtree(environment.directory, ignore_errors=True)

@@ -9,7 +9,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from fencepost.impl import DuckDBRuntimePersistence
+from fencepost.impl import DuckDBStores
 from fencepost.impl.engine import Engine
 from fencepost.statemachines.environment import Environment
 
@@ -20,8 +20,8 @@ IN_MEMORY = Path("/dev/shm")
 
 
 @reopens
-def file(environment: Environment) -> DuckDBRuntimePersistence:
-    """A store in a file. One file serves all stores of the process, one after the other, and is emptied for each.
+def file(environment: Environment) -> DuckDBStores:
+    """Every store in a file. One file serves all stores of the process, one after the other, and is emptied for each.
 
     Making a file takes as long as a hundred calls, and a run wants many stores. It has a directory of its own, which goes with
     the process.
@@ -29,8 +29,8 @@ def file(environment: Environment) -> DuckDBRuntimePersistence:
     return _over(_file().engine(environment), environment)
 
 
-def memory(environment: Environment) -> DuckDBRuntimePersistence:
-    """A store in memory. One engine serves all stores of the process, one after the other, and is emptied for each."""
+def memory(environment: Environment) -> DuckDBStores:
+    """Every store in memory. One engine serves all stores of the process, one after the other, and is emptied for each."""
     engine = _memory()
     engine.clear()
     return _over(engine, environment)
@@ -58,8 +58,8 @@ class _File:
         return self._engine
 
 
-def _over(engine: Engine, environment: Environment) -> DuckDBRuntimePersistence:
-    return DuckDBRuntimePersistence.over(engine, clock=environment.clock, process_alive=environment.process_alive)
+def _over(engine: Engine, environment: Environment) -> DuckDBStores:
+    return DuckDBStores.over(engine, clock=environment.clock, process_alive=environment.process_alive)
 
 
 @cache

@@ -16,10 +16,12 @@ from fencepost.spec import (
     Acquired,
     Busy,
     ContractBroken,
+    OutputRef,
     PendingTurnInput,
     PersistedSessionRead,
     QueuedWorkBatch,
     QueuedWorkClaim,
+    RunBoundaryReceipt,
     RuntimeCommitResult,
     SessionExecutionLease,
     TurnInputClaim,
@@ -42,6 +44,8 @@ LETTERS: dict[type, str] = {
     QueuedWorkClaim: "q",
     RuntimeCommitResult: "c",
     PersistedSessionRead: "s",
+    RunBoundaryReceipt: "b",
+    OutputRef: "o",
 }
 
 HOMES = {
@@ -60,13 +64,15 @@ REOPEN = Move("reopen", ())
 class Claim:
     """What a program shows: the last answer of the script is none of the admissible ones, and differs in the field at the path.
 
-    `says` is the sentence of the requirement that forbids it.
+    `says` is the sentence of the requirement that forbids it. `part` is the store that is called, where the backend gives
+    several; None where it gives that store alone.
     """
 
     script: Script
     admissible: tuple[object, ...]
     path: str
     says: str
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ class _Writer:
                 if event.action == REOPEN and event.now != now:
                     now = event.now
                     yield self._clock(now)
-                yield _move(event.action)
+                yield self._move(event.action)
             if line.performed.now != now:
                 now = line.performed.now
                 yield self._clock(now)
@@ -152,7 +158,7 @@ class _Writer:
         return f"{text}\n# -> {_cut(brief(performed.answer), WIDTH - 5)}" if _tells(performed) else text
 
     def _expression(self, performed: Performed) -> Source:
-        return Group(f"store.{performed.call.operation}", self._arguments(performed))
+        return Group(f"store.{OPERATIONS[performed.call.operation].method.__name__}", self._arguments(performed))
 
     def _arguments(self, performed: Performed) -> tuple[Source, ...]:
         names = (name for name, _ in OPERATIONS[performed.call.operation].parameters)
@@ -183,7 +189,7 @@ class _Writer:
         self.minted.imports.add("OPERATIONS")
         arguments = Group("", self._arguments(self.last))
         yield f"arguments = {laid_out(arguments, '', 12)}"
-        yield f"answer = store.{self.last.call.operation}(*arguments)"
+        yield f"answer = store.{OPERATIONS[self.last.call.operation].method.__name__}(*arguments)"
         yield f'operation = OPERATIONS["{self.last.call.operation}"]\noperation.require_contract(arguments, answer)'
 
     def _admitted(self) -> str:
@@ -201,7 +207,8 @@ class _Writer:
             return f"answer == {on_one_line(self.minted.source(answer.error))}"
         if type(answer) is type(given):
             return f"answer == {on_one_line(self.minted.source(answer))}"
-        self.minted.imports.add(type(answer).__name__)
+        if type(answer).__module__ != "builtins":
+            self.minted.imports.add(type(answer).__name__)
         return f"isinstance(answer, {type(answer).__name__})"
 
     def _at(self, path: str, answers: Sequence[object], given: object) -> str:
@@ -237,9 +244,20 @@ class _Writer:
     def _setup(self) -> Iterator[str]:
         self.minted.imports.add("Environment")
         yield "environment = Environment(Path(mkdtemp()))"
-        yield "store = open_store(environment)"
+        yield self._open()
         for owner, name in self.minted.owners.items():
             yield f"{name} = {laid_out(self.minted.record(owner), '', len(name) + 3)}"
+
+    def _open(self) -> str:
+        if self.claim.part is None:
+            return "store = open_store(environment)"
+        return f"stores = open_store(environment)\nstore = stores.{self.claim.part}"
+
+    def _move(self, move: Call | Move) -> str:
+        if move == REOPEN:
+            return f"{'store' if self.claim.part is None else 'stores'}.close()\n{self._open()}"
+        method, arguments = move
+        return f"environment.process_alive.{method}({', '.join(map(simple, arguments))})"
 
 
 def _values(answers: Sequence[object], path: str) -> Iterator[object]:
@@ -247,13 +265,6 @@ def _values(answers: Sequence[object], path: str) -> Iterator[object]:
     for answer in answers:
         with suppress(AttributeError, IndexError):
             yield value_at(answer, path)
-
-
-def _move(move: Call | Move) -> str:
-    if move == REOPEN:
-        return "store.close()\nstore = open_store(environment)"
-    method, arguments = move
-    return f"environment.process_alive.{method}({', '.join(map(simple, arguments))})"
 
 
 def _import(module: str, names: Sequence[str]) -> str:

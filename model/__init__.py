@@ -4,7 +4,19 @@ from collections.abc import Callable
 
 from fencepost.spec.operations import OPERATIONS
 
-from . import attachment, commit, ingress_invariants, lease, maintenance, queued_work, session, turn_input
+from . import (
+    attachment,
+    commit,
+    event,
+    ingress_invariants,
+    lease,
+    maintenance,
+    output,
+    queued_work,
+    runtime,
+    session,
+    turn_input,
+)
 from .state import INVARIANTS, Invariant, State
 from .step import Ids, Ports, Refused, Step, Steps, Why
 
@@ -16,10 +28,13 @@ _CHAPTERS = {
     "session": session,
     "maintenance": maintenance,
     "attachment": attachment,
+    "runtime": runtime,
+    "event": event,
+    "output": output,
 }
 
 TRANSITIONS: dict[str, Callable[..., Steps]] = {
-    name: getattr(_CHAPTERS[operation.chapter], name) for name, operation in OPERATIONS.items()
+    name: getattr(_CHAPTERS[operation.chapter], operation.method.__name__) for name, operation in OPERATIONS.items()
 }
 """The transition of each operation: `(state, ports, *arguments) -> steps`."""
 

@@ -18,7 +18,13 @@ def record_intent(state: State, _ports: Ports, intent: AttachmentIntent) -> Step
     if known is None:
         afresh: Ids = ("ATT-6",) if intent.attachment_id in state.attachment.forgotten else ()
         return (_recorded(state, intent.attachment_id, given, ("ATT-1", *afresh)),)
-    because: Ids = ("ATT-2", "ATT-2a", "ATT-INV-1", *(("ATT-INV-2",) if known.committed else ()))
+    because: Ids = (
+        *(("ATT-9",) if given.intent_at >= 2**63 else ()),
+        *(("ATT-2", "ATT-INV-2") if known.committed else ()),
+        *(("ATT-INV-1",) if known.session != given.session else ()),
+        "ATT-2a",
+        *(() if known.committed else ("ATT-2",)),
+    )
     again = record_level.recorded_again(known, given.uri, given.intent_at)
     overwritten: Attachment = AttachmentRecord(given.session, given.uri, given.intent_at, known.committed)
     ours = _recorded(state, intent.attachment_id, again, because)
@@ -30,7 +36,9 @@ def record_intent(state: State, _ports: Ports, intent: AttachmentIntent) -> Step
 
 def _recorded(state: State, attachment_id: str, record: Attachment, because: Ids) -> Step:
     entries = state.attachment.entries.set(attachment_id, record)
-    return Step(_with(state, entries=entries), None, because, (), (("list_uncommitted", because),), ((MANIFEST, because),))
+    # where entries are missing or too many, the list is as likely at fault
+    shown: Why = (("list_uncommitted", because[:2]),)
+    return Step(_with(state, entries=entries), None, because, (), shown, ((MANIFEST, because[:2]),))
 
 
 def _with(state: State, **changes: object) -> State:

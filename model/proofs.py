@@ -12,7 +12,8 @@ import types
 from collections.abc import Callable
 from typing import Any, TypeVar, get_type_hints
 
-from .records import attachment, claim, commit, lease, queued_work, turn_input
+from . import lifecycle
+from .records import attachment, claim, commit, event, lease, queued_work, runtime, turn_input
 
 LEMMAS: dict[str, list[str]] = {}
 """The requirements that each transition's postconditions state."""
@@ -45,7 +46,7 @@ def at_int(transition: Callable[..., Any]) -> Any:
     return proved
 
 
-for _chapter in (lease, claim, turn_input, queued_work, commit, attachment):
+for _chapter in (lease, claim, turn_input, queued_work, commit, attachment, runtime, event, lifecycle):
     for _name, _transition in vars(_chapter).items():
         if hasattr(_transition, "__postconditions__"):
             # chapters have transitions of one name, such as `abandoned`

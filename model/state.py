@@ -9,8 +9,11 @@ import msgspec
 
 from .records.attachment import AttachmentState
 from .records.commit import CommitState
+from .records.event import EventState
 from .records.lease import LeaseState
+from .records.output import OutputState
 from .records.queued_work import QueueState
+from .records.runtime import RuntimeRecords
 from .records.session import SessionState
 from .records.turn_input import InputState
 
@@ -24,6 +27,9 @@ class State(msgspec.Struct, frozen=True):
     commit: CommitState = CommitState()
     session: SessionState = SessionState()
     attachment: AttachmentState = AttachmentState()
+    runtime: RuntimeRecords = RuntimeRecords()
+    event: EventState = EventState()
+    output: OutputState = OutputState()
 
 
 class Invariant(NamedTuple):

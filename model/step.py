@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
-from fencepost.spec import ProcessAlive, StoreError
+from fencepost.spec import ProcessAlive, SessionCodec, StoreError, decode_session
 
 from .state import State
 
@@ -36,13 +36,14 @@ class Ports(msgspec.Struct, frozen=True):
     """What comes from outside: the instant of the call, the liveness oracle, and the answer that a store gave.
 
     `seen` is where minted values (lease tokens, blob refs) are taken from; without a store it is `None`, and the model mints.
-    `concurrent` says that other callers may be inside the store at once.
+    `concurrent` says that other callers may be inside the store at once. `codec` reads the sessions that are committed.
     """
 
     now: int
     alive: ProcessAlive
     seen: object = None
     concurrent: bool = False
+    codec: SessionCodec = decode_session
 
 
 class Step(msgspec.Struct, frozen=True):

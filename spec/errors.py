@@ -44,19 +44,70 @@ class InvalidArgument(StoreError, ValueError):
 
 
 @dataclass(eq=False)
-class Backend(StoreError):
-    """The engine under the store failed, or what it holds cannot be decoded. Any two are equal: the text is free."""
+class _OfFreeText(StoreError):
+    """A refusal that is known by its kind alone: any two of one kind are equal, the text is free."""
 
     message: str = ""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Backend)
+        return type(other) is type(self)
 
     def __hash__(self) -> int:
-        return hash(Backend)
+        return hash(type(self))
 
     def __str__(self) -> str:
         return self.message
+
+
+class Backend(_OfFreeText):
+    """The engine under the store failed, or what it holds cannot be decoded."""
+
+
+class WriteFailed(Backend):
+    """A `RuntimeStore` could not write: no session, a receipt that is there, no number left, the engine (RUNTIME-49)."""
+
+
+class ReadFailed(Backend):
+    """A `RuntimeStore` could not read, or not decode what it read (RUNTIME-50)."""
+
+
+class OutputInternal(Backend):
+    """An `OutputStore` could not write or read (OUTPUT-12)."""
+
+
+class OutputNotFound(_OfFreeText):
+    """No record has this id, or none is of this producer; the text says which (OUTPUT-14, OUTPUT-18)."""
+
+
+@dataclass(eq=True, unsafe_hash=True)
+class SessionKeyMismatch(StoreError):
+    """The key names another session than the snapshot holds (RUNTIME-41)."""
+
+    expected: str
+    actual: str
+
+    def __str__(self) -> str:
+        return f"the session store key is {self.expected!r}, but the snapshot holds session {self.actual!r}"
+
+
+@dataclass(eq=True, unsafe_hash=True)
+class AppendToFinishedTurn(StoreError):
+    """An event for a turn that is finished (EVENT-8)."""
+
+    turn: int
+
+    def __str__(self) -> str:
+        return f"cannot append to finished turn {self.turn}"
+
+
+@dataclass(eq=True, unsafe_hash=True)
+class TurnAlreadyFinished(StoreError):
+    """A turn was to be finished a second time (EVENT-15)."""
+
+    turn: int
+
+    def __str__(self) -> str:
+        return f"turn {self.turn} is already finished"
 
 
 @dataclass(eq=True, unsafe_hash=True)

@@ -6,16 +6,21 @@ Calls as data are derived from here and written nowhere again.
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_type_hints
 
 from .attachment import AttachmentManifest
 from .commit import SessionCommitStore
 from .errors import InvalidArgument
+from .event import EventStore
 from .lease import SessionExecutionLeaseStore
 from .maintenance import StoreMaintenance
+from .output import OutputStore
 from .queued_work import QueuedWorkStore
+from .runtime import RuntimeStore
 from .session import SessionReadStore
+from .stores import Stores
 from .turn_input import TurnInputStore
 from .values import Check, check_for, require_valid
 
@@ -27,12 +32,34 @@ CHAPTERS: dict[str, type] = {
     "session": SessionReadStore,
     "maintenance": StoreMaintenance,
     "attachment": AttachmentManifest,
+    "runtime": RuntimeStore,
+    "event": EventStore,
+    "output": OutputStore,
 }
 """The abstract store of each chapter, in reading order."""
 
+PROTOCOLS: dict[str, tuple[str, ...]] = {
+    "runtime_persistence": tuple(CHAPTERS)[:7],
+    "turn_input": ("turn_input",),
+    "runtime": ("runtime",),
+    "event": ("event",),
+    "output": ("output",),
+}
+"""The chapters of each published protocol; turn inputs are one by themselves, and a part of the first."""
+
+
+def part_of(chapter: str) -> str:
+    """Under which name the store of a chapter is among several, such as `runtime_persistence`."""
+    return "runtime_persistence" if chapter in PROTOCOLS["runtime_persistence"] else chapter
+
+
+def store_of(stores: object, chapter: str) -> object:
+    """The store of a chapter: one of several, if a backend gives several, or the only one. None if there is none."""
+    return getattr(stores, part_of(chapter)) if isinstance(stores, Stores) else stores
+
 
 class Operation(NamedTuple):
-    """One method of a store."""
+    """One method of a store. Its name is the method's, behind that of the chapter where another store has one of this name."""
 
     name: str
     chapter: str
@@ -42,7 +69,12 @@ class Operation(NamedTuple):
     @property
     def reads(self) -> bool:
         """Whether the call only reads, by the protocol's way of naming."""
-        return self.name.startswith(("load_", "list_", "durability_"))
+        return self.name.startswith(("load_", "list_", "get", "durability_"))
+
+    def of(self, stores: object) -> Callable[..., Any] | None:
+        """The method of this store, or of the one of several whose it is; None if there is none."""
+        method: Callable[..., Any] | None = getattr(store_of(stores, self.chapter), self.method.__name__, None)
+        return method
 
     def refuse_invalid(self, arguments: tuple[object, ...]) -> None:
         """Raise `InvalidArgument` for the first argument that the signature does not admit (VALUE-1, VALUE-2)."""
@@ -66,15 +98,20 @@ class Operation(NamedTuple):
 
 
 def _operations() -> dict[str, Operation]:
-    operations = {}
-    for chapter, store in CHAPTERS.items():
-        for name, method in vars(store).items():
-            if name.startswith("_") or not inspect.isfunction(method):
-                continue
-            hints = get_type_hints(method, include_extras=True)
-            parameters = tuple((each, check_for(hints[each])) for each in list(inspect.signature(method).parameters)[1:])
-            operations[name] = Operation(name, chapter, method, parameters)
-    return operations
+    methods = [
+        (chapter, name, method)
+        for chapter, store in CHAPTERS.items()
+        for name, method in vars(store).items()
+        if inspect.isfunction(method) and not name.startswith("_")
+    ]
+    shared = Counter(name for _, name, _ in methods)
+    named = ((name if shared[name] == 1 else f"{chapter}.{name}", chapter, method) for chapter, name, method in methods)
+    return {name: Operation(name, chapter, method, _parameters(method)) for name, chapter, method in named}
+
+
+def _parameters(method: Callable[..., Any]) -> tuple[tuple[str, Check], ...]:
+    hints = get_type_hints(method, include_extras=True)
+    return tuple((each, check_for(hints[each])) for each in list(inspect.signature(method).parameters)[1:])
 
 
 OPERATIONS: dict[str, Operation] = _operations()

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import enum
 import json
+import math
+import re
 import types
 from collections.abc import Callable
 from functools import cache
@@ -37,6 +39,33 @@ class Range(NamedTuple):
 U64 = Annotated[int, Range(0, U64_MAX, "u64")]
 U32 = Annotated[int, Range(0, 2**32 - 1, "u32")]
 I64 = Annotated[int, Range(-(2**63), 2**63 - 1, "i64")]
+
+
+class Form(NamedTuple):
+    """The texts that a field may hold: those that match a pattern as a whole."""
+
+    pattern: str
+    name: str
+
+
+Uuid = Annotated[str, Form(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "a UUID, lower-case and hyphenated")]
+Instant = Annotated[
+    str,
+    Form(
+        r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1,9})?"
+        r"([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
+        "an RFC 3339 date and time with at most nanoseconds",
+    ),
+]
+
+
+class Finite(NamedTuple):
+    """Every double but NaN and the infinities."""
+
+    name: str = "a finite float"
+
+
+F64 = Annotated[float, Finite()]
 
 
 def saturating_add(left: int, right: int) -> int:
@@ -168,7 +197,7 @@ def check_for(annotation: Any) -> Check:
         return Check(lambda value: value is None, "None")
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _range_check(arguments[1])
+        return _annotated_check(arguments[1])
     if origin is tuple:
         item = check_for(arguments[0])
         return Check(
@@ -184,6 +213,15 @@ def check_for(annotation: Any) -> Check:
     if isinstance(annotation, type) and issubclass(annotation, _BY_CLASS):
         return Check(lambda value: type(value) is annotation, annotation.__name__)
     raise TypeError(f"no check for values annotated {annotation!r}")
+
+
+def _annotated_check(limits: Range | Form | Finite) -> Check:
+    if isinstance(limits, Form):
+        matches = re.compile(limits.pattern, re.ASCII).fullmatch
+        return Check(lambda value: type(value) is str and matches(value) is not None, limits.name)
+    if isinstance(limits, Finite):
+        return Check(lambda value: type(value) is float and math.isfinite(value), limits.name)
+    return _range_check(limits)
 
 
 def _range_check(numbers: Range) -> Check:

@@ -71,13 +71,15 @@ class AttachmentRules(Machine):
         """Forget one, stamped or not."""
         self.perform("forget", *drawn)
 
-    @rule(drawn=mixed(ATTACHMENTS, URIS, ("s", "s2"), INSTANTS, INSTANTS))
-    def again(self, drawn: tuple[str, str, str, str, str]) -> None:
+    @rule(drawn=mixed(ATTACHMENTS, URIS, ("s", "s2"), INSTANTS, INSTANTS, (True, False, False)))
+    def again(self, drawn: tuple[Any, ...]) -> None:
         """Record, stamp, record again, and forget: what was stamped stays so until it is forgotten."""
-        attachment_id, uri, other, first, second = drawn
+        attachment_id, uri, other, first, second, reopened = drawn
         self.perform("record_intent", AttachmentIntent(attachment_id, "s", uri, self._instant(first)))
         self.perform("commit_refs", other, (attachment_id, attachment_id))
         self.perform("record_intent", AttachmentIntent(attachment_id, other, "uri:3", self._instant(second)))
+        if reopened and self.setup.reopens:
+            self.move("reopen")
         self.perform("forget", attachment_id)
         self.perform("commit_refs", "s", (attachment_id,))
         self.perform("forget", attachment_id)

@@ -15,7 +15,7 @@ from fencepost.model import TRANSITIONS, Ids, Ports, Refused, State, Step, Steps
 from fencepost.model.step import MANIFEST, subject
 from fencepost.spec import U64_MAX, ContractBroken, InvalidArgument, Json, StoreError
 from fencepost.spec.catalogue import Level, requirements
-from fencepost.spec.operations import CHAPTERS, OPERATIONS
+from fencepost.spec.operations import CHAPTERS, OPERATIONS, store_of
 from msgspec.structs import replace
 
 from .environment import Environment
@@ -166,7 +166,8 @@ class Checker:
     def _compare(self, call: Call, context: Ids, *, touched: bool = False) -> Step:
         seen = self._answer(call)
         self.performed.append(Performed(self.environment.clock.now, call, seen))
-        ports = Ports(self.environment.clock.now, self.environment.process_alive, seen)
+        environment = self.environment
+        ports = Ports(environment.clock.now, environment.process_alive, seen, codec=environment.codec)
         steps = [self._admissible(call, ports, each.state) for each in self._candidates]
         taken = self._taken(steps, seen)
         if not taken:
@@ -199,17 +200,18 @@ class Checker:
             self.tally.reached.update(("VALUE-5", "VALUE-6"))
             if isinstance(ports.seen.error, InvalidArgument) and _beyond_signed(call.arguments):
                 return (*steps, Step(state, ports.seen, ("VALUE-3",), differs=("VALUE-3",)))
-        elif any(type(argument) is int and argument > SIGNED_MAX for argument in call.arguments):
+        elif _beyond_signed(call.arguments):
             self.tally.reached["VALUE-3"] += 1
         return steps
 
     def _answer(self, call: Call) -> object:
         operation = OPERATIONS[call.operation]
         try:
-            answer = getattr(self.store, call.operation)(*call.arguments)
+            method: Any = operation.of(self.store)
+            answer = method(*call.arguments)
             # a store may answer lists where the protocol says a sequence (VALUE-4)
             answer = tuple(answer) if type(answer) is list else answer
-            if not isinstance(self.store, CHAPTERS[operation.chapter]):
+            if not isinstance(store_of(self.store, operation.chapter), CHAPTERS[operation.chapter]):
                 operation.require_contract(call.arguments, answer)
         except StoreError as error:
             return Refused(error)

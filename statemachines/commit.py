@@ -256,9 +256,16 @@ class CommitRules(LeaseRules):
         self.commit(commit)
 
     def plain(self, lease: SessionExecutionLease, graph: GraphCommitDelta) -> RuntimeCommit:
-        """A commit of this graph and nothing else."""
-        config = CONFIGS[0][0]
-        return RuntimeCommit(session_id=lease.session_id, session_execution_lease=lease.fence(), config=config, graph=graph)
+        """A commit of this graph and some settings."""
+        config, frames, frame_id = CONFIGS[len(self.memory.calls) % len(CONFIGS)]
+        return RuntimeCommit(
+            session_id=lease.session_id,
+            session_execution_lease=lease.fence(),
+            config=config,
+            agent_frames=frames,
+            current_agent_frame_id=frame_id,
+            graph=graph,
+        )
 
     def commit(self, commit: RuntimeCommit) -> None:
         """Send the commit, and read some path if it was accepted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fencepost.spec import U64_MAX, Alive
+from fencepost.spec import U64_MAX, Alive, SessionCodec, decode_session
 
 
 class Clock:
@@ -49,9 +49,13 @@ class Processes:
 
 
 class Environment:
-    """What a store factory is given: `clock` and `process_alive` to use, `directory` to put files in."""
+    """What a store factory is given: `clock` and `process_alive` to use, `directory` to put files in.
+
+    A factory whose store reads sessions of another runtime puts its own `codec` here.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.clock = Clock()
         self.process_alive = Processes()
         self.directory = directory
+        self.codec: SessionCodec = decode_session

@@ -10,6 +10,7 @@ from fencepost.spec import (
     Acquired,
     Busy,
     InputId,
+    OutputRef,
     PendingTurnInputClaimDiagnostics,
     QueuedWorkClaim,
     QueuedWorkClaimExpired,
@@ -44,12 +45,16 @@ FIELDS = {"input_ids": "input_id", "existing_input_id": "input_id", "batch_ids":
 """Fields that hold what is minted in a field of another name."""
 
 
+NAMES: dict[type, str] = {InputId: "input_id", OutputRef: "output_ref"}
+"""Records that are a name by themselves, and of what."""
+
+
 def kind_of(field: str, record: type | None = None) -> str | None:
     """What a text in this field of a record names, if stores mint it; None if they do not.
 
     Texts of two kinds may be equal and name two things: a store may number its inputs and its batches alike.
     """
-    name = "input_id" if record is InputId else FIELDS.get(field, field)
+    name = NAMES.get(record, FIELDS.get(field, field)) if record else FIELDS.get(field, field)
     if name in ("claim_id", "lease_token"):
         return f"{name} of {OF_CLAIMS.get(record, 'lease') if record else 'lease'}"
     return "ref" if name.endswith("_ref") else name if name in ("input_id", "batch_id", "item_id") else None

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fencepost.model import TRANSITIONS, Ports, Refused, State
-from fencepost.spec import ProcessAlive
-from fencepost.spec.operations import OPERATIONS
+from fencepost.spec import ProcessAlive, Stores
+from fencepost.spec.operations import OPERATIONS, Operation
 
 from .environment import Environment
 
 
-class ModelStore:
+class ModelStore(Stores):
     """Answers every call with the model's own step, minting values as the model does."""
 
     def __init__(self, environment: Environment) -> None:
         self.state = State()
         self._clock = environment.clock
         self._alive: ProcessAlive = environment.process_alive
+        self._codec = environment.codec
+        parts: dict[str, Any] = {chapter: _Part(self, chapter) for chapter in ("runtime", "event", "output")}
+        vars(self).update(parts, runtime_persistence=self)
 
-    def __getattr__(self, operation: str) -> object:
-        if operation not in TRANSITIONS:
-            raise AttributeError(operation)
-        transition = TRANSITIONS[operation]
+    def __getattr__(self, name: str) -> object:
+        if name not in OPERATIONS:
+            raise AttributeError(name)
+        return lambda *arguments: self._call(OPERATIONS[name], arguments)
 
-        def call(*arguments: object) -> object:
-            OPERATIONS[operation].refuse_invalid(arguments)
-            step = transition(self.state, Ports(self._clock(), self._alive), *arguments)[0]
-            self.state = step.state
-            if isinstance(step.answer, Refused):
-                raise step.answer.error
-            return step.answer
+    def _call(self, operation: Operation, arguments: tuple[object, ...]) -> object:
+        operation.refuse_invalid(arguments)
+        step = TRANSITIONS[operation.name](self.state, Ports(self._clock(), self._alive, codec=self._codec), *arguments)[0]
+        self.state = step.state
+        if isinstance(step.answer, Refused):
+            raise step.answer.error
+        return step.answer
 
-        return call
+
+class _Part:
+    """The store of one chapter of the model's stores."""
+
+    def __init__(self, whole: ModelStore, chapter: str) -> None:
+        self._whole = whole
+        self._chapter = chapter
+
+    def __getattr__(self, name: str) -> object:
+        for operation in OPERATIONS.values():
+            if operation.chapter == self._chapter and operation.method.__name__ == name:
+                return lambda *arguments: self._whole._call(operation, arguments)
+        raise AttributeError(name)

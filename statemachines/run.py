@@ -18,11 +18,14 @@ from hypothesis.stateful import run_state_machine_as_test
 from .attachment import AttachmentRules
 from .checker import Violation
 from .commit import CommitRules
+from .event import EventRules
 from .lease import LeaseRules
 from .machine import Machine, Setup
 from .maintenance import MaintenanceRules
 from .minted import Program
+from .output import OutputRules
 from .queued_work import QueuedWorkRules
+from .runtime import RuntimeRules
 from .session import SessionRules
 from .settlement import SettlementRules
 from .shrink import shrunk
@@ -37,6 +40,9 @@ RULES: dict[str, type[Machine]] = {
     "session": SessionRules,
     "maintenance": MaintenanceRules,
     "attachment": AttachmentRules,
+    "runtime": RuntimeRules,
+    "event": EventRules,
+    "output": OutputRules,
 }
 """The rules of each chapter, with those of the chapters that it cannot do without."""
 
@@ -58,7 +64,7 @@ BESIDE = {
 }
 """What a chapter's machine does besides, on a store that offers it: commits settle claims, a vacuum removes inputs.
 
-The last chapter's machine does everything.
+The machine of attachments does everything that a session's store can.
 """
 
 
@@ -69,7 +75,7 @@ def machine_of(chapter: str, offered: Collection[str] = CHAPTERS) -> type[Machin
     if {"turn_input", "queued_work"} <= {*beside}:
         # turns that claim and settle both kinds; where there is one kind alone, commits still complete what was claimed
         rules.append(SettlementRules)
-        if chapter != CHAPTERS[-1]:
+        if chapter != "attachment":
             # what claims do on their own is for their own chapters
             rules = [each for each in rules if each not in (TurnInputRules, QueuedWorkRules)]
     return type(f"{chapter}Machine", _most_derived(rules), {"chapter": chapter, "offered": frozenset(uses(chapter, offered))})

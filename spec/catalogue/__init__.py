@@ -26,6 +26,7 @@ EVIDENCE = {
     "types": "published types",
     "in-memory": "known in-memory store",
     "sqlite": "known SQLite store",
+    "redb": "known redb store",
     "postgres": "known PostgreSQL store",
     "conformance": "known conformance suite",
     "decided": "decided here, where the others differ or are silent",
@@ -66,6 +67,9 @@ NAMES = (
     "session",
     "maintenance",
     "attachment",
+    "runtime",
+    "event",
+    "output",
 )
 """The chapters of the catalogue, in reading order.
 

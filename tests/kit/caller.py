@@ -122,4 +122,4 @@ def pasted(program: str) -> None:
 
 def body(program: str) -> str:
     """What a program does once it has its store."""
-    return program.partition("store = open_store(environment)\n")[2]
+    return program.partition("store = stores.runtime_persistence\n")[2]

@@ -132,11 +132,16 @@ class FragileClaim(Bent):
         self.right("abandon_turn_input_claim", claim)
 
 
+def outputs_only(environment: Environment) -> Any:
+    """A store of outputs by itself."""
+    return memory(environment).output
+
+
 class NeverGivenBack:
     """The DuckDB store, whose ids are others each time: a claim that is given back stays as it was."""
 
     def __init__(self, environment: Environment) -> None:
-        self._store = memory(environment)
+        self._store = memory(environment).runtime_persistence
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -111,8 +111,9 @@ def test_a_backend_that_is_no_good_exits_2_without_a_traceback(backend: str) -> 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--chapters", "lease,event"), "received 'event', expected one or more of lease, turn_input, queued_work,"),
+        (("--chapters", "lease,events"), "received 'events', expected one or more of lease, turn_input, queued_work,"),
         (("--chapters", ","), "received none, expected one or more of lease, turn_input, queued_work,"),
+        (("--stores", "lease"), "received 'lease', expected one or more of runtime_persistence, turn_input, runtime, event,"),
         (("--seed", "-1"), "-1 is not in the range x>=0."),
         (("--examples", "0"), "0 is not in the range x>=1."),
         (("--steps", "-5"), "-5 is not in the range x>=1."),
@@ -127,6 +128,13 @@ def test_a_wrong_option_exits_2_with_its_usage(arguments: tuple[str, ...], sente
     assert sentence in result.stderr
 
 
+def test_stores_and_chapters_are_not_chosen_at_once() -> None:
+    """Which of them was meant is not guessed."""
+    result = verify("Bent", "--stores", "event", "--chapters", "event")
+    assert result.exit_code == 2
+    assert "received --stores and --chapters, expected one of them" in result.stderr
+
+
 def test_chapters_run_in_reading_order_and_once() -> None:
     """However they are named."""
     result = verify("Bent", "--chapters", "queued_work, lease,queued_work")
@@ -137,13 +145,22 @@ def test_all_chapters_run_unless_some_are_chosen() -> None:
     """Each has a line of the same width, and with them goes the page of claims."""
     result = verify("Bent")
     assert result.exit_code == 0
-    lines = result.stdout.splitlines()[3:10]
-    chapters = ["lease", "turn_input", "queued_work", "commit", "session", "maintenance", "attachment"]
+    lines = result.stdout.splitlines()[3:13]
+    chapters = [
+        *("lease", "turn_input", "queued_work", "commit", "session", "maintenance", "attachment", "runtime", "event", "output")
+    ]
     assert [line.split()[0] for line in lines] == chapters
     assert {line.index(" steps ") for line in lines} == {22}
     assert all(line.endswith(" rules reached") for line in lines)
     assert "\n  claim " in result.stdout
-    assert result.stdout.endswith("--chapters lease,turn_input,queued_work,commit,session,maintenance,attachment\n")
+    assert result.stdout.endswith(f"--chapters {','.join(chapters)}\n")
+
+
+def test_stores_are_chosen_by_their_protocols() -> None:
+    """The chapters of the protocols run, in reading order, and the command that repeats the run names them."""
+    result = verify("Bent", "--stores", "output,turn_input", "--examples", "1")
+    assert [line.split()[0] for line in result.stdout.splitlines()[3:5]] == ["turn_input", "output"]
+    assert result.stdout.endswith("--chapters turn_input,output\n")
 
 
 def test_ctrl_c_before_a_result_exits_2(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,8 @@ from fencepost.statemachines.environment import Environment
 from faulty import FenceForgotten as open_store
 
 environment = Environment(Path(mkdtemp()))
-store = open_store(environment)
+stores = open_store(environment)
+store = stores.runtime_persistence
 owner1 = LeaseOwnerIdentity("a", "1")
 
 a1 = store.try_claim_session_execution_lease("s", owner1, 10)

@@ -279,8 +279,9 @@ w1 = store.enqueue_queued_work(
     ),
 )
 # -> batch-1 (of no class)
-store.close()
-store = open_store(environment)
+stores.close()
+stores = open_store(environment)
+store = stores.runtime_persistence
 
 # VALUE-9: A durable store that is opened again holds the effect of every call
 # it acknowledged, after a clean close and after a kill alike.
@@ -334,7 +335,7 @@ def test_leases_that_are_forgotten_show_at_the_next_claim() -> None:
 
     found = Caller("forgetful:ForgetsLeases").shown(calls)
     assert found.requirements[:2] == ("VALUE-9", "LEASE-16")
-    assert "store.close()\nstore = open_store(environment)\n" in found.program
+    assert "stores.close()\nstores = open_store(environment)\nstore = stores.runtime_persistence\n" in found.program
 
 
 def test_a_reopening_keeps_its_instant() -> None:
@@ -351,8 +352,9 @@ def test_a_reopening_keeps_its_instant() -> None:
     assert (
         """\
 environment.clock.move_to(1009)  # 1 ms before the lease expires
-store.close()
-store = open_store(environment)
+stores.close()
+stores = open_store(environment)
+store = stores.runtime_persistence
 environment.clock.move_to(1010)  # the lease expires
 """
         in found.program

@@ -270,7 +270,10 @@ def test_a_store_that_forgets_over_a_reopening_breaks_value_9(backend: str, chap
     assert result.verdict is Verdict.violates
     assert judged(result)["VALUE-9"].status is Status.failed
     assert result.counterexamples[0].reproduces
-    assert "\nstore.close()\nstore = open_store(environment)\n" in result.counterexamples[0].program
+    assert (
+        "\nstores.close()\nstores = open_store(environment)\nstore = stores.runtime_persistence\n"
+        in result.counterexamples[0].program
+    )
 
 
 def test_a_reopened_store_has_its_files() -> None:

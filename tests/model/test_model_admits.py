@@ -7,6 +7,7 @@ from typing import Any
 
 import admits_ingress
 import admits_session
+import admits_stores
 import pytest
 from admits_session import BOUND, Case
 from fencepost.model import Refused
@@ -28,7 +29,7 @@ from ingress_builders import with_manifest
 from model_builders import LEASED, A, commit, ports, run
 from msgspec.structs import replace
 
-CASES = (*admits_session.CASES, *admits_ingress.CASES)
+CASES = (*admits_session.CASES, *admits_ingress.CASES, *admits_stores.CASES)
 NAMED = [f"{number} {case.requirement}" for number, case in enumerate(CASES)]
 
 

@@ -10,14 +10,19 @@ from fencepost.model import INVARIANTS, State
 from fencepost.model.records.attachment import AttachmentRecord
 from fencepost.model.records.claim import ClaimRecord
 from fencepost.model.records.commit import Part, Stamp
+from fencepost.model.records.event import EventState, Turn, TurnRecord
 from fencepost.model.records.lease import LeaseRecord, LeaseState
+from fencepost.model.records.output import OutputState
 from fencepost.model.records.queued_work import Kind
 from fencepost.spec import (
     U64_MAX,
+    AgentEventEnvelope,
     Append,
     Group,
+    OutputRecord,
     PersistedTurnState,
     RuntimeCommitResult,
+    RuntimeState,
     RuntimeTurnCommitStamp,
     SessionCheckpoint,
     TokenLedgerEntry,
@@ -51,6 +56,27 @@ from ingress_builders import (
 )
 from model_builders import LEASED, B, commit, committed, free, held, leased, node
 from msgspec.structs import replace
+from store_builders import (
+    E1,
+    E2,
+    E3,
+    FINAL,
+    FULL,
+    I1,
+    I2,
+    RICH,
+    RUN,
+    RUN_2,
+    after,
+    apply,
+    boundary,
+    clear,
+    input_state,
+    lifecycle,
+    numbered,
+    receipt,
+    record,
+)
 
 USAGE = TokenLedgerEntry("main", "m", TokenUsage(1))
 SETTLED = committed(
@@ -127,6 +153,35 @@ LOST_CHECKPOINTS = (
 def manifest(committed: bool) -> State:
     """A state with one attachment, stamped or not."""
     return with_manifest(a=AttachmentRecord("s", "u", 1, committed))
+
+
+def runtime_with(state: State | None = None, **changes: Any) -> State:
+    """The state with these fields of its runtime chapter changed."""
+    state = state or State()
+    return replace(state, runtime=replace(state.runtime, **changes))
+
+
+Turned = dict[int, tuple[AgentEventEnvelope, ...]]
+
+
+def with_turns(opened: Turned | None = None, finished: Turned | None = None) -> State:
+    """A state with these turns of thread t."""
+    turns = {turn: Turn(TurnRecord(len(events), False), events) for turn, events in (opened or {}).items()}
+    turns |= {turn: Turn(TurnRecord(len(events), True), events) for turn, events in (finished or {}).items()}
+    return State(event=EventState(Map({"t": Map(turns)})))
+
+
+def with_record(turn: TurnRecord) -> State:
+    """A state with a turn of one event and this record."""
+    return State(event=EventState(Map({"t": Map({1: Turn(turn, (E1,))})})))
+
+
+TURNS = with_turns({1: (E1,)}, {2: (E2,)})
+
+
+def with_outputs(*records: OutputRecord) -> State:
+    """A state with these outputs."""
+    return State(output=OutputState(records))
 
 
 BAD: dict[str, tuple[tuple[State, State], ...]] = {
@@ -267,6 +322,48 @@ BAD: dict[str, tuple[tuple[State, State], ...]] = {
         (with_batches(WORK), with_batches(replace(WORK, enqueued_at=0))),
         (with_batches(WORK), with_batches(batch_row(seq=2, claim=LIVE_CLAIM))),
     ),
+    "RUNTIME-INV-2": (
+        (State(), runtime_with(receipts=Map({("r", RUN, 1): receipt(0)}))),
+        (State(), runtime_with(receipts=Map({("r", RUN_2, 0): receipt(0)}))),
+    ),
+    "RUNTIME-INV-4": ((State(), runtime_with(inputs=Map({"r": Map({I2: input_state(I1)})}))),),
+    "RUNTIME-4": (
+        (FULL, State()),
+        (FULL, runtime_with(FULL, receipts=Map())),
+        (FULL, runtime_with(FULL, receipts=Map({("r", RUN, 1): receipt(1)}))),
+        (FULL, runtime_with(FULL, snapshots=Map())),
+        (FULL, runtime_with(FULL, states=Map({"r2": RuntimeState.Idle}))),
+        (FULL, runtime_with(FULL, inputs=Map())),
+        (FULL, runtime_with(FULL, inputs=Map({"r": Map({I1: input_state(I1)})}))),
+    ),
+    "EVENT-INV-3": (
+        (TURNS, with_turns({1: (E1,)}, {2: (E3,)})),
+        (TURNS, with_turns({1: (E1,), 2: (E2,)})),
+        (TURNS, with_turns({1: (E1,)}, {2: (E2, E3)})),
+        (TURNS, with_turns({1: (E1,)}, {2: ()})),
+        (with_turns(finished={2: ()}), with_turns({1: (E1,)})),
+        (with_turns(finished={2: ()}), with_turns(finished={2: (E1,)})),
+    ),
+    "EVENT-INV-4": (
+        (TURNS, with_turns({1: (E2,)}, {2: (E2,)})),
+        (TURNS, with_turns({1: (E2, E1)}, {2: (E2,)})),
+        (TURNS, with_turns({}, {1: (), 2: (E2,)})),
+        (TURNS, with_turns({}, {2: (E2,)})),
+        (with_turns({1: (E1, E2)}), with_turns({1: (E1,)})),
+    ),
+    "EVENT-INV-5": (
+        (State(), with_turns({1: ()})),
+        (State(), with_record(TurnRecord(2, finished=False))),
+        (State(), with_record(TurnRecord(0, finished=True))),
+        (State(), with_record(TurnRecord(-1, finished=True))),
+    ),
+    "OUTPUT-INV-1": (
+        (with_outputs(record(0)), State()),
+        (with_outputs(record(0), record(1)), with_outputs(record(1), record(0))),
+        (with_outputs(record(0)), with_outputs(record(0, FINAL))),
+        (with_outputs(record(0)), with_outputs(record(1), record(0))),
+    ),
+    "OUTPUT-3": ((State(), with_outputs(record(0), record(0, FINAL))),),
 }
 """Steps `(before, after)` that each invariant has to reject, made by hand."""
 
@@ -310,6 +407,13 @@ ONE_MORE = leased({"s": held(token="token-x", fence=U64_MAX)}, {("s", "token-3")
         (commit_with(SETTLED, tombstoned=frozenset({"a", "b"})), commit_with(SETTLED, nodes=Map(), order=())),
         (manifest(False), manifest(True)),
         (manifest(True), State()),
+        (FULL, after(boundary(RICH, runtime="r2"), lifecycle(RuntimeState.Idle, input_state()), state=FULL)),
+        (numbered(5), after(apply(made=receipt(3)), state=numbered(5))),
+        (TURNS, State()),
+        (TURNS, with_turns({1: (E1, E3), 3: (E3,)}, {2: (E2,)})),
+        (TURNS, with_turns({}, {1: (E1,), 2: (E2,)})),
+        (TURNS, after(clear(), state=TURNS)),
+        (with_outputs(record(0)), with_outputs(record(0), record(5))),
     ],
 )
 def test_every_invariant_holds_of_good_steps(before: State, after: State) -> None:

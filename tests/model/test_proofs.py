@@ -27,6 +27,8 @@ LEMMAS = {
     "claim_takeable": ["GEN-12", "GEN-5"],
     "commit_head_agrees": ["COMMIT-9"],
     "commit_next_revision": ["COMMIT-30", "COMMIT-INV-1"],
+    "event_appended": ["EVENT-6", "EVENT-7", "EVENT-8"],
+    "event_closed": ["EVENT-13", "EVENT-14", "EVENT-15"],
     "lease_acquired": ["LEASE-10", "LEASE-11", "LEASE-8", "LEASE-9"],
     "lease_claim": ["LEASE-12", "LEASE-13", "LEASE-16", "LEASE-INV-1", "LEASE-INV-2"],
     "lease_fence_holds": ["LEASE-37", "LEASE-INV-2"],
@@ -34,12 +36,15 @@ LEMMAS = {
     "lease_reclaim": ["LEASE-19", "LEASE-20", "LEASE-21", "LEASE-22", "LEASE-24", "LEASE-INV-1"],
     "lease_release": ["LEASE-33", "LEASE-34", "LEASE-35", "LEASE-INV-4"],
     "lease_renew": ["LEASE-29", "LEASE-30", "LEASE-32"],
+    "lifecycle_leads_to": ["RUNTIME-69", "RUNTIME-69", "RUNTIME-69"],
+    "lifecycle_takes": ["RUNTIME-70", "RUNTIME-70", "RUNTIME-70", "RUNTIME-70"],
     "queued_work_abandoned": ["QABANDON-1", "QABANDON-1", "QUEUE-INV-6"],
     "queued_work_candidate": ["QCLAIM-2", "QCLAIM-2", "QUEUE-6"],
     "queued_work_joins": ["QCLAIM-4", "QCLAIM-4", "QCLAIM-4", "QCLAIM-6"],
     "queued_work_leads": ["QCLAIM-4", "QCLAIM-4"],
     "queued_work_pending": ["QUEUE-INV-5"],
     "queued_work_taken": ["GEN-16", "QUEUE-INV-6"],
+    "runtime_next_sequence": ["RUNTIME-22", "RUNTIME-22", "RUNTIME-23a"],
     "turn_input_abandoned": ["ABANDON-1", "ABANDON-2", "ABANDON-5", "INPUT-INV-4", "INPUT-INV-5"],
     "turn_input_cancel": ["CANCEL-4", "CANCEL-4", "CANCEL-5", "INPUT-INV-4", "INPUT-INV-5", "INPUT-INV-8"],
     "turn_input_completed": ["COMMIT-15", "COMMIT-15", "INPUT-INV-5"],
@@ -69,11 +74,11 @@ def checked(transition: str, package: Path | None = None) -> list[str]:
 
 
 def test_the_lemmas_are_those_of_the_table() -> None:
-    """No transition lost its contract and none came without a proof here: 91 lemmas of 32 transitions."""
+    """No transition lost its contract and none came without a proof here: 107 lemmas of 37 transitions."""
     (printed,) = proving("-c", "import json; from fencepost.model.proofs import LEMMAS; print(json.dumps(LEMMAS))")
     stated = {transition: sorted(ids) for transition, ids in json.loads(printed).items()}
     assert stated == LEMMAS
-    assert sum(map(len, LEMMAS.values())) == 91
+    assert sum(map(len, LEMMAS.values())) == 107
 
 
 @pytest.mark.parametrize("transition", LEMMAS)
@@ -178,6 +183,37 @@ PLANTED = {
         "replace(record, committed=True) if record.session == session else record",
         "replace(record, committed=True)",
     ),
+    "runtime: the numbers of receipts wrap around": (
+        "runtime_next_sequence",
+        "return last + 1 if last < U64_MAX else None",
+        "return last + 1 if last < U64_MAX else 0",
+    ),
+    "runtime: the first receipt has number 1": ("runtime_next_sequence", "return 0", "return 1"),
+    "event: a finished turn takes events": (
+        "event_appended",
+        "return None if record.finished else replace(record, events=record.events + 1)",
+        "return replace(record, events=record.events + 1)",
+    ),
+    "event: finishing a turn empties it": (
+        "event_closed",
+        "return None if record.finished else replace(record, finished=True)",
+        "return None if record.finished else TurnRecord(0, True)",
+    ),
+    "lifecycle: any run applies an input": (
+        "lifecycle_leads_to",
+        "return INPUT_STEPS.get((state, step)) if own or step is not InputStep.MarkApplied else None",
+        "return INPUT_STEPS.get((state, step))",
+    ),
+    "lifecycle: an input is given up one attempt late": (
+        "lifecycle_leads_to",
+        "state is S.Staged and attempts >= ATTEMPTS:",
+        "state is S.Staged and attempts > ATTEMPTS:",
+    ),
+    "lifecycle: what is stopped is stopped again": (
+        "lifecycle_takes",
+        "tuple(each for each in T if each not in TERMINAL_RUNTIMES)",
+        "tuple(each for each in T if each is not T.Destroyed)",
+    ),
 }
 
 
@@ -189,10 +225,9 @@ def test_a_broken_transition_is_refuted(transition: str, right: str, wrong: str,
     (package / "__init__.py").touch()
     for floor in (fencepost.spec, fencepost.model):
         shutil.copytree(Path(str(floor.__file__)).parent, package / floor.__name__.rpartition(".")[2])
-    chapter = next(
-        each for each in ("lease", "claim", "turn_input", "queued_work", "attachment") if transition.startswith(each)
-    )
-    source = package / "model" / "records" / f"{chapter}.py"
+    found = (each for each in package.glob("model/**/*.py") if transition.startswith(f"{each.stem}_"))
+    # the lifted chapter of the same name stands a floor above its records
+    source = max(found, key=lambda each: len(each.parts))
     text = source.read_text(encoding="utf-8")
     assert text.count(right) == 1
     source.write_text(text.replace(right, wrong), encoding="utf-8")

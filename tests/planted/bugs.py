@@ -6,11 +6,14 @@ from __future__ import annotations
 import bugs_attachment  # noqa: F401
 import bugs_commit  # noqa: F401
 import bugs_deferral  # noqa: F401
+import bugs_event  # noqa: F401
 import bugs_lease  # noqa: F401
 import bugs_maintenance  # noqa: F401
+import bugs_output  # noqa: F401
 import bugs_queued_work  # noqa: F401
 import bugs_queued_work_claims  # noqa: F401
 import bugs_reopen  # noqa: F401
+import bugs_runtime  # noqa: F401
 import bugs_session  # noqa: F401
 import bugs_settlement  # noqa: F401
 import bugs_turn_input  # noqa: F401

@@ -7,15 +7,34 @@ from typing import NamedTuple
 
 import fencepost.kit.verify as kit
 import pytest
-from fencepost.impl import DuckDBRuntimePersistence
+from fencepost.impl import DuckDBStores
 from fencepost.kit.backend import DEFAULT_BACKEND, load_factory
 from fencepost.kit.result import Request, Result
-from fencepost.spec import Acquired, FullGraph, Json, LeaseOwnerIdentity, PersistedSessionConfig, RuntimeCommit
+from fencepost.spec import (
+    Acquired,
+    AgentEventEnvelope,
+    Final,
+    FullGraph,
+    Inline,
+    Json,
+    LeaseOwnerIdentity,
+    PersistedSessionConfig,
+    RunApplyBoundary,
+    RuntimeCommit,
+    SessionDelta,
+    TextDelta,
+)
 from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.run import CHAPTERS
 from planting import PlantedBug
 
 SEED = 0
+
+UUID = "0190a1b2-0000-7000-8000-000000000001"
+INSTANT = '{"secs_since_epoch":1,"nanos_since_epoch":0}'
+SESSION = (
+    f'{{"id":"{UUID}","created_at":{INSTANT},"updated_at":{INSTANT},"messages":[{{"role":"user","content":"hello"}}]}}'
+).encode()
 
 BLAMED_AT_MOST = 3
 """Among so many requirements, the likeliest first, the one that a fault breaks has to be."""
@@ -51,8 +70,12 @@ def verified(chapter: str) -> Result:
 
 
 def smoke_test() -> None:
-    """A turn and its reads, as they are answered whether or not there is a fault: claim, commit, read, release."""
-    with DuckDBRuntimePersistence() as store:
+    """A turn and its reads, as they are answered whether or not there is a fault: claim, commit, read, release.
+
+    Then a boundary, an event and an output, and that they are there.
+    """
+    with DuckDBStores() as stores:
+        store = stores.runtime_persistence
         outcome = store.try_claim_session_execution_lease("s", LeaseOwnerIdentity("a", "1"), 60_000)
         assert isinstance(outcome, Acquired)
         lease, config = outcome.lease, PersistedSessionConfig("p", Json({}))
@@ -61,6 +84,13 @@ def smoke_test() -> None:
         assert read is not None
         assert read.head_revision == 1
         store.release_session_execution_lease(lease.completion())
+        boundary = RunApplyBoundary.RunStart
+        assert stores.runtime.commit_session_boundary("r", SessionDelta(SESSION), UUID, boundary, (), ()).message_count == 1
+        assert stores.runtime.load_session_snapshot("r") is not None
+        stores.event.append("th", 1, AgentEventEnvelope(UUID, 0, "2026-01-01T00:00:00Z", TextDelta("m", "piece")))
+        assert stores.event.get_turn("th", 1) is not None
+        ref = stores.output.append("t", 1, "writer", Final(Inline(Json()), ok=True), ())
+        assert stores.output.get(ref).id == ref
 
 
 def hunted(bug: PlantedBug) -> Catch:

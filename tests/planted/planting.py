@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import pytest
-from fencepost.impl import DuckDBRuntimePersistence
+from fencepost.impl import DuckDBEventStore, DuckDBOutputStore, DuckDBRuntimePersistence, DuckDBRuntimeStore
 from fencepost.impl.engine import Engine, Row, Statement
 from fencepost.spec.catalogue import requirements
 from fencepost.spec.operations import OPERATIONS
@@ -30,6 +30,9 @@ class PlantedBug(NamedTuple):
     chapter: str
 
 
+STORES: dict[str, type] = {"runtime": DuckDBRuntimeStore, "event": DuckDBEventStore, "output": DuckDBOutputStore}
+"""The stores of chapters that have one of their own; all others share `DuckDBRuntimePersistence`."""
+
 BUGS: list[PlantedBug] = []
 """Every planted fault."""
 
@@ -46,19 +49,21 @@ def bug(requirement: str, chapter: str | None = None) -> Callable[[Plant], Plant
     return register
 
 
-def wrap(patch: pytest.MonkeyPatch, method: str, around: Callable[..., Any]) -> None:
-    """Put `around(original, store, *arguments)` in place of a store's method."""
-    original = getattr(DuckDBRuntimePersistence, method)
+def wrap(patch: pytest.MonkeyPatch, operation: str, around: Callable[..., Any]) -> None:
+    """Put `around(original, store, *arguments)` in place of the method of a store that is this operation."""
+    described = OPERATIONS[operation]
+    store_type, method = STORES.get(described.chapter, DuckDBRuntimePersistence), described.method.__name__
+    original = getattr(store_type, method)
 
-    def wrapped(store: DuckDBRuntimePersistence, *arguments: Any) -> Any:
-        OPERATIONS[method].refuse_invalid(arguments)
+    def wrapped(store: Any, *arguments: Any) -> Any:
+        described.refuse_invalid(arguments)
         return around(original, store, *arguments)
 
-    patch.setattr(DuckDBRuntimePersistence, method, wrapped)
+    patch.setattr(store_type, method, wrapped)
 
 
-def within(patch: pytest.MonkeyPatch, method: str, module: Any, **names: Any) -> None:
-    """Replace names of a module, but only while this method of the store runs."""
+def within(patch: pytest.MonkeyPatch, operation: str, module: Any, **names: Any) -> None:
+    """Replace names of a module, but only while this operation of the store runs."""
 
     def around(original: Any, store: Any, *arguments: Any) -> Any:
         with pytest.MonkeyPatch.context() as inner:
@@ -66,7 +71,7 @@ def within(patch: pytest.MonkeyPatch, method: str, module: Any, **names: Any) ->
                 inner.setattr(module, name, value)
             return original(store, *arguments)
 
-    wrap(patch, method, around)
+    wrap(patch, operation, around)
 
 
 def reworded(patch: pytest.MonkeyPatch, module: Any, name: str, old: str, new: str) -> None:

@@ -19,6 +19,7 @@ class Commands:
     """One store under a scenario, and the names of what it minted."""
 
     store: Any
+    stores: Any
     environment: Environment
 
     def __init__(self) -> None:

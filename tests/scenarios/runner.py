@@ -46,6 +46,23 @@ something else already, the newcomer has a prime: `a'`. Their places in the sess
     uncommitted until=INSTANT
     forget ATTACHMENT
 
+    boundary RUNTIME RUN SESSION [from=INPUT ...] [INPUT:STATE ...]
+    apply RUNTIME RUN/SEQUENCE SESSION | none [key=SESSION] [INPUT:STATE[:RUN/SEQUENCE] ...]
+    lifecycle RUNTIME STATE [INPUT:STATE ...]
+    input RUNTIME INPUT:STATE                  keeps it; without the state it is shown
+    state RUNTIME [STATE]                      likewise
+    inputs | snapshot RUNTIME
+    receipt RUNTIME RUN/SEQUENCE
+
+    event THREAD TURN TEXT [of=TURN] [sequence=N] [id=DIGIT]
+    finish | turn THREAD TURN
+    turns | events | clear THREAD
+
+    emit TASK/ATTEMPT PRODUCER progress | partial | artifact:NAME | final TEXT [from=OUT ...]
+    output OUT
+    latest PRODUCER
+    outputs TASK/ATTEMPT
+
 OWNER is `name/incarnation`, with `@PID/START` if it is a process of this host, or `@HOST:BOOT:PID/START` of any.
 LEASE is a lease token's name and CLAIM a claim's, with facts of the proof altered in brackets: `token#1(fence=9,owner=b/1)`,
 `claim#1(token=forged)`; a completion's ids, too: `completing claim#1(ids=a+b)`.
@@ -54,6 +71,7 @@ MERGE is `never`, `default` or `group:NAME`; without one it is `never`. PAYLOADS
 `+`, or `empty`; without any it is one `wake`.
 DELTA is `append`, `replace` or `unchanged`, and the nodes: `root left<-root`; `leaf=NODE` sets the leaf.
 A commit's other facts are the keys of `COMMIT_FACTS`.
+SESSION of a runtime is `NAME:TEXT+TEXT`, its messages, or `garbage`; runs, inputs and sessions have names that end in a number.
 
 What never changes about an input (place, session, time, key, a text other than its name) and about a batch (all of it) is shown
 when it is enqueued, and later only if it did change.
@@ -68,10 +86,12 @@ from typing import Any
 from commands_claim import OF
 from commands_commit import CommitCommands
 from commands_lease import LeaseCommands
+from commands_logs import LogCommands
 from commands_maintenance import MaintenanceCommands
 from commands_queued_work import QueuedWorkCommands
+from commands_runtime import RuntimeCommands
 from commands_turn_input import TurnInputCommands
-from fencepost.spec import Backend, InvalidArgument, QueuedWorkClaim, StoreError, TurnInputClaim
+from fencepost.spec import Backend, InvalidArgument, OutputNotFound, QueuedWorkClaim, StoreError, TurnInputClaim
 from fencepost.statemachines.environment import Environment
 
 DASHES = "----"
@@ -84,14 +104,20 @@ MINTED = {
 """The fields of errors that a store mints, and what is named there."""
 
 
-class Scenario(LeaseCommands, TurnInputCommands, QueuedWorkCommands, CommitCommands, MaintenanceCommands):
-    """The commands of all chapters, read from text; `opened` opens the store, and opens it again."""
+class Scenario(
+    LeaseCommands, TurnInputCommands, QueuedWorkCommands, CommitCommands, MaintenanceCommands, LogCommands, RuntimeCommands
+):
+    """The commands of all chapters, read from text; `opened` opens the stores, and opens them again."""
 
     def __init__(self, opened: Callable[[], Any], environment: Environment) -> None:
         super().__init__()
         self._opened = opened
-        self.store = opened()
+        self._open()
         self.environment = environment
+
+    def _open(self) -> None:
+        self.stores = self._opened()
+        self.store = self.stores.runtime_persistence
 
     def regenerated(self, text: str) -> str:
         """The scenario with the output that this store gives."""
@@ -138,7 +164,7 @@ class Scenario(LeaseCommands, TurnInputCommands, QueuedWorkCommands, CommitComma
 
     def do_reopen(self, words: list[str]) -> Iterator[str]:
         """`reopen`."""
-        self.store = self._opened()
+        self._open()
         yield "ok"
 
     def do_renew(self, words: list[str]) -> Iterator[str]:
@@ -147,7 +173,7 @@ class Scenario(LeaseCommands, TurnInputCommands, QueuedWorkCommands, CommitComma
 
     def _refused(self, error: StoreError) -> str:
         # the text of these is free
-        if isinstance(error, InvalidArgument | Backend):
+        if isinstance(error, InvalidArgument | Backend | OutputNotFound):
             return f"refused: {error.kind}"
         values = ((field.name, getattr(error, field.name)) for field in fields(error))  # type: ignore[arg-type]
         named = (f" {name}={self.named(MINTED.get((error.kind, name), ''), value)}" for name, value in values)

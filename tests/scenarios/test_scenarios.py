@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fencepost.impl import DuckDBRuntimePersistence
+from fencepost.impl import DuckDBStores
 from fencepost.spec.catalogue import requirements
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.model_store import ModelStore
@@ -24,9 +24,9 @@ NAMES = [file.stem for file in FILES]
 
 
 def ours(environment: Environment) -> Callable[[], AbstractContextManager[Any]]:
-    """Opens the DuckDB store, in a file."""
+    """Opens the DuckDB stores, in a file."""
     file = environment.directory / "session.duckdb"
-    return lambda: DuckDBRuntimePersistence(file, clock=environment.clock, process_alive=environment.process_alive)
+    return lambda: DuckDBStores(file, clock=environment.clock, process_alive=environment.process_alive)
 
 
 def the_model(environment: Environment) -> Callable[[], AbstractContextManager[Any]]:
@@ -76,7 +76,7 @@ def test_the_scenarios_cite_requirements_of_the_catalogue() -> None:
 
 def test_there_are_as_many_scenarios_as_expected() -> None:
     """No file is lost to a typing error in its name."""
-    assert len(FILES) == 65
+    assert len(FILES) == 71
 
 
 def test_a_wrong_output_is_seen(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from fencepost.spec import (
 )
 from fencepost.spec.values import Json
 from msgspec.structs import replace
+from spec_answers_stores import GOOD_OF_STORES, LIES_OF_STORES
 from spec_builders import (
     AT_WORK,
     BATCH,
@@ -138,6 +139,7 @@ GOOD: list[tuple[str, object]] = [
     ("list_uncommitted", (ENTRY, replace(ENTRY, attachment_id="a2", session_id="s2", intent_at_epoch_ms=0))),
     ("list_uncommitted", [ENTRY]),
     ("forget", None),
+    *GOOD_OF_STORES,
 ]
 
 LIES: list[tuple[str, object, str]] = [
@@ -316,4 +318,5 @@ LIES: list[tuple[str, object, str]] = [
     ("commit_refs", ["a1"], "VALUE-11"),
     ("list_uncommitted", ("a1",), "VALUE-11"),
     ("forget", False, "VALUE-11"),
+    *LIES_OF_STORES,
 ]

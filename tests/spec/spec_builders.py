@@ -13,12 +13,14 @@ from fencepost.spec import (
     CheckpointKind,
     DeliveryPolicy,
     EventPayload,
+    EventStore,
     FullGraph,
     Group,
     InputId,
     Json,
     LeaseOwnerIdentity,
     LocalProcess,
+    OutputStore,
     PendingTurnInput,
     PendingTurnInputDraft,
     PersistedSessionConfig,
@@ -35,6 +37,7 @@ from fencepost.spec import (
     RuntimeCommit,
     RuntimeCommitResult,
     RuntimePersistence,
+    RuntimeStore,
     SessionCheckpoint,
     SessionExecutionLease,
     SessionGraph,
@@ -51,7 +54,9 @@ from fencepost.spec import (
     TurnInputIngressNextTurn,
     TurnInputState,
 )
+from fencepost.spec.operations import CHAPTERS, OPERATIONS
 from msgspec.structs import replace
+from spec_builders_stores import ARGUMENTS_OF_STORES
 
 A = LeaseOwnerIdentity("a", "1", LocalProcess("host", "boot", 10, "tick-1"))
 B = LeaseOwnerIdentity("b", "1")
@@ -143,22 +148,23 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "commit_refs": ("s", ("a1", "a2")),
     "list_uncommitted": (900,),
     "forget": ("a1",),
+    **ARGUMENTS_OF_STORES,
 }
 """A good call of every operation."""
 
 
-def _told(operation: str) -> Callable[..., Any]:
-    """A method with the parameters of the operation that answers what the store was told to."""
-    signature = inspect.signature(getattr(RuntimePersistence, operation))
+def _told(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method with the parameters of this one that answers what the store was told to."""
+    signature = inspect.signature(method)
 
-    def method(self: Any, *arguments: object, **named: object) -> object:
+    def told(self: Any, *arguments: object, **named: object) -> object:
         signature.bind(self, *arguments, **named)
         self.calls += 1
         return self.answer
 
-    method.__name__ = operation
-    vars(method)["__signature__"] = signature
-    return method
+    told.__name__ = method.__name__
+    vars(told)["__signature__"] = signature
+    return told
 
 
 class Told:
@@ -174,11 +180,25 @@ def store_class(name: str, stores: tuple[type, ...], methods: dict[str, Any]) ->
     return types.new_class(name, stores, {}, lambda namespace: namespace.update(methods))
 
 
-Scripted = store_class("Scripted", (Told, RuntimePersistence), {operation: _told(operation) for operation in ARGUMENTS})
-"""`Told` as a store that inherits the contracts of all segments."""
+def _scripted(store: type) -> Any:
+    """`Told` as a store that inherits the contracts of this one."""
+    methods = {
+        each.method.__name__: _told(each.method) for each in OPERATIONS.values() if issubclass(store, CHAPTERS[each.chapter])
+    }
+    return store_class(f"Scripted{store.__name__}", (Told, store), methods)
+
+
+SCRIPTED = [_scripted(store) for store in (RuntimePersistence, RuntimeStore, EventStore, OutputStore)]
+
+
+def scripted(operation: str, answer: object) -> Any:
+    """A store that has the operation, inherits the contracts of its protocol, and answers this to every call."""
+    chapter = CHAPTERS[OPERATIONS[operation].chapter]
+    return next(each for each in SCRIPTED if issubclass(each, chapter))(answer)
 
 
 def call(store: Any, operation: str, arguments: tuple[Any, ...] | None = None) -> object:
     """Make the call on the store: the good one, if no arguments are given."""
-    answer: object = getattr(store, operation)(*(ARGUMENTS[operation] if arguments is None else arguments))
+    method = getattr(store, OPERATIONS[operation].method.__name__)
+    answer: object = method(*(ARGUMENTS[operation] if arguments is None else arguments))
     return answer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from fencepost.spec import catalogue
-from fencepost.spec.catalogue import Level, Requirement, chapters, requirements
+from fencepost.spec.catalogue import EVIDENCE, Level, Requirement, chapters, requirements
 
 ID = re.compile(r"\b[A-Z]{2,}(?:-INV)?-\d+[a-z]?\b")
 """What looks like a requirement id."""
@@ -113,7 +113,8 @@ def test_what_looks_like_an_id_is_found_in_running_text() -> None:
 def test_the_chapters_come_in_reading_order() -> None:
     """Values first, then the chapters of the protocol; each has a title, a word on what it is about, and requirements."""
     assert [chapter.name for chapter in chapters()] == [
-        *("values", "lease", "claim", "turn_input", "queued_work", "commit", "session", "maintenance", "attachment")
+        *("values", "lease", "claim", "turn_input", "queued_work", "commit", "session", "maintenance", "attachment"),
+        *("runtime", "event", "output"),
     ]
     assert all(chapter.title and chapter.about and chapter.requirements for chapter in chapters())
 
@@ -136,9 +137,10 @@ def test_a_requirement_is_complete(requirement: Requirement) -> None:
 
 
 def test_the_evidence_is_of_known_kinds() -> None:
-    """Where a rule comes from is one of seven words."""
+    """Where a rule comes from is one of eight words."""
     kinds = {kind for requirement in requirements().values() for kind in requirement.evidence}
-    assert kinds <= {"trait-doc", "in-memory", "sqlite", "postgres", "conformance", "types", "decided"}
+    assert kinds == {"trait-doc", "in-memory", "sqlite", "redb", "postgres", "conformance", "types", "decided"}
+    assert kinds == set(EVIDENCE)
 
 
 def test_capabilities_are_the_declared_five() -> None:

@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 from fencepost.spec import (
+    AppendToFinishedTurn,
     Backend,
     ContractBroken,
     FullGraph,
@@ -14,15 +15,21 @@ from fencepost.spec import (
     InvalidArgument,
     InvalidRecordSchemaVersion,
     MissingRecordSchemaVersion,
+    OutputInternal,
+    OutputNotFound,
     PendingTurnInputSourceKeyConflict,
     QueuedWorkClaimExpired,
+    ReadFailed,
     RuntimeTurnCommitConflict,
     SessionBindingMismatch,
     SessionExecutionLeaseExpired,
+    SessionKeyMismatch,
     StoreError,
+    TurnAlreadyFinished,
     TurnInputClaimExpired,
     UnsupportedReadScope,
     UnsupportedRecordSchemaVersion,
+    WriteFailed,
 )
 from fencepost.spec.lease import TtlTooSmall
 
@@ -44,25 +51,39 @@ ERRORS: tuple[StoreError, ...] = (
     TtlTooSmall("ttl_ms", "0", "1 ms"),
     HeadRevisionConflict(actual=3, expected=2),
     Backend(message="disk full"),
+    WriteFailed("disk full"),
+    ReadFailed("disk full"),
+    OutputInternal("disk full"),
+    OutputNotFound("out-0000000001"),
+    SessionKeyMismatch("key", "session"),
+    AppendToFinishedTurn(3),
+    TurnAlreadyFinished(2**64 - 1),
 )
 
 KINDS = {
+    "AppendToFinishedTurn",
     "Backend",
     "HeadRevisionConflict",
     "InvalidArgument",
     "InvalidRecordSchemaVersion",
     "MissingRecordSchemaVersion",
+    "OutputInternal",
+    "OutputNotFound",
     "PendingTurnInputSourceKeyConflict",
     "QueuedWorkClaimExpired",
+    "ReadFailed",
     "RenewIntervalTooSmall",
     "RuntimeTurnCommitConflict",
     "SessionBindingMismatch",
     "SessionExecutionLeaseExpired",
+    "SessionKeyMismatch",
     "TtlRenewRatioTooSmall",
     "TtlTooSmall",
+    "TurnAlreadyFinished",
     "TurnInputClaimExpired",
     "UnsupportedReadScope",
     "UnsupportedRecordSchemaVersion",
+    "WriteFailed",
 }
 
 
@@ -73,7 +94,8 @@ def kinds_below(kind: type[StoreError]) -> set[type[StoreError]]:
 
 def test_the_kinds_of_refusal_are_the_protocol_s() -> None:
     """No kind is missing, and the law adds none."""
-    assert {kind.__name__ for kind in kinds_below(StoreError) if kind.__module__.startswith("fencepost.spec")} == KINDS
+    kinds = {kind.__name__ for kind in kinds_below(StoreError) if kind.__module__.startswith("fencepost.spec")}
+    assert {kind for kind in kinds if not kind.startswith("_")} == KINDS
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
@@ -101,6 +123,13 @@ def test_value_5_equal_fields_make_equal_errors(error: StoreError) -> None:
         (UnsupportedRecordSchemaVersion("head", 2, 1), UnsupportedRecordSchemaVersion("head", 3, 1)),
         (InvalidArgument("a", "b", "c"), Backend("a")),
         (Backend(""), SessionExecutionLeaseExpired("")),
+        (Backend("a"), WriteFailed("a")),
+        (Backend("a"), OutputInternal("a")),
+        (WriteFailed("a"), ReadFailed("a")),
+        (OutputInternal("a"), OutputNotFound("a")),
+        (SessionKeyMismatch("key", "session"), SessionKeyMismatch("session", "key")),
+        (AppendToFinishedTurn(3), AppendToFinishedTurn(4)),
+        (AppendToFinishedTurn(3), TurnAlreadyFinished(3)),
     ],
 )
 def test_value_5_another_kind_or_field_is_another_error(one: StoreError, other: StoreError) -> None:
@@ -113,7 +142,10 @@ def test_value_5_the_text_of_some_errors_is_free() -> None:
     """Any two refusals of an argument, and any two failures of an engine, are the same."""
     assert InvalidArgument("session_id", "1", "text") == InvalidArgument("owner", "None", "an owner")
     assert Backend("disk full") == Backend("UNIQUE constraint failed")
+    assert WriteFailed("disk full") == WriteFailed("no session")
+    assert OutputNotFound("out-0000000001") == OutputNotFound("agent")
     assert len({Backend("a"), Backend("b"), InvalidArgument("a"), InvalidArgument("b")}) == 2
+    assert len({Backend("a"), WriteFailed("a"), ReadFailed("a"), OutputInternal("a"), OutputNotFound("a")}) == 5
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
@@ -122,6 +154,14 @@ def test_value_6_every_kind_is_a_store_error_with_a_name_and_a_text(error: Store
     assert isinstance(error, StoreError)
     assert error.kind == type(error).__name__
     assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_one"), [(WriteFailed, True), (ReadFailed, True), (OutputInternal, True), (OutputNotFound, False)]
+)
+def test_a_failed_engine_can_be_caught_as_backend(kind: type[StoreError], is_one: bool) -> None:
+    """Each protocol names its own failures, all of them are a Backend's; what is only not found is none."""
+    assert issubclass(kind, Backend) is is_one
 
 
 def test_an_invalid_argument_is_a_value_error() -> None:
@@ -147,6 +187,10 @@ def test_a_plain_store_error_is_pickled() -> None:
         ),
         (SessionBindingMismatch("s", "s2"), "this store holds session 's'; it cannot take a commit for 's2'"),
         (MissingRecordSchemaVersion("head", 1), "stored head has no schema version, this store reads 1"),
+        (AppendToFinishedTurn(3), "cannot append to finished turn 3"),
+        (TurnAlreadyFinished(3), "turn 3 is already finished"),
+        (SessionKeyMismatch("k", "s"), "the session store key is 'k', but the snapshot holds session 's'"),
+        (OutputNotFound("out-0000000001"), "out-0000000001"),
     ],
 )
 def test_the_text_tells_what_to_do(error: StoreError, text: str) -> None:

@@ -9,14 +9,18 @@ import pytest
 from fencepost.spec import (
     AttachmentManifest,
     DurabilityTier,
+    EventStore,
     InputId,
     NotFound,
+    OutputStore,
     PendingTurnInputCancelResult,
     QueuedWorkStore,
     RuntimePersistence,
+    RuntimeStore,
     SessionCommitStore,
     SessionExecutionLeaseStore,
     SessionReadStore,
+    StoredTurnEvents,
     StoreMaintenance,
     TurnInputStore,
     UnsupportedQueuedWork,
@@ -25,6 +29,7 @@ from fencepost.spec import (
 from fencepost.spec.operations import CHAPTERS, OPERATIONS
 from msgspec.structs import replace
 from spec_builders import BATCH, BATCH_2, FENCE, IDLE, WORK, A, store_class
+from spec_builders_stores import ENVELOPE, TURN_2
 
 FENCED = ("session_id", "session_execution_lease", "owner")
 
@@ -71,8 +76,40 @@ ATTACHMENT: dict[str, tuple[str, ...]] = {
     "list_uncommitted": ("older_than_epoch_ms",),
     "forget": ("attachment_id",),
 }
+RUNTIME: dict[str, tuple[str, ...]] = {
+    "commit_session_boundary": (
+        *("runtime_id", "session_delta", "run_id", "boundary"),
+        *("contributing_input_ids", "input_updates"),
+    ),
+    "atomic_apply": ("runtime_id", "session_delta", "receipt", "input_updates", "session_store_key"),
+    "load_input_states": ("runtime_id",),
+    "load_boundary_receipt": ("runtime_id", "run_id", "sequence"),
+    "load_session_snapshot": ("runtime_id",),
+    "persist_input_state": ("runtime_id", "state"),
+    "load_input_state": ("runtime_id", "input_id"),
+    "persist_runtime_state": ("runtime_id", "state"),
+    "load_runtime_state": ("runtime_id",),
+    "atomic_lifecycle_commit": ("runtime_id", "runtime_state", "input_states"),
+}
+"""The page of RuntimeStore has these ten, in this order."""
+EVENT: dict[str, tuple[str, ...]] = {
+    "append": ("thread_id", "turn", "envelope"),
+    "finish_turn": ("thread_id", "turn"),
+    "get_turn": ("thread_id", "turn"),
+    "get_turns": ("thread_id",),
+    "clear": ("thread_id",),
+    "get_events": ("thread_id",),
+}
+"""The page of EventStore has five to write, and the last, which it provides."""
+OUTPUT: dict[str, tuple[str, ...]] = {
+    "append": ("task_id", "attempt", "producer_agent", "event", "parent_refs"),
+    "get": ("id",),
+    "get_latest_by_name": ("name",),
+    "list_for_attempt": ("task_id", "attempt"),
+}
+"""The page of OutputStore has these four."""
 PUBLISHED = {**LEASE, **TURN_INPUT, **QUEUED_WORK, **COMMIT, **SESSION, **MAINTENANCE, **ATTACHMENT}
-"""Methods and parameters, without the receiver, as the trait pages give them."""
+"""Methods and parameters of RuntimePersistence, without the receiver, as the trait pages give them."""
 
 SEGMENTS: dict[str, tuple[type, dict[str, tuple[str, ...]]]] = {
     "lease": (SessionExecutionLeaseStore, LEASE),
@@ -83,8 +120,18 @@ SEGMENTS: dict[str, tuple[type, dict[str, tuple[str, ...]]]] = {
     "maintenance": (StoreMaintenance, MAINTENANCE),
     "attachment": (AttachmentManifest, ATTACHMENT),
 }
+OTHERS: dict[str, tuple[type, dict[str, tuple[str, ...]]]] = {
+    "runtime": (RuntimeStore, RUNTIME),
+    "event": (EventStore, EVENT),
+    "output": (OutputStore, OUTPUT),
+}
+STORES = SEGMENTS | OTHERS
+METHODS = [
+    *((RuntimePersistence, name, parameters) for name, parameters in PUBLISHED.items()),
+    *((store, name, parameters) for store, methods in OTHERS.values() for name, parameters in methods.items()),
+]
 
-DERIVED = {"cancel_pending_turn_input", "claim_ready_queued_work_by_batch_ids", "durability_tier"}
+DERIVED = {"cancel_pending_turn_input", "claim_ready_queued_work_by_batch_ids", "durability_tier", "get_events"}
 """What the protocol provides: a store needs not write these."""
 
 
@@ -95,13 +142,18 @@ def test_the_pages_have_thirty_methods_and_four() -> None:
     assert len(ATTACHMENT) == 4
 
 
-@pytest.mark.parametrize("method", PUBLISHED)
-def test_a_method_has_the_published_parameters(method: str) -> None:
+def test_the_pages_of_the_other_stores_have_ten_methods_six_and_four() -> None:
+    """Ten of RuntimeStore, five of EventStore and the one it provides, and four of OutputStore."""
+    assert (len(RUNTIME), len(EVENT), len(OUTPUT)) == (10, 6, 4)
+
+
+@pytest.mark.parametrize(("store", "method", "published"), METHODS, ids=[name for _, name, _ in METHODS])
+def test_a_method_has_the_published_parameters(store: type, method: str, published: tuple[str, ...]) -> None:
     """Names and order are the protocol's, every parameter has an annotation, and none a default."""
-    signature = inspect.signature(getattr(RuntimePersistence, method))
+    signature = inspect.signature(getattr(store, method))
     receiver, *parameters = signature.parameters.values()
     assert receiver.name == "self"
-    assert tuple(parameter.name for parameter in parameters) == PUBLISHED[method]
+    assert tuple(parameter.name for parameter in parameters) == published
     for parameter in parameters:
         assert parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
         assert parameter.default is inspect.Parameter.empty
@@ -110,21 +162,28 @@ def test_a_method_has_the_published_parameters(method: str) -> None:
 
 
 def test_the_operations_are_read_off_the_abstract_stores() -> None:
-    """Calls as data have just these names, parameters and chapters, in the order of the chapters."""
-    assert {name: tuple(each for each, _ in operation.parameters) for name, operation in OPERATIONS.items()} == PUBLISHED
-    assert list(OPERATIONS) == list(PUBLISHED)
-    assert [(chapter, store) for chapter, store in CHAPTERS.items()] == [(name, each) for name, (each, _) in SEGMENTS.items()]
-    for chapter, (_, methods) in SEGMENTS.items():
-        assert [name for name, operation in OPERATIONS.items() if operation.chapter == chapter] == list(methods)
+    """Calls as data have just these names, parameters and chapters, in the order of the chapters and of the pages."""
+    published = [
+        (chapter, f"{chapter}.{name}" if name == "append" else name, parameters)
+        for chapter, (_, methods) in STORES.items()
+        for name, parameters in methods.items()
+    ]
+    assert [
+        (operation.chapter, name, tuple(each for each, _ in operation.parameters)) for name, operation in OPERATIONS.items()
+    ] == published
+    assert list(CHAPTERS.items()) == [(chapter, store) for chapter, (store, _) in STORES.items()]
 
 
 def test_nothing_else_is_public() -> None:
     """A store has no public method beside the operations."""
     assert {name for name in dir(RuntimePersistence) if not name.startswith("_")} == set(PUBLISHED)
+    for store, methods in OTHERS.values():
+        assert {name for name in dir(store) if not name.startswith("_")} == set(methods)
 
 
 def test_which_operations_only_read() -> None:
-    """Eight reads by their names, and 26 calls that may change something."""
+    """Nineteen reads by their names, and 35 calls that may change something."""
+    assert len(OPERATIONS) == 54
     assert {name for name, operation in OPERATIONS.items() if operation.reads} == {
         "list_pending_turn_inputs",
         "list_queued_work",
@@ -134,18 +193,29 @@ def test_which_operations_only_read() -> None:
         "load_session_meta",
         "durability_tier",
         "list_uncommitted",
+        "load_input_states",
+        "load_boundary_receipt",
+        "load_session_snapshot",
+        "load_input_state",
+        "load_runtime_state",
+        "get_turn",
+        "get_turns",
+        "get_events",
+        "get",
+        "get_latest_by_name",
+        "list_for_attempt",
     }
 
 
-@pytest.mark.parametrize("chapter", SEGMENTS)
+@pytest.mark.parametrize("chapter", STORES)
 def test_a_segment_is_a_store_of_its_own(chapter: str) -> None:
     """Its class has its own methods and no others, all abstract but the derived ones, and depends on no other segment."""
     store: Any
-    store, methods = SEGMENTS[chapter]
+    store, methods = STORES[chapter]
     assert {name for name in dir(store) if not name.startswith("_")} == set(methods)
     assert store.__abstractmethods__ == set(methods) - DERIVED
-    assert not any(issubclass(store, other) for other, _ in SEGMENTS.values() if other is not store)
-    assert issubclass(RuntimePersistence, store)
+    assert not any(issubclass(store, other) for other, _ in STORES.values() if other is not store)
+    assert issubclass(RuntimePersistence, store) is (chapter in SEGMENTS)
 
 
 @pytest.mark.parametrize(
@@ -154,11 +224,12 @@ def test_a_segment_is_a_store_of_its_own(chapter: str) -> None:
         ("cancel_pending_turn_input", TurnInputStore),
         ("claim_ready_queued_work_by_batch_ids", QueuedWorkStore),
         ("durability_tier", SessionReadStore),
+        ("get_events", EventStore),
     ],
 )
 def test_what_is_derived_is_provided_once(method: str, store: type) -> None:
     """One class defines the method, and no other class of the law defines it again."""
-    family = (*RuntimePersistence.__mro__, UnsupportedTurnInputs, UnsupportedQueuedWork)
+    family = (*RuntimePersistence.__mro__, RuntimeStore, EventStore, OutputStore, UnsupportedTurnInputs, UnsupportedQueuedWork)
     assert [each for each in family if method in vars(each)] == [store]
 
 
@@ -241,3 +312,36 @@ def test_qclaim_1_a_claim_by_no_ids_asks_for_nothing() -> None:
 def test_read_19_the_tier_is_inline_unless_said_otherwise() -> None:
     """A store of sessions that says nothing is Inline."""
     assert made("Silent", SessionReadStore).durability_tier() is DurabilityTier.Inline
+
+
+class Kept(EventStore):
+    """Events that answer what they are told to when they are asked for all turns."""
+
+    def __init__(self, turns: Any) -> None:
+        self.turns = turns
+
+    def append(self, thread_id: Any, turn: Any, envelope: Any) -> None:
+        """Do nothing."""
+
+    def finish_turn(self, thread_id: Any, turn: Any) -> None:
+        """Do nothing."""
+
+    def get_turn(self, thread_id: Any, turn: Any) -> None:
+        """Find nothing."""
+
+    def get_turns(self, thread_id: Any) -> Any:
+        """Find the turns of the thread."""
+        return self.turns if thread_id == "th" else ()
+
+    def clear(self, thread_id: Any) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("listed", [tuple, list])
+def test_event_22_the_events_are_those_of_the_turns(listed: Any) -> None:
+    """Open and finished turns alike give their events, turn by turn, also from a store that answers lists."""
+    second, third = replace(ENVELOPE, sequence=2), replace(ENVELOPE, sequence=1)
+    turns = (StoredTurnEvents(0, (ENVELOPE, second), True), TURN_2, StoredTurnEvents(9, (third, ENVELOPE)))
+    store: Any = Kept(listed(turns))
+    assert store.get_events("th") == (ENVELOPE, second, third, ENVELOPE)
+    assert store.get_events("th2") == ()

@@ -1,4 +1,4 @@
-"""JSON values: what they are, when they are equal, and what is none."""
+"""Values: what JSON is, when it is equal, and what is none; which texts are UUIDs and instants, which floats are finite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fencepost.spec import (
     InvalidArgument,
     Json,
 )
-from fencepost.spec.values import JSON_DEPTH
+from fencepost.spec.values import F64, JSON_DEPTH, U64, Instant, Uuid, check_for, require_valid
 
 SURROGATE = "\ud800"
 
@@ -228,3 +228,107 @@ def test_json_is_copied_and_pickled() -> None:
 def test_json_shows_what_it_holds() -> None:
     """Its repr is the expression that makes it again."""
     assert repr(Json({"a": [1, None]})) == "Json({'a': [1, None]})"
+
+
+UUID = "0189abcd-ef01-7234-89ab-cdef01234567"
+
+
+@pytest.mark.parametrize("text", [UUID, "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"])
+def test_value_1_a_uuid_is_lower_case_and_hyphenated(text: str) -> None:
+    """Any version and variant is taken, the nil UUID too."""
+    assert check_for(Uuid).accepts(text)
+    assert check_for(Uuid | None).accepts(text)
+    assert check_for(tuple[Uuid, ...]).accepts((text, text))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "a", UUID.upper(), UUID.replace("-", ""), f"{{{UUID}}}", f"urn:uuid:{UUID}", f" {UUID}", f"{UUID}\n", UUID[:-1]),
+        *(
+            UUID + "0",
+            UUID.replace("a", "g"),
+            UUID.replace("0", "\u0660"),
+            UUID.replace("-", "_"),
+            "0189abcde-f01-7234-89ab-cdef01234567",
+        ),
+        *(None, 1, UUID.encode(), [UUID], Json(UUID)),
+    ],
+)
+def test_value_1_what_is_no_uuid_text_is_refused(value: object) -> None:
+    """Other forms of the same UUID are other text: stores compare ids as they are."""
+    with pytest.raises(InvalidArgument) as refusal:
+        require_valid("id", value, check_for(Uuid))
+    assert refusal.value.expected == "a UUID, lower-case and hyphenated"
+    assert not check_for(tuple[Uuid, ...]).accepts((UUID, value))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-01-01T00:00:00Z", "2026-12-31T23:59:59.123Z", "2026-01-01T00:00:00.123456Z", "2026-01-01T00:00:00.123456789Z"),
+        *("0000-01-01T00:00:00Z", "9999-12-31T23:59:60Z", "2026-01-01t00:00:00z", "2026-01-01T00:00:00.5+23:59"),
+        *("2026-01-01T00:00:00-00:00", "2024-02-29T12:00:00+02:00"),
+    ],
+)
+def test_value_1_an_instant_is_a_date_and_time_of_rfc_3339(text: str) -> None:
+    """With up to nine digits of a fraction, in any offset, and with a leap second; it is kept as it is written."""
+    assert check_for(Instant).accepts(text)
+    assert check_for(Instant | None).accepts(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "",
+            "noon",
+            "2026-01-01",
+            "2026-01-01T00:00:00",
+            "2026-01-01 00:00:00Z",
+            "2026-01-01T00:00Z",
+            "2026-01-01T00:00:00.Z",
+        ),
+        *("2026-01-01T00:00:00.1234567890Z", "2026-01-01T00:00:00,5Z", "2026-01-01T00:00:00+0200", "2026-01-01T00:00:00+02"),
+        *("2026-00-01T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-00T00:00:00Z", "2026-01-32T00:00:00Z", "2026-1-1T00:00:00Z"),
+        *("2026-01-01T24:00:00Z", "2026-01-01T00:60:00Z", "2026-01-01T00:00:61Z", "2026-01-01T00:00:00+24:00"),
+        *("2026-01-01T00:00:00+00:60", "12026-01-01T00:00:00Z", "-2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z\n"),
+        *(
+            " 2026-01-01T00:00:00Z",
+            "2026-01-01T00:00:00ZZ",
+            "202\u0666-01-01T00:00:00Z",
+            None,
+            1_767_225_600,
+            b"2026-01-01T00:00:00Z",
+        ),
+    ],
+)
+def test_value_1_what_is_no_instant_is_refused(value: object) -> None:
+    """Dates alone, times without an offset, other separators, and numbers that no clock shows."""
+    with pytest.raises(InvalidArgument) as refusal:
+        require_valid("at", value, check_for(Instant))
+    assert refusal.value.expected == "an RFC 3339 date and time with at most nanoseconds"
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 1.0, -0.1, 5e-324, 1.7976931348623157e308])
+def test_value_1_a_finite_float_is_taken(value: float) -> None:
+    """Down to the smallest and up to the largest."""
+    assert check_for(F64).accepts(value)
+    assert check_for(F64 | None).accepts(value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 1, True, "1.0", None, 1j, Json(1.0)])
+def test_value_1_what_is_no_finite_float_is_refused(value: object) -> None:
+    """NaN and the infinities are none, and neither is an integer: it would come back as another value."""
+    with pytest.raises(InvalidArgument) as refusal:
+        require_valid("cost", value, check_for(F64))
+    assert refusal.value.expected == "a finite float"
+
+
+def test_value_1_a_check_tells_all_that_it_accepts() -> None:
+    """The words of alternatives are joined, and an annotation without a check is an error in the law."""
+    assert check_for(Uuid | None).expected == "a UUID, lower-case and hyphenated or None"
+    assert check_for(F64 | None).expected == "a finite float or None"
+    assert check_for(U64).expected == "an integer from 0 to 18446744073709551615 (u64)"
+    with pytest.raises(TypeError, match="no check for values annotated"):
+        check_for(float)

@@ -12,8 +12,11 @@ from fencepost.model import State
 from fencepost.model.records.attachment import AttachmentState
 from fencepost.model.records.claim import FREE
 from fencepost.model.records.commit import CommitState
+from fencepost.model.records.event import EventState
 from fencepost.model.records.lease import LeaseState
+from fencepost.model.records.output import OutputState
 from fencepost.model.records.queued_work import QueueState, with_claim
+from fencepost.model.records.runtime import RuntimeRecords
 from fencepost.model.records.session import SessionState
 from fencepost.model.records.turn_input import InputState
 from fencepost.spec import (
@@ -132,7 +135,10 @@ USES: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {
     ("commit", CHAPTERS): ("lease", "turn_input", "queued_work", "commit", "attachment"),
     ("session", CHAPTERS): ("lease", "commit", "session"),
     ("maintenance", CHAPTERS): ("lease", "turn_input", "queued_work", "commit", "session", "maintenance"),
-    ("attachment", CHAPTERS): CHAPTERS,
+    ("attachment", CHAPTERS): CHAPTERS[:7],
+    ("runtime", CHAPTERS): ("runtime",),
+    ("event", CHAPTERS): ("event",),
+    ("output", CHAPTERS): ("output",),
     ("turn_input", ("lease", "turn_input")): ("lease", "turn_input"),
     ("commit", ("lease", "commit")): ("lease", "commit"),
     ("commit", ("lease", "turn_input", "commit")): ("lease", "turn_input", "commit"),
@@ -173,6 +179,8 @@ class Partial(ModelStore):
         (("lease", "queued_work", "commit"), ("commit",)),
         (("lease", "commit", "session", "maintenance"), ("maintenance",)),
         (("attachment",), ("attachment",)),
+        (("runtime",), ("runtime",)),
+        (("event", "output"), ("event", "output")),
     ],
 )
 def test_a_store_with_some_chapters_is_asked_for_nothing_else(
@@ -196,6 +204,9 @@ LOSSES: dict[str, tuple[str, Callable[[State], State]]] = {
     "recorded turns": ("commit", lambda state: replace(state, commit=replace(state.commit, stamps=Map()))),
     "metadata": ("session", lambda state: replace(state, session=SessionState())),
     "attachments": ("attachment", lambda state: replace(state, attachment=AttachmentState())),
+    "runtimes": ("runtime", lambda state: replace(state, runtime=RuntimeRecords())),
+    "events": ("event", lambda state: replace(state, event=EventState())),
+    "outputs": ("output", lambda state: replace(state, output=OutputState())),
 }
 """What a store that is opened again may have lost, and the machine that has to see it."""
 

@@ -1,0 +1,80 @@
+"""Stores of events and of outputs with one fault each."""
+
+# ruff: noqa: D102 - what a method does wrong stands in the docstring of its class
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from fencepost.spec import AppendToFinishedTurn, OutputNotFound
+from fencepost.statemachines.environment import Environment
+from fencepost.statemachines.model_store import ModelStore
+
+
+class TakesMore:
+    """An event for a finished turn is taken for written."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._store: Any = ModelStore(environment).event
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def append(self, thread_id: str, turn: int, envelope: object) -> None:
+        with suppress(AppendToFinishedTurn):
+            self._store.append(thread_id, turn, envelope)
+
+
+class LosesTheFirst:
+    """The first record is not found by its id once there is a second one."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._store: Any = ModelStore(environment).output
+        self._refs: list[object] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def append(self, *arguments: object) -> object:
+        self._refs.append(self._store.append(*arguments))
+        return self._refs[-1]
+
+    def get(self, id: object) -> object:
+        if id in self._refs[:1] and len(self._refs) > 1:
+            raise OutputNotFound("gone")
+        return self._store.get(id)
+
+
+class RefusesTheUnknown:
+    """The list of an attempt that has no records is refused."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._store: Any = ModelStore(environment).output
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def list_for_attempt(self, task_id: str, attempt: int) -> object:
+        found = self._store.list_for_attempt(task_id, attempt)
+        if not found:
+            raise OutputNotFound(task_id)
+        return found
+
+
+class Silent(ModelStore):
+    """Every store of a runtime; no event is ever kept."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        vars(self).update(event=_Silent(self.event))
+
+
+class _Silent:
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def append(self, *_: object) -> None:
+        """Keep nothing."""

@@ -1,0 +1,589 @@
+"""Faults in runtimes: boundaries, receipts, inputs, snapshots and states."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fencepost.impl import DuckDBRuntimeStore, runtime
+from fencepost.impl.encoding import lookup
+from fencepost.spec import (
+    InputDurability,
+    InputLifecycleState,
+    InputState,
+    RunApplyBoundary,
+    RunBoundaryReceipt,
+    RuntimeState,
+    SessionDelta,
+    SessionKeyMismatch,
+    UndecodableSession,
+    WriteFailed,
+)
+from fencepost.spec.conversation import DecodedSession, conversation_digest, decode_session
+from msgspec.structs import replace
+from planting import ask, bug, on_opening, per_run, reworded, wrap
+
+WRITES = ("commit_session_boundary", "atomic_apply", "persist_input_state", "persist_runtime_state", "atomic_lifecycle_commit")
+
+
+def read_otherwise(patch: pytest.MonkeyPatch, codec: Callable[[bytes], DecodedSession]) -> None:
+    """Read snapshots with this codec."""
+    patch.setattr(DuckDBRuntimeStore, "_codec", staticmethod(codec))
+
+
+def stamping(patch: pytest.MonkeyPatch, stamp: Callable[[InputState, InputState, tuple[str, ...]], InputState]) -> None:
+    """Let boundary commits keep what this makes of an input, its stamped form and the contributing inputs."""
+    original = InputState.stamped
+
+    def around(commit: Any, store: Any, *given: Any) -> Any:
+        with pytest.MonkeyPatch.context() as inner:
+            # the model uses it too
+            inner.setattr(InputState, "stamped", lambda state, *receipt: stamp(state, original(state, *receipt), given[4]))
+            return commit(store, *given)
+
+    wrap(patch, "commit_session_boundary", around)
+
+
+def persisted_otherwise(patch: pytest.MonkeyPatch, change: Callable[[Any, str, InputState], InputState]) -> None:
+    """Change each input before it is persisted."""
+
+    def around(original: Any, store: Any, runtime_id: str, state: InputState) -> None:
+        original(store, runtime_id, change(store, runtime_id, state))
+
+    wrap(patch, "persist_input_state", around)
+
+
+def text_digest(text: bytes) -> str:
+    """The digest of bytes."""
+    return hashlib.sha256(text).hexdigest()
+
+
+@bug("RUNTIME-23")
+def receipts_counted(patch: pytest.MonkeyPatch) -> None:
+    """The number of a receipt is how many its run has, whatever their numbers."""
+    reworded(patch, runtime, "RAISE_NUMBER", "VALUES (?, ?, 0)", "VALUES (?, least(?, 0), 0)")
+    reworded(
+        patch,
+        runtime,
+        "RAISE_NUMBER",
+        "greatest(runtime_runs.last_sequence, excluded.last_sequence)",
+        "runtime_runs.last_sequence + 1",
+    )
+
+
+@bug("RUNTIME-22")
+def applied_receipts_not_counted(patch: pytest.MonkeyPatch) -> None:
+    """The next number comes after the last one that the store made: receipts of callers do not count."""
+    counted = per_run(lambda: dict[tuple[str, str], int]())
+
+    def around(original: Any, store: Any, runtime_id: str, delta: Any, run_id: str, *others: Any) -> Any:
+        key, known = (runtime_id, run_id), counted(store)
+        own = runtime._number
+
+        def number(rows: Any) -> int:
+            own(rows)
+            return known[key] + 1 if key in known else 0
+
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(runtime, "_number", number)
+            receipt = original(store, runtime_id, delta, run_id, *others)
+        known[key] = receipt.sequence
+        return receipt
+
+    wrap(patch, "commit_session_boundary", around)
+
+
+@bug("RUNTIME-24")
+def one_counter_for_all_runtimes(patch: pytest.MonkeyPatch) -> None:
+    """The receipts of a run are counted over all runtimes."""
+    counted = per_run(lambda: dict[str, int]())
+
+    def around(original: Any, store: Any, runtime_id: str, delta: Any, run_id: str, *others: Any) -> Any:
+        known, own = counted(store), runtime._number
+
+        def number(rows: Any) -> int:
+            return max(own(rows), known.get(run_id, -1) + 1)
+
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(runtime, "_number", number)
+            receipt = original(store, runtime_id, delta, run_id, *others)
+        known[run_id] = receipt.sequence
+        return receipt
+
+    wrap(patch, "commit_session_boundary", around)
+
+
+@bug("RUNTIME-33")
+def refusal_uses_up_a_number(patch: pytest.MonkeyPatch) -> None:
+    """A boundary commit whose snapshot does not decode has taken its number before it is refused."""
+
+    def around(original: Any, store: Any, runtime_id: str, delta: Any, run_id: str, *others: Any) -> Any:
+        try:
+            return original(store, runtime_id, delta, run_id, *others)
+        except WriteFailed:
+            store._engine.once(runtime.TAKE_NUMBER, (lookup(runtime_id, run_id),))
+            raise
+
+    wrap(patch, "commit_session_boundary", around)
+
+
+@bug("RUNTIME-23a")
+def numbers_wrap_around(patch: pytest.MonkeyPatch) -> None:
+    """After the number 2^64 - 1 comes 0."""
+    reworded(patch, runtime, "TAKE_NUMBER", "WHERE runtime_runs.last_sequence < 18446744073709551615", "")
+    reworded(
+        patch,
+        runtime,
+        "TAKE_NUMBER",
+        "least(runtime_runs.last_sequence, 18446744073709551614) + 1",
+        "((runtime_runs.last_sequence::HUGEINT + 1) % 18446744073709551616)::UBIGINT",
+    )
+
+
+@bug("RUNTIME-22")
+def numbers_begin_with_1(patch: pytest.MonkeyPatch) -> None:
+    """The first receipt of a run has the number 1."""
+    reworded(patch, runtime, "TAKE_NUMBER", "VALUES (?, 0, 0)", "VALUES (?, 1, 0)")
+
+
+@bug("RUNTIME-32")
+def repeated_boundary_recognized(patch: pytest.MonkeyPatch) -> None:
+    """A boundary commit that was made before is answered with the receipt that it had then."""
+    made = per_run(lambda: dict[tuple[Any, ...], RunBoundaryReceipt]())
+
+    def around(original: Any, store: Any, *given: Any) -> Any:
+        known = made(store)
+        if given not in known:
+            known[given] = original(store, *given)
+        return known[given]
+
+    wrap(patch, "commit_session_boundary", around)
+
+
+@bug("RUNTIME-25")
+def contributing_without_repetition(patch: pytest.MonkeyPatch) -> None:
+    """Of a contributing input that is given twice one stands in the receipt."""
+
+    def around(original: Any, store: Any, *given: Any) -> Any:
+        return original(store, *given[:4], tuple(dict.fromkeys(given[4])), given[5])
+
+    wrap(patch, "commit_session_boundary", around)
+
+
+@bug("RUNTIME-30")
+def contributing_stamped_only(patch: pytest.MonkeyPatch) -> None:
+    """Only inputs that contribute are stamped."""
+    stamping(patch, lambda state, stamped, contributing: stamped if state.input_id in contributing else state)
+
+
+@bug("RUNTIME-30")
+def unknown_contributing_refused(patch: pytest.MonkeyPatch) -> None:
+    """A boundary commit is refused if a contributing input is neither kept nor given."""
+
+    def around(original: Any, store: Any, runtime_id: str, *given: Any) -> Any:
+        updated = {each.input_id for each in given[4]}
+        if any(each not in updated and store.load_input_state(runtime_id, each) is None for each in given[3]):
+            raise WriteFailed("there is no such input")
+        return original(store, runtime_id, *given)
+
+    wrap(patch, "commit_session_boundary", around)
+
+
+@bug("RUNTIME-28")
+def stamps_not_renewed(patch: pytest.MonkeyPatch) -> None:
+    """An input that has a stamp keeps it."""
+    stamping(patch, lambda state, stamped, _contributing: state if state.last_run_id else stamped)
+
+
+@bug("RUNTIME-29")
+def stamp_changes_the_time(patch: pytest.MonkeyPatch) -> None:
+    """A stamp sets the time at which the input changed last."""
+    stamping(patch, lambda _state, stamped, _contributing: replace(stamped, updated_at="2026-01-01T12:00:00Z"))
+
+
+@bug("RUNTIME-26")
+def blocks_counted(patch: pytest.MonkeyPatch) -> None:
+    """The message count of a receipt counts the blocks of messages that have blocks."""
+
+    def codec(snapshot: bytes) -> DecodedSession:
+        messages = json.loads(snapshot)["messages"] if (session := decode_session(snapshot)).message_count else []
+        blocks = (each.get("blocks", each.get("content")) for each in messages)
+        return session._replace(message_count=sum(len(each) if isinstance(each, list) else 1 for each in blocks))
+
+    read_otherwise(patch, codec)
+
+
+@bug("RUNTIME-64")
+def digest_of_the_bytes(patch: pytest.MonkeyPatch) -> None:
+    """The digest is that of the snapshot's bytes."""
+    read_otherwise(patch, lambda snapshot: decode_session(snapshot)._replace(conversation_digest=text_digest(snapshot)))
+
+
+@bug("RUNTIME-65")
+def digest_of_the_messages_as_written(patch: pytest.MonkeyPatch) -> None:
+    """The digest is over the messages as the snapshot has them, without white space."""
+
+    def codec(snapshot: bytes) -> DecodedSession:
+        session = decode_session(snapshot)
+        return session._replace(conversation_digest=conversation_digest(json.loads(snapshot)["messages"]))
+
+    read_otherwise(patch, codec)
+
+
+@bug("RUNTIME-66")
+def digest_with_the_session(patch: pytest.MonkeyPatch) -> None:
+    """The session's id takes part in the digest."""
+
+    def codec(snapshot: bytes) -> DecodedSession:
+        session = decode_session(snapshot)
+        return session._replace(conversation_digest=text_digest(f"{session.session_id} {session.conversation_digest}".encode()))
+
+    read_otherwise(patch, codec)
+
+
+@bug("RUNTIME-27")
+def digest_with_its_name(patch: pytest.MonkeyPatch) -> None:
+    """The digest stands behind the name of its algorithm."""
+
+    def around(original: Any, store: Any, *given: Any) -> Any:
+        store_receipt, kept = runtime._store_receipt, list[RunBoundaryReceipt]()
+
+        def keep(engine: Any, runtime_id: str, receipt: RunBoundaryReceipt) -> None:
+            kept.append(replace(receipt, conversation_digest=f"sha256:{receipt.conversation_digest}"))
+            store_receipt(engine, runtime_id, kept[-1])
+
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(runtime, "_store_receipt", keep)
+            original(store, *given)
+        return kept[-1]
+
+    wrap(patch, "commit_session_boundary", around)
+
+
+@bug("RUNTIME-20")
+def undecodable_session_committed(patch: pytest.MonkeyPatch) -> None:
+    """A boundary with a snapshot that does not decode is committed like one of a session without messages."""
+
+    def codec(snapshot: bytes) -> DecodedSession:
+        try:
+            return decode_session(snapshot)
+        except UndecodableSession:
+            return DecodedSession("00000000-0000-0000-0000-000000000000", 0, conversation_digest([]))
+
+    def around(original: Any, store: Any, *given: Any) -> Any:
+        with pytest.MonkeyPatch.context() as inner:
+            read_otherwise(inner, codec)
+            return original(store, *given)
+
+    wrap(patch, "commit_session_boundary", around)
+
+
+@bug("RUNTIME-11")
+def snapshot_written_anew(patch: pytest.MonkeyPatch) -> None:
+    """A snapshot is kept as JSON without white space."""
+    original = runtime._store_snapshot
+
+    def store_snapshot(engine: Any, runtime_id: str, session: Any, delta: SessionDelta) -> None:
+        compact = json.dumps(json.loads(delta.session_snapshot), separators=(",", ":"), ensure_ascii=False)
+        original(engine, runtime_id, session, SessionDelta(compact.encode()))
+
+    patch.setattr(runtime, "_store_snapshot", store_snapshot)
+
+
+@bug("RUNTIME-34")
+def shorter_snapshot_ignored(patch: pytest.MonkeyPatch) -> None:
+    """A snapshot that is shorter than the one that is there is taken for an older one and left out."""
+    kept = "DO UPDATE SET snapshot = excluded.snapshot"
+    reworded(
+        patch,
+        runtime,
+        "STORE_SNAPSHOT",
+        f"(runtime_key) {kept}",
+        f"(runtime_key) {kept} WHERE octet_length(excluded.snapshot) >= octet_length(runtime_snapshots.snapshot)",
+    )
+
+
+@bug("RUNTIME-39")
+def apply_without_session_clears_it(patch: pytest.MonkeyPatch) -> None:
+    """An apply without a snapshot removes the one that is there."""
+
+    def around(original: Any, store: Any, runtime_id: str, delta: SessionDelta | None, *others: Any) -> None:
+        original(store, runtime_id, delta, *others)
+        if delta is None:
+            ask(store, "DELETE FROM runtime_snapshots WHERE runtime_key = ?", lookup(runtime_id))
+
+    wrap(patch, "atomic_apply", around)
+
+
+@bug("RUNTIME-36")
+def apply_stamps(patch: pytest.MonkeyPatch) -> None:
+    """An apply stamps its inputs with the receipt that it is given."""
+
+    def around(original: Any, store: Any, runtime_id: str, delta: Any, receipt: Any, inputs: Any, key: Any) -> None:
+        updates = tuple(each.stamped(receipt.run_id, receipt.sequence) for each in inputs)
+        original(store, runtime_id, delta, receipt, updates, key)
+
+    wrap(patch, "atomic_apply", around)
+
+
+@bug("RUNTIME-35")
+def applied_receipt_gets_a_digest(patch: pytest.MonkeyPatch) -> None:
+    """A receipt without a digest that is applied with a snapshot gets the digest of that."""
+
+    def around(original: Any, store: Any, runtime_id: str, delta: Any, receipt: Any, inputs: Any, key: Any) -> None:
+        if delta and receipt.conversation_digest is None:
+            receipt = replace(receipt, conversation_digest=store._session(delta).conversation_digest)
+        original(store, runtime_id, delta, receipt, inputs, key)
+
+    wrap(patch, "atomic_apply", around)
+
+
+@bug("RUNTIME-40")
+def known_receipt_left_as_it_is(patch: pytest.MonkeyPatch) -> None:
+    """An apply whose receipt is there already does the rest, leaves the receipt, and is answered."""
+    original = runtime._store_receipt
+
+    def store_receipt(engine: Any, runtime_id: str, receipt: RunBoundaryReceipt) -> None:
+        key = lookup(runtime_id, receipt.run_id, str(receipt.sequence))
+        if not engine.execute(runtime.READ_RECEIPT, (key,)):
+            original(engine, runtime_id, receipt)
+
+    patch.setattr(runtime, "_store_receipt", store_receipt)
+
+
+@bug("RUNTIME-41")
+def key_without_a_session_refused(patch: pytest.MonkeyPatch) -> None:
+    """An apply with a session store key and without a snapshot is refused with SessionKeyMismatch."""
+
+    def around(original: Any, store: Any, runtime_id: str, delta: Any, receipt: Any, inputs: Any, key: Any) -> None:
+        if key is not None and delta is None:
+            raise SessionKeyMismatch(key, "")
+        original(store, runtime_id, delta, receipt, inputs, key)
+
+    wrap(patch, "atomic_apply", around)
+
+
+@bug("RUNTIME-10")
+def nearest_receipt_answered(patch: pytest.MonkeyPatch) -> None:
+    """For a receipt that is not there the last one of its run before it is answered."""
+    made = per_run(lambda: set[tuple[str, str, int]]())
+
+    def commit(original: Any, store: Any, runtime_id: str, *given: Any) -> Any:
+        receipt = original(store, runtime_id, *given)
+        made(store).add((runtime_id, receipt.run_id, receipt.sequence))
+        return receipt
+
+    def load(original: Any, store: Any, runtime_id: str, run_id: str, sequence: int) -> Any:
+        before = [each for each in made(store) if each[:2] == (runtime_id, run_id) and each[2] <= sequence]
+        return original(store, runtime_id, run_id, sequence) or (original(store, *max(before)) if before else None)
+
+    wrap(patch, "commit_session_boundary", commit)
+    wrap(patch, "load_boundary_receipt", load)
+
+
+@bug("RUNTIME-1")
+def inputs_by_prefix(patch: pytest.MonkeyPatch) -> None:
+    """The inputs of a runtime are listed with those of runtimes whose ids begin with its id."""
+    known = per_run(lambda: set[str]())
+
+    def write(original: Any, store: Any, runtime_id: str, *given: Any) -> Any:
+        known(store).add(runtime_id)
+        return original(store, runtime_id, *given)
+
+    def load(original: Any, store: Any, runtime_id: str) -> Any:
+        names = [runtime_id, *(each for each in sorted(known(store)) if each != runtime_id and each.startswith(runtime_id))]
+        found: dict[str, InputState] = {}
+        for each in names:
+            for state in original(store, each):
+                found.setdefault(state.input_id, state)
+        return tuple(found[each] for each in sorted(found))
+
+    for each in WRITES:
+        wrap(patch, each, write)
+    wrap(patch, "load_input_states", load)
+
+
+@bug("RUNTIME-1")
+def snapshot_of_the_session(patch: pytest.MonkeyPatch) -> None:
+    """A runtime's snapshot is the last one of its session, whatever runtime committed it."""
+    sessions = per_run(lambda: dict[str, str]())
+
+    def commit(original: Any, store: Any, runtime_id: str, delta: Any, *given: Any) -> Any:
+        answer = original(store, runtime_id, delta, *given)
+        if delta is not None:
+            sessions(store)[runtime_id] = decode_session(delta.session_snapshot).session_id
+        return answer
+
+    def load(original: Any, store: Any, runtime_id: str) -> Any:
+        session_id = sessions(store).get(runtime_id)
+        if session_id is None:
+            return original(store, runtime_id)
+        rows = ask(store, "SELECT snapshot FROM runtime_sessions WHERE session_id = ?", session_id)
+        return bytes(rows[0][0])
+
+    wrap(patch, "commit_session_boundary", commit)
+    wrap(patch, "atomic_apply", commit)
+    wrap(patch, "load_session_snapshot", load)
+
+
+@bug("RUNTIME-3")
+def runtime_has_to_be_known(patch: pytest.MonkeyPatch) -> None:
+    """An input of a runtime without a state is refused."""
+
+    def around(original: Any, store: Any, runtime_id: str, state: InputState) -> None:
+        if store.load_runtime_state(runtime_id) is None:
+            raise WriteFailed("there is no such runtime")
+        original(store, runtime_id, state)
+
+    wrap(patch, "persist_input_state", around)
+
+
+@bug("RUNTIME-13")
+def inputs_merged(patch: pytest.MonkeyPatch) -> None:
+    """What an input that is persisted says nothing of stays as it was."""
+
+    def change(store: Any, runtime_id: str, state: InputState) -> InputState:
+        known = store.load_input_state(runtime_id, state.input_id)
+        silent = [name for name in state.__struct_fields__ if getattr(state, name) is None]
+        return replace(state, **{name: getattr(known, name) for name in silent}) if known else state
+
+    persisted_otherwise(patch, change)
+
+
+@bug("RUNTIME-14")
+def durability_filled_in(patch: pytest.MonkeyPatch) -> None:
+    """An input that is persisted without a durability is durable."""
+    persisted_otherwise(
+        patch, lambda _store, _id, state: state if state.durability else replace(state, durability=InputDurability.Durable)
+    )
+
+
+@bug("RUNTIME-18")
+def ended_inputs_stay(patch: pytest.MonkeyPatch) -> None:
+    """An input that was consumed cannot be overwritten."""
+    assert InputLifecycleState.Consumed.value == "consumed"
+    reworded(
+        patch,
+        runtime,
+        "STORE_INPUTS",
+        "DO UPDATE SET state = excluded.state",
+        """DO UPDATE SET state = excluded.state WHERE runtime_inputs.state NOT LIKE '%"current_state":"consumed"%'""",
+    )
+
+
+@bug("RUNTIME-18")
+def destroyed_runtimes_stay(patch: pytest.MonkeyPatch) -> None:
+    """A runtime that is destroyed gets no other state."""
+    reworded(
+        patch,
+        runtime,
+        "STORE_STATE",
+        "DO UPDATE SET state = excluded.state",
+        "DO UPDATE SET state = excluded.state WHERE runtime_states.state != 'destroyed'",
+    )
+
+
+@bug("RUNTIME-19")
+def first_of_equal_inputs_counts(patch: pytest.MonkeyPatch) -> None:
+    """Of several records of one input in a call the first one counts."""
+    original = runtime._inputs
+    patch.setattr(runtime, "_inputs", lambda runtime_id, inputs: original(runtime_id, inputs[::-1]))
+
+
+@bug("RUNTIME-15")
+def first_state_counts(patch: pytest.MonkeyPatch) -> None:
+    """Persisting the state of a runtime that has one does nothing."""
+
+    def around(original: Any, store: Any, runtime_id: str, state: RuntimeState) -> None:
+        if store.load_runtime_state(runtime_id) is None:
+            original(store, runtime_id, state)
+
+    wrap(patch, "persist_runtime_state", around)
+
+
+@bug("RUNTIME-16")
+def lifecycle_without_inputs_left_out(patch: pytest.MonkeyPatch) -> None:
+    """A lifecycle commit without inputs writes nothing."""
+
+    def around(original: Any, store: Any, runtime_id: str, state: RuntimeState, inputs: Any) -> None:
+        if inputs:
+            original(store, runtime_id, state, inputs)
+
+    wrap(patch, "atomic_lifecycle_commit", around)
+
+
+@bug("RUNTIME-17")
+def boundary_sets_the_state(patch: pytest.MonkeyPatch) -> None:
+    """A boundary commit of the beginning of a run sets the state of the runtime to running."""
+
+    def around(original: Any, store: Any, runtime_id: str, delta: Any, run_id: str, boundary: Any, *given: Any) -> Any:
+        receipt = original(store, runtime_id, delta, run_id, boundary, *given)
+        if boundary is RunApplyBoundary.RunStart:
+            store.persist_runtime_state(runtime_id, RuntimeState.Running)
+        return receipt
+
+    wrap(patch, "commit_session_boundary", around)
+
+
+@bug("RUNTIME-17")
+def end_removes_the_snapshot(patch: pytest.MonkeyPatch) -> None:
+    """A lifecycle commit of the state destroyed removes the snapshot."""
+
+    def around(original: Any, store: Any, runtime_id: str, state: RuntimeState, inputs: Any) -> None:
+        original(store, runtime_id, state, inputs)
+        if state is RuntimeState.Destroyed:
+            ask(store, "DELETE FROM runtime_snapshots WHERE runtime_key = ?", lookup(runtime_id))
+
+    wrap(patch, "atomic_lifecycle_commit", around)
+
+
+@bug("RUNTIME-8")
+def inputs_listed_to_a_page(patch: pytest.MonkeyPatch) -> None:
+    """The inputs of a runtime are listed up to the tenth."""
+    reworded(patch, runtime, "READ_INPUTS", "ORDER BY input_id", "ORDER BY input_id LIMIT 10")
+
+
+@bug("VALUE-7", "runtime")
+def refused_apply_keeps_the_inputs(patch: pytest.MonkeyPatch) -> None:
+    """An apply that is refused has written its inputs."""
+
+    def around(original: Any, store: Any, runtime_id: str, delta: Any, receipt: Any, inputs: Any, key: Any) -> None:
+        try:
+            original(store, runtime_id, delta, receipt, inputs, key)
+        except WriteFailed:
+            for each in inputs:
+                store.persist_input_state(runtime_id, each)
+            raise
+
+    wrap(patch, "atomic_apply", around)
+
+
+@bug("VALUE-7", "runtime")
+def refused_boundary_keeps_the_snapshot(patch: pytest.MonkeyPatch) -> None:
+    """A boundary commit that is refused has written its snapshot."""
+
+    def around(original: Any, store: Any, runtime_id: str, delta: SessionDelta, *given: Any) -> Any:
+        try:
+            return original(store, runtime_id, delta, *given)
+        except WriteFailed:
+            bare = DecodedSession("00000000-0000-0000-0000-000000000000", 0, "")
+            engine = store._engine
+            engine.transaction("a planted fault", lambda: runtime._store_snapshot(engine, runtime_id, bare, delta))
+            raise
+
+    wrap(patch, "commit_session_boundary", around)
+
+
+@bug("VALUE-9", "runtime")
+def states_in_memory(patch: pytest.MonkeyPatch) -> None:
+    """The states of runtimes are known until the store is closed."""
+    on_opening(patch, "DELETE FROM runtime_states")
+
+
+@bug("VALUE-9", "runtime")
+def numbers_in_memory(patch: pytest.MonkeyPatch) -> None:
+    """The last numbers of runs are known until the store is closed."""
+    on_opening(patch, "DELETE FROM runtime_runs")
