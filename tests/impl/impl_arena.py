@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 import pytest
 from fencepost.impl import Engine
@@ -12,7 +12,9 @@ from fencepost.impl.engine import Statement
 from fencepost.impl.schema import TABLES
 from fencepost.spec import StoreError
 from impl_builders import TTL, RivalEngine, dump, run, store_on
-from impl_entries import Call, World, world
+from impl_entries import World, world
+
+W = TypeVar("W")
 
 EMPTY = Statement("empty", "WITH " + ", ".join(f"{name}_gone AS (DELETE FROM {name})" for name in TABLES) + " SELECT 1")
 FILL = Statement(
@@ -32,24 +34,28 @@ class Outcome(NamedTuple):
     left: Rows
 
 
-class Arena:
-    """A store with something of every kind in it, brought back to where it was before each fight."""
+class Kept:
+    """What an engine holds now, to be brought back."""
 
-    def __init__(self) -> None:
-        self.engine = RivalEngine()
-        self.there = world(store_on(self.engine))
-        # so that the lane outlives the claims
-        self.there.store.renew_session_execution_lease(self.there.lease.fence(), 100 * TTL)
-        self.there.store.renew_session_execution_lease(self.there.other.fence(), 100 * TTL)
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         for table in TABLES:
-            run(self.engine, f"CREATE TABLE kept_{table} AS FROM {table}")
+            run(engine, f"CREATE TABLE kept_{table} AS FROM {table}")
 
     def restore(self) -> None:
         """Bring every table back."""
         self.engine.send(EMPTY)
         self.engine.send(FILL)
 
-    def allowed(self, call: Call, rival: Call) -> list[Outcome]:
+
+class Arena(Kept, Generic[W]):
+    """Stores with something of every kind in them, brought back to where they were before each fight."""
+
+    def __init__(self, engine: RivalEngine, there: W) -> None:
+        super().__init__(engine)
+        self.rivals, self.there = engine, there
+
+    def allowed(self, call: Callable[[W], object], rival: Callable[[W], object]) -> list[Outcome]:
         """What may come out: what does if one begins when the other has ended; the rival may look before or after the call."""
         self.restore()
         first, then, end = answered(call, self.there), answered(rival, self.there), left(self.engine)
@@ -62,7 +68,7 @@ class Arena:
             Outcome(call_then, rival_first, last, last),
         ]
 
-    def raced(self, call: Call, rival: Call, before: int) -> Outcome | None:
+    def raced(self, call: Callable[[W], object], rival: Callable[[W], object], before: int) -> Outcome | None:
         """What comes out if the rival begins before the call's n-th statement; None if there is none such."""
         self.restore()
         answers: list[object] = []
@@ -74,11 +80,11 @@ class Arena:
             # as one snapshot: the call may end meanwhile
             found.append(self.engine.transaction("look", lambda: left(self.engine)))
 
-        self.engine.interrupted(before, meet, lambda: answers.append(answered(call, self.there)))
+        self.rivals.interrupted(before, meet, lambda: answers.append(answered(call, self.there)))
         return Outcome(answers[0], rivals[0], found[0], left(self.engine)) if rivals else None
 
 
-def answered(call: Call, there: World) -> object:
+def answered(call: Callable[[W], object], there: W) -> object:
     """The answer, or the refusal."""
     try:
         return call(there)
@@ -93,10 +99,12 @@ def left(engine: Engine) -> Rows:
         "guards": sorted((name, last) for name, _, last in rows["guards"]),
         "head": [each[:-1] for each in rows["head"]],
         "leases": [each[:-1] for each in rows["leases"]],
+        "threads": [each[:-1] for each in rows["threads"]],
+        "runtime_runs": [each[:-1] for each in rows["runtime_runs"]],
     }
 
 
-def require_one_after_the_other(arena: Arena, call: Call, rival: Call) -> list[Outcome]:
+def require_one_after_the_other(arena: Arena[W], call: Callable[[W], object], rival: Callable[[W], object]) -> list[Outcome]:
     """Let the rival in at every point of the call, and the call at every point of the rival; what came out, each time.
 
     Raises `AssertionError` unless it is always what comes out if one begins when the other has ended.
@@ -133,7 +141,17 @@ def no_chance() -> Iterator[None]:
         yield
 
 
+def arena_of_entries() -> Arena[World]:
+    """An arena for calls on entries, leases and commits."""
+    engine = RivalEngine()
+    there = world(store_on(engine))
+    # so that the lane outlives the claims
+    there.store.renew_session_execution_lease(there.lease.fence(), 100 * TTL)
+    there.store.renew_session_execution_lease(there.other.fence(), 100 * TTL)
+    return Arena(engine, there)
+
+
 @pytest.fixture(scope="module")
-def arena(no_chance: None) -> Arena:
+def arena(no_chance: None) -> Arena[World]:
     """The arena of a file of tests."""
-    return Arena()
+    return arena_of_entries()

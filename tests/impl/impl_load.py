@@ -15,6 +15,7 @@ import random
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from fencepost.impl import DuckDBRuntimePersistence
@@ -327,22 +328,27 @@ def lanes(label: str, seed: int, base: int) -> list[Lane]:
 
 
 def load(path: Path, acknowledgements: Path, label: str, seed: int) -> None:
-    """Run every lane in a thread of its own, for ever; each call is acknowledged by a line before the next one is made."""
+    """Run every lane in a thread of its own, for ever."""
     store = opened(path)
+    acknowledge_forever({type(lane).__name__: partial(lane.step, store) for lane in lanes(label, seed, 0)}, acknowledgements)
+
+
+def acknowledge_forever(lanes: dict[str, Callable[[int], Iterable[object]]], acknowledgements: Path) -> None:
+    """Take the steps of each lane in a thread; each call is acknowledged by a line before the next one is made."""
     log = os.open(acknowledgements, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    def work_on(lane: Lane) -> None:
+    def work_on(lane: str) -> None:
         step = 0
         try:
             while True:
-                names = list(lane.step(store, step))
+                names = list(lanes[lane](step))
                 step += 1
-                os.write(log, (json.dumps([type(lane).__name__, step, names]) + "\n").encode())
+                os.write(log, (json.dumps([lane, step, names]) + "\n").encode())
         except BaseException as error:
-            os.write(log, (json.dumps([type(lane).__name__, -1, [repr(error)]]) + "\n").encode())
+            os.write(log, (json.dumps([lane, -1, [repr(error)]]) + "\n").encode())
             os._exit(1)
 
-    for lane in lanes(label, seed, 0):
+    for lane in lanes:
         threading.Thread(target=work_on, args=(lane,)).start()
 
 

@@ -15,7 +15,7 @@ from fencepost.spec import (
     StoreError,
     UnsupportedRecordSchemaVersion,
 )
-from impl_arena import Arena, answered
+from impl_arena import Arena, answered, arena_of_entries
 from impl_builders import NOW, TTL, dump, run, store_on
 from impl_entries import (
     EVERY_CALL,
@@ -23,6 +23,7 @@ from impl_entries import (
     KEYED,
     KEYED_WORK,
     Call,
+    World,
     at_time,
     claimed_next,
     draft,
@@ -94,13 +95,13 @@ REFUSED: dict[str, tuple[str, ...]] = {
 
 
 @pytest.fixture(scope="module")
-def arena() -> Arena:
+def arena() -> Arena[World]:
     """A store with something of every kind in it, brought back before each damage."""
-    return Arena()
+    return arena_of_entries()
 
 
 @pytest.mark.parametrize("damage", REFUSED)
-def test_damage_is_told_and_left_alone(arena: Arena, damage: str) -> None:
+def test_damage_is_told_and_left_alone(arena: Arena[World], damage: str) -> None:
     """A call that meets the damage is refused and writes nothing; every other call goes on."""
     refused = []
     for name, call in CALLS.items():
@@ -113,7 +114,7 @@ def test_damage_is_told_and_left_alone(arena: Arena, damage: str) -> None:
     assert sorted(refused) == sorted(REFUSED[damage])
 
 
-def test_payloads_of_another_kind_are_no_claim(arena: Arena) -> None:
+def test_payloads_of_another_kind_are_no_claim(arena: Arena[World]) -> None:
     """A batch whose kinds say something else than its payloads is found out by the claim that would take it."""
     arena.restore()
     run(arena.engine, "UPDATE batches SET kinds = 'session_command' WHERE session_id = 's'")
@@ -132,7 +133,7 @@ def test_payloads_of_another_kind_are_no_claim(arena: Arena) -> None:
         ("UPDATE inputs SET state = 'pending_active' WHERE source_key = 'waits'", "its state is not of its ingress"),
     ],
 )
-def test_an_input_that_is_listed_where_it_does_not_wait_is_refused(arena: Arena, damage: str, match: str) -> None:
+def test_an_input_that_is_listed_where_it_does_not_wait_is_refused(arena: Arena[World], damage: str, match: str) -> None:
     """An input of another session or in another state than its place says is `Backend` when it is listed."""
     arena.restore()
     run(arena.engine, damage)
@@ -140,7 +141,7 @@ def test_an_input_that_is_listed_where_it_does_not_wait_is_refused(arena: Arena,
         at_time(arena.there.store, NOW + TTL).list_pending_turn_inputs("s")
 
 
-def test_an_input_that_stands_in_a_line_where_it_does_not_wait_is_refused(arena: Arena) -> None:
+def test_an_input_that_stands_in_a_line_where_it_does_not_wait_is_refused(arena: Arena[World]) -> None:
     """An input of another session in the line of the next turn is `Backend` when it would be claimed, and stays free."""
     arena.restore()
     run(arena.engine, "UPDATE waiting SET line = (SELECT line FROM waiting WHERE enqueue_seq = 5) WHERE enqueue_seq = 7")
@@ -169,7 +170,7 @@ CHECKPOINTS: list[tuple[str, StoreError]] = [
 
 
 @pytest.mark.parametrize(("damage", "error"), CHECKPOINTS)
-def test_a_collection_that_cannot_read_its_root_removes_nothing(arena: Arena, damage: str, error: StoreError) -> None:
+def test_a_collection_that_cannot_read_its_root_removes_nothing(arena: Arena[World], damage: str, error: StoreError) -> None:
     """A head or a checkpoint that is there and cannot be read stops the collection with its error (GC-5, GC-6)."""
     arena.restore()
     run(arena.engine, damage)
@@ -180,7 +181,7 @@ def test_a_collection_that_cannot_read_its_root_removes_nothing(arena: Arena, da
     assert dump(arena.engine) == before
 
 
-def test_a_collection_goes_on_where_the_checkpoint_is_gone(arena: Arena) -> None:
+def test_a_collection_goes_on_where_the_checkpoint_is_gone(arena: Arena[World]) -> None:
     """A checkpoint that is not there is passed over: its ref counts as retained, and all other blobs go (GC-4, GC-5)."""
     arena.restore()
     run(arena.engine, "DELETE FROM blobs WHERE kind = 'session checkpoint'")
@@ -204,8 +205,8 @@ def test_what_a_collection_removes() -> None:
 
 MISSING = {
     "DELETE FROM guards": "it guards nothing",
-    "DELETE FROM guards WHERE name = 'batches'": "it guards attachments, inputs, and not",
-    "INSERT INTO guards VALUES ('inputs', 0, 0)": "it guards attachments, batches, inputs, inputs, and not",
+    "DELETE FROM guards WHERE name = 'batches'": "it guards attachments, inputs, outputs, and not",
+    "INSERT INTO guards VALUES ('inputs', 0, 0)": "it guards attachments, batches, inputs, inputs, outputs, and not",
 }
 
 
@@ -218,7 +219,7 @@ def test_a_file_that_lost_a_guard_is_not_opened(tmp_path: Path, damage: str) -> 
         DuckDBRuntimePersistence(tmp_path / "store.db")
 
 
-def test_a_used_up_number_stops_submissions_and_no_replay(arena: Arena) -> None:
+def test_a_used_up_number_stops_submissions_and_no_replay(arena: Arena[World]) -> None:
     """Where the last number is given, a new entry is `Backend`; a keyed one that is there is still answered."""
     arena.restore()
     store = arena.there.store
@@ -233,7 +234,7 @@ def test_a_used_up_number_stops_submissions_and_no_replay(arena: Arena) -> None:
     assert store.enqueue_queued_work(KEYED_WORK[0]).source_key == "work taken"
 
 
-def test_the_last_number_of_all_is_given(arena: Arena) -> None:
+def test_the_last_number_of_all_is_given(arena: Arena[World]) -> None:
     """The entry before the end of the numbers is admitted with the largest number there is."""
     arena.restore()
     run(arena.engine, "UPDATE guards SET last_number = 18446744073709551614")

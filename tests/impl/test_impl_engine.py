@@ -39,6 +39,7 @@ from impl_builders import (
     run,
     store_on,
 )
+from impl_logs import filled, stores_on
 
 META = SessionMeta("s", "name", "then", "model")
 DRAFT = PendingTurnInputDraft(session_id="s", ingress=TurnInputIngressNextTurn(), input=TurnInput())
@@ -256,7 +257,7 @@ def test_each_thread_has_a_connection_that_goes_with_it() -> None:
 
 
 def test_clear_empties_every_table() -> None:
-    """After `clear` the store answers like a new one: nothing to read, and fencing tokens start at 1."""
+    """After `clear` every store answers like a new one: nothing to read, and fencing tokens start at 1."""
     engine = Engine()
     store = store_on(engine)
     new = dump(engine)
@@ -268,11 +269,15 @@ def test_clear_empties_every_table() -> None:
         assert store.enqueue_queued_work(BATCH).enqueue_seq == 1
         store.record_intent(AttachmentIntent("attachment", "s", "uri", 1))
         assert store.commit_runtime_state(full_commit(lease)).head_revision == 1
+        filled(stores_on(engine))
         assert all(rows != new[table] for table, rows in dump(engine).items())
         engine.clear()
         assert dump(engine) == new
         assert store.load_session(FullGraph()) is None
         assert store.load_session_meta() is None
+        assert stores_on(engine).event.get_turns("t") == ()
+        assert stores_on(engine).output.list_for_attempt("task", 1) == ()
+        assert stores_on(engine).runtime.load_input_states("r") == ()
 
 
 def test_a_new_store_is_empty() -> None:

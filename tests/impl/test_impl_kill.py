@@ -8,20 +8,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import impl_load
 import pytest
 from fencepost.impl import DuckDBRuntimePersistence
 from fencepost.spec import FullGraph
 from impl_builders import NOW, run
-from impl_load import LANES, Lane, lanes, opened
+from impl_load import Lane, lanes, opened
 
 
-def killed_load(path: Path, label: str, seed: int) -> dict[str, tuple[int, list[str]]]:
+def killed_load(path: Path, label: str, seed: int, program: ModuleType = impl_load) -> dict[str, tuple[int, list[str]]]:
     """Of each lane, how many steps a process acknowledged before it was killed, and the names that it was given."""
     log = path.with_suffix(f".{label}.log")
     log.touch()
-    arguments = [sys.executable, str(impl_load.__file__), str(path), str(log), label, str(seed)]
+    arguments = [sys.executable, str(program.__file__), str(path), str(log), label, str(seed)]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE) as child:
         try:
             # one in four is killed while it starts: it may be making the file, or reading the log of the one before
@@ -32,13 +33,13 @@ def killed_load(path: Path, label: str, seed: int) -> dict[str, tuple[int, list[
             child.kill()
         _, shown = child.communicate()
     assert child.returncode == -9, shown.decode() + log.read_text()
-    return acknowledged(log.read_text())
+    return acknowledged(log.read_text(), [lane.__name__ for lane in program.LANES])
 
 
-def acknowledged(log: str) -> dict[str, tuple[int, list[str]]]:
+def acknowledged(log: str, lanes: list[str]) -> dict[str, tuple[int, list[str]]]:
     """The last step of each lane in the log, and all names in it; a line that was cut is no acknowledgement."""
-    steps = {lane.__name__: 0 for lane in LANES}
-    names: dict[str, list[str]] = {lane.__name__: [] for lane in LANES}
+    steps = dict.fromkeys(lanes, 0)
+    names: dict[str, list[str]] = {lane: [] for lane in lanes}
     for line in log.splitlines(keepends=True):
         if line.endswith("\n"):
             lane, step, given = json.loads(line)

@@ -20,7 +20,7 @@ from fencepost.spec import (
     SessionGraph,
     SourceKey,
 )
-from impl_arena import Arena, arena, no_chance, require_one_after_the_other
+from impl_arena import Arena, arena, arena_of_entries, no_chance, require_one_after_the_other
 from impl_builders import NOW, TTL, full_commit, node, owner, plain_commit, run
 from impl_entries import (
     BEFORE_COMPLETION,
@@ -28,6 +28,7 @@ from impl_entries import (
     HOLDER,
     IDLE,
     Call,
+    World,
     at_time,
     draft,
     settling,
@@ -215,7 +216,7 @@ FIGHTS = [
 
 
 @pytest.mark.parametrize("pair", FIGHTS)
-def test_one_comes_after_the_other(arena: Arena, pair: tuple[str, str]) -> None:
+def test_one_comes_after_the_other(arena: Arena[World], pair: tuple[str, str]) -> None:
     """Two calls that overlap at any point answer and leave what one after the other would."""
     assert require_one_after_the_other(arena, CALLS[pair[0]], CALLS[pair[1]])
 
@@ -247,7 +248,7 @@ UNGUARDED: dict[str, tuple[tuple[str, str], ModuleType, str, object]] = {
 
 
 @pytest.mark.parametrize("name", UNGUARDED)
-def test_a_call_that_guards_nothing_is_seen(arena: Arena, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_call_that_guards_nothing_is_seen(arena: Arena[World], monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Without the write by which two calls meet, what must not come out does: the test above would go red."""
     pair, module, what, instead = UNGUARDED[name]
     monkeypatch.setattr(module, what, instead)
@@ -257,7 +258,7 @@ def test_a_call_that_guards_nothing_is_seen(arena: Arena, monkeypatch: pytest.Mo
 
 def test_a_guard_that_is_deleted_and_inserted_is_seen(no_chance: None) -> None:
     """In a table with a key, to take a number would be a deletion of the guard, and whoever counts it up would pass."""
-    arena = Arena()
+    arena = arena_of_entries()
     run(arena.engine, "ALTER TABLE guards ADD PRIMARY KEY (name)")
     with pytest.raises(AssertionError, match="let in before statement"):
         require_one_after_the_other(arena, CALLS["suffix from the last"], CALLS["no key"])
