@@ -114,7 +114,7 @@ def test_runtime_23a_after_the_last_number_comes_none() -> None:
     for there in ((2**64 - 1,), (0, 1, 2**64 - 1)):
         state = numbered(*there)
         (step,) = steps(state, boundary())
-        assert (step.answer, step.because, step.differs) == (FAILED, ("RUNTIME-23a", "RUNTIME-49"), ())
+        assert (step.answer, step.because, step.differs) == (FAILED, ("RUNTIME-23a", "RUNTIME-23", "RUNTIME-49"), ())
         assert step.state is state
         assert committed(state, boundary(run_id=RUN_2)).sequence == 0
 
