@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fencepost.spec import Stores
-from fencepost.spec.operations import OPERATIONS
+from fencepost.spec.operations import OPERATIONS, part_of
 from fencepost.statemachines.environment import Environment
 
 from .marks import REOPENS, reopens
@@ -107,6 +107,12 @@ class Factory:
                 f"The store of {self.name}, a {type(store).__name__}, has async methods: {', '.join(later)}. "
                 "Expected methods that answer when they are called: wrap them, for instance with asyncio.run."
             )
+        absent = [part for part in dict.fromkeys(part_of(OPERATIONS[each].chapter) for each in missing) if _lacks(store, part)]
+        if absent:
+            raise BackendError(
+                f"The stores of {self.name} have no {' and no '.join(absent)}. Expected every store of what was chosen: add "
+                "what is missing, or choose others with --stores or --chapters."
+            )
         if missing:
             raise BackendError(
                 f"The store of {self.name}, a {type(store).__name__}, has no {', '.join(missing)}. "
@@ -120,6 +126,10 @@ class Factory:
                 "opened again: add it, or take the mark `reopens` off the factory."
             )
         self.close(self.open(environment, again=True))
+
+
+def _lacks(stores: object, part: str) -> bool:
+    return isinstance(stores, Stores) and getattr(stores, part) is None
 
 
 def load_factory(name: str) -> Factory:

@@ -73,7 +73,7 @@ def _counterexample(console: Terminal, found: Counterexample, chapters: list[str
     console.show(_indented(facts))
     console.show()
     shows = (
-        "This program shows it, ending in an AssertionError while the fault is there:"
+        "This program shows it, ending in an error while the fault is there:"
         if found.reproduces
         else "This was called. Called again, it did not show:"
     )

@@ -18,3 +18,15 @@ class Stores:
     runtime: RuntimeStore | None = None
     event: EventStore | None = None
     output: OutputStore | None = None
+
+    def __init__(
+        self,
+        *,
+        runtime_persistence: RuntimePersistence | None = None,
+        runtime: RuntimeStore | None = None,
+        event: EventStore | None = None,
+        output: OutputStore | None = None,
+    ) -> None:
+        given = {"runtime_persistence": runtime_persistence, "runtime": runtime, "event": event, "output": output}
+        # a subclass may have stores of its own
+        vars(self).update((name, store) for name, store in given.items() if store is not None)

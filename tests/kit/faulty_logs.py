@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from fencepost.spec import AppendToFinishedTurn, OutputNotFound
+from fencepost.spec import AppendToFinishedTurn, OutputNotFound, Stores
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.model_store import ModelStore
 
@@ -43,6 +43,12 @@ class LosesTheFirst:
         if id in self._refs[:1] and len(self._refs) > 1:
             raise OutputNotFound("gone")
         return self._store.get(id)
+
+
+def events_and_outputs(environment: Environment) -> Stores:
+    """Two stores of four."""
+    model = ModelStore(environment)
+    return Stores(event=model.event, output=model.output)
 
 
 class RefusesTheUnknown:

@@ -39,6 +39,8 @@ GOOD_FOR_NOTHING = {
     "faulty:CannotClose": "close() of the store of faulty:CannotClose raised RuntimeError: busy. Expected it to return.",
     "faulty:LeasesOnly": "The store of faulty:LeasesOnly, a LeasesOnly, has no commit_runtime_state, load_session. Expected "
     "every call of what was chosen: add what is missing, or choose others with --stores or --chapters.",
+    "faulty_logs:events_and_outputs": "The stores of faulty_logs:events_and_outputs have no runtime_persistence. Expected "
+    "every store of what was chosen: add what is missing, or choose others with --stores or --chapters.",
     "forgetful:Unclosed": "The store of forgetful:Unclosed, a Unclosed, has no close(). Expected one of a store that can be "
     "opened again: add it, or take the mark `reopens` off the factory.",
     "forgetful:once": "The factory forgetful:once raised FileExistsError: [Errno 17] File exists: 'file' when it was called "
