@@ -158,7 +158,7 @@ class _Writer:
         return f"{text}\n# -> {_cut(brief(performed.answer), WIDTH - 5)}" if _tells(performed) else text
 
     def _expression(self, performed: Performed) -> Source:
-        return Group(f"store.{OPERATIONS[performed.call.operation].method.__name__}", self._arguments(performed))
+        return Group(f"store.{OPERATIONS[performed.call.operation].method_name}", self._arguments(performed))
 
     def _arguments(self, performed: Performed) -> tuple[Source, ...]:
         names = (name for name, _ in OPERATIONS[performed.call.operation].parameters)
@@ -189,7 +189,7 @@ class _Writer:
         self.minted.imports.add("OPERATIONS")
         arguments = Group("", self._arguments(self.last))
         yield f"arguments = {laid_out(arguments, '', 12)}"
-        yield f"answer = store.{OPERATIONS[self.last.call.operation].method.__name__}(*arguments)"
+        yield f"answer = store.{OPERATIONS[self.last.call.operation].method_name}(*arguments)"
         yield f'operation = OPERATIONS["{self.last.call.operation}"]\noperation.require_contract(arguments, answer)'
 
     def _admitted(self) -> str:

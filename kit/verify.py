@@ -25,7 +25,7 @@ from .recording import Recording
 from .result import ChapterRun, Request, Result, judge
 
 EXAMPLES = 25
-"""Examples a chapter, unless told otherwise: with `STEPS` about 21,000 steps in all."""
+"""Examples a chapter, unless told otherwise: with `STEPS` about 28,000 steps in all."""
 
 STEPS = 50
 """Steps an example, at most."""

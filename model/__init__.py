@@ -34,7 +34,7 @@ _CHAPTERS = {
 }
 
 TRANSITIONS: dict[str, Callable[..., Steps]] = {
-    name: getattr(_CHAPTERS[operation.chapter], operation.method.__name__) for name, operation in OPERATIONS.items()
+    name: getattr(_CHAPTERS[operation.chapter], operation.method_name) for name, operation in OPERATIONS.items()
 }
 """The transition of each operation: `(state, ports, *arguments) -> steps`."""
 

@@ -22,9 +22,8 @@ from msgspec.structs import replace
 from .lifecycle import TERMINAL_INPUTS
 from .records.runtime import RuntimeRecords, next_sequence
 from .state import State, invariant
-from .step import Ids, Ports, Refused, Step, Steps, Why, refused
+from .step import SIGNED_MAX, Ids, Ports, Refused, Step, Steps, Why, refused
 
-SIGNED_MAX = 2**63 - 1
 DIGEST = re.compile("[0-9a-f]{64}")
 
 RECEIPT_WHY: Why = (

@@ -66,6 +66,9 @@ class Step(msgspec.Struct, frozen=True):
 Steps: TypeAlias = tuple[Step, ...]
 
 
+SIGNED_MAX = 2**63 - 1
+"""The largest number of a store that keeps signed 64-bit numbers, which may refuse larger ones (VALUE-3)."""
+
 MANIFEST = "manifest"
 """What silent changes of the attachment manifest are about."""
 

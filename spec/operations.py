@@ -67,13 +67,18 @@ class Operation(NamedTuple):
     parameters: tuple[tuple[str, Check], ...]
 
     @property
+    def method_name(self) -> str:
+        """What a store calls it."""
+        return self.method.__name__
+
+    @property
     def reads(self) -> bool:
         """Whether the call only reads, by the protocol's way of naming."""
         return self.name.startswith(("load_", "list_", "get", "durability_"))
 
     def of(self, stores: object) -> Callable[..., Any] | None:
         """The method of this store, or of the one of several whose it is; None if there is none."""
-        method: Callable[..., Any] | None = getattr(store_of(stores, self.chapter), self.method.__name__, None)
+        method: Callable[..., Any] | None = getattr(store_of(stores, self.chapter), self.method_name, None)
         return method
 
     def refuse_invalid(self, arguments: tuple[object, ...]) -> None:

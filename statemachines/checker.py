@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from fencepost.model import TRANSITIONS, Ids, Ports, Refused, State, Step, Steps, Why
-from fencepost.model.step import MANIFEST, subject
+from fencepost.model.step import MANIFEST, SIGNED_MAX, subject
 from fencepost.spec import U64_MAX, ContractBroken, InvalidArgument, Json, StoreError
 from fencepost.spec.catalogue import Level, requirements
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, store_of
@@ -20,9 +20,6 @@ from msgspec.structs import replace
 
 from .environment import Environment
 from .tally import Tally
-
-SIGNED_MAX = 2**63 - 1
-"""A store that keeps signed 64-bit numbers may refuse larger ones (VALUE-3)."""
 
 
 class Call(NamedTuple):

@@ -45,6 +45,6 @@ class _Part:
 
     def __getattr__(self, name: str) -> object:
         for operation in OPERATIONS.values():
-            if operation.chapter == self._chapter and operation.method.__name__ == name:
+            if operation.chapter == self._chapter and operation.method_name == name:
                 return lambda *arguments: self._whole._call(operation, arguments)
         raise AttributeError(name)
