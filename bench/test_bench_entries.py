@@ -9,13 +9,16 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from fencepost.impl import DuckDBRuntimePersistence, Engine
+from fencepost.impl.claim import UNCLAIMED
+from fencepost.impl.encoding import number_of
 from fencepost.impl.engine import Statement
-from fencepost.impl.input_rows import line_of, session_number
+from fencepost.impl.input_rows import line_of
 from fencepost.spec import (
     U64_MAX,
     Acquired,
@@ -83,7 +86,7 @@ def commit_of(lease: SessionExecutionLease) -> RuntimeCommit:
 INPUT = '{"items":[{"type":"text","text":"hello"}],"image_blobs":[],"protocol_turn_options":null,"trace_turn_id":null}'
 WAKE = '[{"type":"process_wake","wake":"{\\"text\\":\\"hello\\"}"}]'
 NEXT = '{"scope":"next_turn"}'
-UNCLAIMED = "NULL, NULL, NULL, 0, 0"
+HELD = f"""'c', 't', '{{"owner_id":"b","incarnation_id":"2","liveness":{{"kind":"opaque"}}}}', NULL, 1, {U64_MAX}"""
 FIRST = 1_000_000
 """The number of the first row that is filled in; what is measured comes after all of them."""
 
@@ -93,27 +96,32 @@ def filled(at: Made, sql: str, *parameters: object) -> None:
     at.engine.execute(Statement("fill", sql), parameters)
 
 
+def named(session: str) -> tuple[str, str]:
+    """The number of the session and its id, in SQL; of as many sessions as there are rows for "others"."""
+    return ("hash(i)", "'other-' || i") if session == "others" else (str(number_of(session)), f"'{session}'")
+
+
 def inputs(at: Made, rows: int, session: str, state: str, claim: str = UNCLAIMED) -> None:
     """So many inputs; of sessions of their own if the session is no single one."""
-    name = "'other-' || i" if session == "others" else f"'{session}'"
-    number = "i" if session == "others" else str(session_number(session))
+    number, name = named(session)
+    line = "NULL"
+    if state == "deferred_next_turn":
+        line = "hash('line', i)" if session == "others" else str(line_of(session, TurnInputIngressNextTurn()))
     filled(
         at,
-        f"""INSERT INTO inputs SELECT {FIRST} + i, 'in-' || i, 'k-' || i, {number}, {name}, NULL, '{NEXT}', '{state}', 0,
-        '{INPUT}', {claim} FROM range({rows}) r(i)""",
+        f"""INSERT INTO inputs SELECT {FIRST} + i, 'in-' || i, 'k-' || i, {number}, {name}, {line}, NULL, '{NEXT}', '{state}',
+        0, '{INPUT}', {claim} FROM range({rows}) r(i)""",
     )
-    if state == "deferred_next_turn":
-        line = "md5('line' || i)" if session == "others" else f"'{line_of(session, TurnInputIngressNextTurn())}'"
-        filled(at, f"INSERT INTO waiting SELECT {FIRST} + i, {name}, {line} FROM range({rows}) r(i)")
 
 
 def batches(at: Made, rows: int, session: str, available_at: int = 0, claim: str = UNCLAIMED) -> None:
     """So many batches, likewise."""
-    name = "'other-' || i" if session == "others" else f"'{session}'"
+    number, name = named(session)
     filled(
         at,
-        f"""INSERT INTO batches SELECT {FIRST} + i, 'b-' || i, 'k-' || i, {name}, NULL, 'earliest_safe_boundary', 'exclusive',
-        '{{"kind":"never"}}', {available_at}, 0, 'process_wake', '{WAKE}', {claim} FROM range({rows}) r(i)""",
+        f"""INSERT INTO batches SELECT {FIRST} + i, 'b-' || i, 'k-' || i, {number}, {name}, {FIRST} + i, NULL,
+        'earliest_safe_boundary', 'exclusive', '{{"kind":"never"}}', {available_at}, 0, 'process_wake', '{WAKE}', {claim}
+        FROM range({rows}) r(i)""",
     )
 
 
@@ -128,8 +136,7 @@ def everything_of_others(at: Made, rows: int) -> None:
 
 def accepted(at: Made, rows: int) -> None:
     """Inputs that turns of the session took and have not ended with."""
-    inputs(at, rows, "s", "accepted")
-    filled(at, f"INSERT INTO waiting SELECT {FIRST} + i, NULL, md5('claim' || i) FROM range({rows}) r(i)")
+    inputs(at, rows, "s", "accepted", HELD)
 
 
 FILLINGS: dict[str, Callable[[Made, int], None]] = {
@@ -137,13 +144,15 @@ FILLINGS: dict[str, Callable[[Made, int], None]] = {
     "completed inputs of the session": lambda at, rows: inputs(at, rows, "s", "completed"),
     "cancelled inputs of the session": lambda at, rows: inputs(at, rows, "s", "cancelled"),
     "accepted inputs of the session": accepted,
+    "held inputs of the session": lambda at, rows: inputs(at, rows, "s", "deferred_next_turn", HELD),
+    "held work of the session": lambda at, rows: batches(at, rows, "s", claim=HELD),
     "work of the session not ready": lambda at, rows: batches(at, rows, "s", available_at=U64_MAX),
 }
 
 
 def tidy(at: Made) -> None:
     """Take away what the last call left, behind the store's back: a session stays as it was filled."""
-    for table in ("waiting", "inputs", "batches"):
+    for table in ("inputs", "batches"):
         filled(at, f"DELETE FROM {table} WHERE enqueue_seq > {FIRST + MANY}")
 
 
@@ -154,13 +163,12 @@ def nothing(at: Made) -> None:
 def ten(at: Made) -> tuple[InputId, ...]:
     """Ten inputs that wait, as if they had been submitted."""
     first = FIRST + MANY + 1
-    place = line_of("s", TurnInputIngressNextTurn())
+    line = line_of("s", TurnInputIngressNextTurn())
     filled(
         at,
-        f"""INSERT INTO inputs SELECT {first} + i, 'mine-' || i, NULL, {session_number("s")}, 's', NULL, '{NEXT}',
+        f"""INSERT INTO inputs SELECT {first} + i, 'mine-' || i, NULL, {number_of("s")}, 's', {line}, NULL, '{NEXT}',
         'deferred_next_turn', 0, '{INPUT}', {UNCLAIMED} FROM range(10) r(i)""",
     )
-    filled(at, f"INSERT INTO waiting SELECT {first} + i, 's', '{place}' FROM range(10) r(i)")
     return tuple(InputId(f"mine-{number}") for number in range(10))
 
 
@@ -255,7 +263,7 @@ def test_flatness(two: list[Made], filling: str, rate: Callable[[str], None], re
     rounds = ROUNDS // 2 if two[0].engine.is_file else ROUNDS
     for call in CALLS:
         if filling == "work of the session not ready" and call.startswith("list pending"):
-            continue  # that is all of it
+            continue  # that is all of it: the list holds what is not ready too
         few, many = medians(two, call, rounds)
         where = "file" if two[0].engine.is_file else "memory"
         rate(f"{where:6} {filling:32} {call:24} {FEW:7,}: {few:9,.0f} us  {MANY:7,}: {many:9,.0f} us   x {many / few:.2f}")
@@ -281,7 +289,7 @@ GROWING: dict[str, Callable[[Made], object]] = {
 
 @pytest.mark.parametrize("call", GROWING)
 def test_growth_within_a_session(call: str, rate: Callable[[str], None]) -> None:
-    sizes = (100, 1_000, 10_000)
+    sizes = (100, 1_000, 10_000, 100_000)
     shown = []
     for rows in sizes:
         at = made(":memory:")
@@ -294,7 +302,8 @@ def test_growth_within_a_session(call: str, rate: Callable[[str], None]) -> None
         shown.append(statistics.median(taken))
         at.engine.close()
     parts = ", ".join(f"{rows:,}: {each * 1e3:,.2f} ms" for rows, each in zip(sizes, shown, strict=True))
-    rate(f"own rows, {call:14} {parts}   x {shown[1] / shown[0]:.1f}, x {shown[2] / shown[1]:.1f} for ten times the rows")
+    growth = ", ".join(f"x {more / less:.1f}" for less, more in pairwise(shown))
+    rate(f"own rows, {call:14} {parts}   {growth} for ten times the rows")
 
 
 class Recorder(Engine):

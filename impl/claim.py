@@ -19,16 +19,19 @@ from ..spec import (
     Alive,
     Backend,
     LeaseOwnerIdentity,
+    LocalProcess,
+    QueuedWorkClaim,
     QueuedWorkClaimExpired,
     QueuedWorkCompletion,
     SessionExecutionLeaseExpired,
     SessionExecutionLeaseFence,
+    TurnInputClaim,
     TurnInputClaimExpired,
     TurnInputCompletion,
     saturating_add,
 )
 from ..spec.contracts import ensures
-from .encoding import decoded, encoded
+from .encoding import decoded, encoded, number_of
 from .engine import Engine, Row, Statement, guarding
 from .lease import FENCED, GUARD, definitely_dead, fence_facts
 
@@ -69,10 +72,10 @@ def held(hold: Hold, now: int) -> bool:
     return hold.lease_token is not None and hold.expires_at > now
 
 
-@ensures(lambda hold, now, result: result or held(hold, now), "GEN-5")
-def takeable(hold: Hold, claimant: LeaseOwnerIdentity, now: int, alive: Callable[[int, str], Alive]) -> bool:
-    """Whether the claimant may take the entry: nobody holds it, or a process that is provably dead (GEN-5)."""
-    return not held(hold, now) or (hold.owner is not None and definitely_dead(hold.owner.liveness, claimant.liveness, alive))
+@ensures(lambda holder, claimant, result: not result or host_of(holder) == host_of(claimant), "GEN-5")
+def dead_to(holder: LeaseOwnerIdentity, claimant: LeaseOwnerIdentity, alive: Callable[[int, str], Alive]) -> bool:
+    """Whether the claimant may take what the holder holds, as it is provably dead (GEN-5)."""
+    return definitely_dead(holder.liveness, claimant.liveness, alive)
 
 
 @ensures(lambda now, ttl, result: result.expires_at == saturating_add(now, ttl), "GEN-3")
@@ -86,6 +89,10 @@ def granted(kind: str, enqueue_seq: int, head: Hold, owner: LeaseOwnerIdentity, 
     fencing_token = head.fencing_token + 1
     claim_id = f"{kind}-{enqueue_seq}-{fencing_token}"
     return Grant(claim_id, fresh(fencing_token), owner, fencing_token, now, saturating_add(now, ttl))
+
+
+I64_MAX = 2**63 - 1
+"""The largest limit that DuckDB takes."""
 
 
 def fresh(number: int) -> str:
@@ -124,11 +131,13 @@ def _to_settle(
 
 
 HELD_BY = "claim_id, claim_token, claim_owner, claim_fencing_token, claim_expires_at"
-FREE = "claim_token IS NULL OR claim_expires_at <= ?"
-OWNED = "claim_id = ? AND claim_token = ?"
-SET_GRANT = """claim_id = ?, claim_token = ?, claim_owner = ?, claim_expires_at = ?,
+FREE = "claim_expires_at <= ?"
+OWNED = "session_number = ? AND session_id = ? AND claim_id = ? AND claim_token = ?"
+SET_GRANT = """claim_id = ?, claim_token = ?, claim_owner = ?, claim_host = ?, claim_expires_at = ?,
     claim_fencing_token = claim_fencing_token + 1"""
-SET_FREE = "claim_id = NULL, claim_token = NULL, claim_owner = NULL, claim_expires_at = 0"
+SET_FREE = "claim_id = NULL, claim_token = NULL, claim_owner = NULL, claim_host = NULL, claim_expires_at = 0"
+UNCLAIMED = "NULL, NULL, NULL, NULL, 0, 0"
+"""The values of a new entry's claim."""
 
 
 def claiming(kind: str) -> str:
@@ -157,23 +166,63 @@ def following(last: int) -> int:
     return last + 1
 
 
-def claimable(kind: str, select: str, columns: int) -> Statement:
-    """The statement that reads the fence and, of so many columns, what may be claimed."""
-    return Statement(
-        f"read the fence and {kind} to claim",
-        f"SELECT {', '.join(['NULL'] * columns)} FROM leases WHERE {FENCED} UNION ALL {select}",
+class Line(NamedTuple):
+    """How what may be claimed is read, and how what the dead hold of it."""
+
+    read: Statement
+    read_of_dead: Statement
+
+
+def line(kind: str, columns: str, condition: str, place: str = "enqueue_seq") -> Line:
+    """A line of entries: those that meet the condition, in admission order.
+
+    Any so many free entries are no sooner in line than the first so many: up to the last of any that a scan meets, all are
+    read. So a claim costs what it takes, and not what waits behind it. Of the others, it reads who holds them on the claimant's
+    host: nobody else's death can be told (GEN-5).
+    """
+    rows, free = f"SELECT NULL, {columns}, {HELD_BY} FROM {kind} WHERE {condition}", f"{condition} AND {FREE}"
+    gaps = ", ".join("NULL" for _ in columns.split(","))
+    return Line(
+        Statement(
+            f"read the fence and {kind} to claim",
+            f"""SELECT 'fence', {gaps}, NULL, NULL, NULL, 0, 0 FROM leases WHERE {FENCED}
+            UNION ALL {rows} AND {FREE} AND {place} <=
+                (SELECT max(enqueue_seq) FROM (SELECT enqueue_seq FROM {kind} WHERE {free} LIMIT ?))
+            UNION ALL SELECT DISTINCT 'holder', {gaps}, NULL, NULL, claim_owner, 0, 0 FROM {kind}
+                WHERE claim_host = ? AND {condition} AND claim_expires_at > ?""",
+        ),
+        Statement(
+            f"read the {kind} that the dead hold",
+            f"{rows} AND claim_expires_at > ? AND claim_owner IN (SELECT unnest(?::VARCHAR[]))",
+        ),
     )
 
 
 def read_claimable(
-    engine: Engine, statement: Statement, fence: SessionExecutionLeaseFence, now: int, parameters: Sequence[object]
+    engine: Engine,
+    line: Line,
+    fence: SessionExecutionLeaseFence,
+    now: int,
+    facts: Sequence[object],
+    most: int,
+    claimant: LeaseOwnerIdentity,
+    alive: Callable[[int, str], Alive],
 ) -> list[Row]:
-    """What may be claimed, in admission order. Raises `SessionExecutionLeaseExpired` (GEN-6)."""
-    rows = engine.execute(statement, (*fence_facts(fence, now), *parameters))
-    candidates = sorted(row for row in rows if row[0] is not None)
-    if len(candidates) == len(rows):
+    """The first so many entries in line that may be taken, and maybe more behind them, in admission order.
+
+    `facts` are the parameters of the line's condition. Raises `SessionExecutionLeaseExpired` (GEN-6).
+    """
+    place = (*facts, now)
+    host = host_of(claimant)
+    rows = engine.execute(line.read, (*fence_facts(fence, now), *place, *place, min(most, I64_MAX), host, *place))
+    if all(row[0] != "fence" for row in rows):
         raise SessionExecutionLeaseExpired(fence.session_id)
-    return candidates
+    holders = [row[-3] for row in rows if row[0] == "holder"]
+    dead = [text for text in holders if dead_to(decoded(LeaseOwnerIdentity, text, "owner of a claim"), claimant, alive)]
+    found = [row for row in rows if row[0] is None]
+    if dead:
+        found += engine.execute(line.read_of_dead, (*place, dead))
+    return sorted(row[1:] for row in found)
 
 
 def require_own(session_id: str, fence: SessionExecutionLeaseFence) -> None:
@@ -182,9 +231,20 @@ def require_own(session_id: str, fence: SessionExecutionLeaseFence) -> None:
         raise SessionExecutionLeaseExpired(session_id)
 
 
+def owned(claim: QueuedWorkClaim | TurnInputClaim) -> tuple[object, ...]:
+    """The parameters of `OWNED`."""
+    return (number_of(claim.session_id), claim.session_id, claim.claim_id, claim.lease_token)
+
+
 def grant_facts(grant: Grant) -> tuple[object, ...]:
     """The parameters of `SET_GRANT`."""
-    return (grant.claim_id, grant.lease_token, encoded(grant.owner), grant.expires_at)
+    return (grant.claim_id, grant.lease_token, encoded(grant.owner), host_of(grant.owner), grant.expires_at)
+
+
+def host_of(owner: LeaseOwnerIdentity) -> int | None:
+    """A number for the host on which the owner's death can be told, since its last start; None if it cannot be."""
+    liveness = owner.liveness
+    return number_of(liveness.host_id, liveness.boot_id) if isinstance(liveness, LocalProcess) else None
 
 
 @ensures(lambda result: (result.lease_token is None) == (result.owner is None), "GEN-INV-1")

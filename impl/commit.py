@@ -31,7 +31,6 @@ from ..spec import (
     SessionCommitStore,
     SessionExecutionLeaseExpired,
     SessionNodeRecord,
-    TurnInputIngressActiveTurn,
     TurnInputIngressNextTurn,
     TurnInputState,
 )
@@ -41,7 +40,7 @@ from .attachment import stamp as stamp_attachments
 from .claim import Entry, settled
 from .encoding import SCHEMA_VERSION, Blob, decoded, decoded_versioned, encoded
 from .engine import Engine, Row, Statement, guard, one_of
-from .input_rows import end, line_of, put_in_line
+from .input_rows import IN_LINE, end, in_line_of_turn, put_in_line
 from .lease import guarded, release
 from .queued_work import remove_batches
 from .store import DuckDBStore
@@ -169,7 +168,7 @@ READ_BATCHES_BEFORE = """ UNION ALL SELECT 'batch', batch_id, session_id, claim_
     WHERE batch_id IN """
 READ_INPUTS_BEFORE = """ UNION ALL SELECT 'input', input_id, session_id, claim_id, claim_token, enqueue_seq FROM inputs
     WHERE input_id IN """
-READ_LINE_BEFORE = " UNION ALL SELECT 'line', NULL, NULL, NULL, NULL, enqueue_seq FROM waiting WHERE line IN "
+READ_LINE_BEFORE = f" UNION ALL SELECT 'line', NULL, NULL, NULL, NULL, enqueue_seq FROM inputs WHERE {IN_LINE}"
 
 INSERT_HEAD = Statement("store the first head", "INSERT INTO head VALUES (0, ?, 0)")
 UPDATE_HEAD = Statement("store the head", "UPDATE head SET record = ?, guard = guard + 1 WHERE slot = 0")
@@ -280,6 +279,9 @@ def _read_before(engine: Engine, commit: RuntimeCommit, draft: Draft) -> Stored:
             listed, values = one_of(names, "VARCHAR")
             sql += read + listed
             parameters += values
+    if commit.interrupted_turn_input_turn_id is not None:
+        sql += READ_LINE_BEFORE
+        parameters += in_line_of_turn(commit.session_id, commit.interrupted_turn_input_turn_id)
     return _stored(engine.execute(Statement("read what is stored", sql), parameters))
 
 
@@ -292,13 +294,10 @@ def _kinds(commit: RuntimeCommit) -> list[str]:
 
 def _named(commit: RuntimeCommit, draft: Draft) -> list[tuple[str, list[str]]]:
     """What else the commit names, with the SQL that reads it."""
-    turn_id = commit.interrupted_turn_input_turn_id
-    lines = [] if turn_id is None else [line_of(commit.session_id, TurnInputIngressActiveTurn(turn_id))]
     return [
         (READ_NODES_BEFORE, list(draft.nodes) if isinstance(commit.graph, Append) else []),
         (READ_BATCHES_BEFORE, [batch_id for each in commit.completed_queue_claims for batch_id in each.batch_ids]),
         (READ_INPUTS_BEFORE, [input_id for each in commit.completed_turn_input_claims for input_id in each.input_ids]),
-        (READ_LINE_BEFORE, lines),
     ]
 
 

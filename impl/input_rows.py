@@ -1,9 +1,8 @@
 """The rows of turn inputs: how they are found, read and written.
 
-`inputs` has a row for each input until a vacuum, `waiting` one for each that is not over: the session that lists it, if one
-does, and the line that it is found in. There is a line for every active turn, one for the next turn of a session, and one for
-every claim of an active turn, whose inputs nobody else may have. So neither other sessions and turns nor what is over slow a
-call down.
+`inputs` has a row for each input until a vacuum. What waits stands in a line, of which there is one for every active turn and
+one for the next turn of a session; what a claim of an active turn took, and what is over, stands in none. Lines and sessions
+are found by numbers, as a column of numbers is scanned in no time; as two may have the same number, names are compared too.
 """
 
 from __future__ import annotations
@@ -16,18 +15,21 @@ import msgspec
 from ..spec import (
     PENDING,
     Backend,
+    CheckpointKind,
     InputId,
     PendingTurnInput,
     PendingTurnInputCancelTarget,
     SessionExecutionLeaseFence,
     SourceKey,
     TurnInput,
+    TurnInputCheckpointBoundary,
     TurnInputClaimMode,
     TurnInputClaimModeActiveTurn,
     TurnInputIngress,
     TurnInputIngressActiveTurn,
     TurnInputIngressNextTurn,
     TurnInputState,
+    admits,
 )
 from ..spec.contracts import ensures
 from .claim import (
@@ -36,15 +38,16 @@ from .claim import (
     OWNED,
     SET_FREE,
     SET_GRANT,
+    UNCLAIMED,
     Grant,
     Hold,
-    claimable,
     claiming,
     grant_facts,
     hold_of,
+    line,
     numbering,
 )
-from .encoding import decoded, encoded, lookup
+from .encoding import decoded, encoded, lookup, number_of
 from .engine import Contention, Engine, Row, Statement, guarding, one_of
 from .lease import fence_facts
 
@@ -70,27 +73,35 @@ def state_of(ingress: TurnInputIngress) -> TurnInputState:
     return TurnInputState.PendingActive if active else TurnInputState.DeferredNextTurn
 
 
-def line_of(session_id: str, ingress: TurnInputIngress) -> str:
-    """The line in which an input of this ingress waits."""
-    if isinstance(ingress, TurnInputIngressActiveTurn):
-        return lookup(session_id, "active_turn", ingress.turn_id)
-    return lookup(session_id, "next_turn")
+def line_of(session_id: str, ingress: TurnInputIngress) -> int:
+    """The number of the line in which an input of this ingress waits."""
+    turn = (ingress.turn_id,) if isinstance(ingress, TurnInputIngressActiveTurn) else ()
+    return number_of(session_id, "line", *turn)
 
 
-def claim_line(session_id: str, claim_id: str) -> str:
-    """The line of the inputs that a claim of an active turn holds."""
-    return lookup(session_id, "claim", claim_id)
+def in_line(session_id: str, mode: TurnInputClaimMode) -> tuple[object, ...]:
+    """The parameters of `IN_LINE`, for what may be claimed in this mode (CLAIM-3, CLAIM-4)."""
+    if isinstance(mode, TurnInputClaimModeActiveTurn):
+        return _in_line(session_id, waits_for(mode.turn_id, mode.checkpoint))
+    return _in_line(session_id, [TurnInputIngressNextTurn()])
+
+
+def in_line_of_turn(session_id: str, turn_id: str) -> tuple[object, ...]:
+    """The parameters of `IN_LINE`, for all that waits for this turn (COMMIT-17)."""
+    return _in_line(session_id, waits_for(turn_id, CheckpointKind.BeforeCompletion))
+
+
+def waits_for(turn_id: str, checkpoint: CheckpointKind) -> list[TurnInputIngress]:
+    """The ingresses of the inputs that may be taken at this checkpoint of the turn."""
+    return [TurnInputIngressActiveTurn(turn_id, each) for each in TurnInputCheckpointBoundary if admits(each, checkpoint)]
+
+
+def _in_line(session_id: str, ingresses: Sequence[TurnInputIngress]) -> tuple[object, ...]:
+    return (line_of(session_id, ingresses[0]), session_id, encoded(ingresses[0]), encoded(ingresses[-1]))
 
 
 COLUMNS = "enqueue_seq, input_id, session_id, source_key, ingress, state, enqueued_at, input"
-
-
-def in_line(condition: str) -> str:
-    """SQL for the inputs whose row in `waiting` fulfils the condition."""
-    # a join that found nothing there would have no numbers to look up, and scan every input: number 0 is nobody's
-    return f"""FROM inputs WHERE enqueue_seq IN
-        (SELECT unnest(coalesce(list(enqueue_seq), [0::UBIGINT])) FROM waiting WHERE {condition})"""
-
+IN_LINE = "line = ? AND session_id = ? AND ingress IN (?, ?)"
 
 READ_BEFORE = Statement(
     "read the last number and equal inputs",
@@ -100,41 +111,32 @@ READ_BEFORE = Statement(
 )
 INSERT = Statement(
     "store the input",
-    f"""WITH {numbering("inputs")},
-    stands AS (INSERT INTO waiting SELECT last_number, ?, ? FROM numbered)
-    INSERT INTO inputs SELECT last_number, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, 0, 0 FROM numbered""",
+    f"""WITH {numbering("inputs")}
+    INSERT INTO inputs SELECT last_number, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {UNCLAIMED} FROM numbered""",
 )
 LIST = Statement(
     "list the inputs",
-    f"SELECT {COLUMNS} {in_line('listed_in = ?')} AND CASE WHEN {FREE} THEN true ELSE false END ORDER BY enqueue_seq",
+    f"""SELECT {COLUMNS} FROM inputs WHERE session_number = ? AND session_id = ? AND line IS NOT NULL AND {FREE}
+    ORDER BY enqueue_seq""",
 )
 READ_BY_ID = f"SELECT {COLUMNS}, {HELD_BY} FROM inputs WHERE input_id IN "
 READ_BY_KEY = f"SELECT {COLUMNS}, {HELD_BY} FROM inputs WHERE key_lookup IN "
 # a scan of two columns of numbers, from the anchor on: it costs less than an index that has every input in it
 READ_SUFFIX = Statement(
     "read the inputs from the anchor on",
-    f"SELECT {COLUMNS}, {HELD_BY} FROM inputs WHERE enqueue_seq >= ? AND session_number = ? ORDER BY enqueue_seq",
+    f"""SELECT {COLUMNS}, {HELD_BY} FROM inputs WHERE enqueue_seq >= ? AND session_number = ? AND session_id = ?
+    ORDER BY enqueue_seq""",
 )
-READ_CLAIMABLE = claimable("inputs", f"SELECT enqueue_seq, session_id, state, ingress, {HELD_BY} {in_line('line = ?')}", 9)
-READ_OWNED = Statement(
-    "read what the claim holds",
-    f"""SELECT enqueue_seq, ingress {in_line("line IN (?, ?)")}
-    AND CASE WHEN session_id = ? AND {OWNED} THEN true ELSE false END""",
-)
+WAITING = line("inputs", "enqueue_seq, state, ingress", IN_LINE)
+READ_OWNED = Statement("read what the claim holds", f"SELECT enqueue_seq, ingress FROM inputs WHERE {OWNED}")
 
 
 def insert(engine: Engine, new: PendingTurnInput, key: str | None) -> None:
     """Store a new input, with the number after the last that was read. Raises `Contention` if it is given already."""
-    place = (new.session_id, line_of(new.session_id, new.ingress))
-    names = (new.input_id, key, session_number(new.session_id), new.session_id, new.source_key)
-    rest = (encoded(new.ingress), new.state.value, new.enqueued_at_ms, encoded(new.input))
-    if engine.execute(INSERT, (new.enqueue_seq - 1, *place, *names, *rest)) != [(1,)]:
+    place = (number_of(new.session_id), new.session_id, line_of(new.session_id, new.ingress))
+    rest = (new.source_key, encoded(new.ingress), new.state.value, new.enqueued_at_ms, encoded(new.input))
+    if engine.execute(INSERT, (new.enqueue_seq - 1, new.input_id, key, *place, *rest)) != [(1,)]:
         raise Contention("another input was submitted meanwhile")
-
-
-def session_number(session_id: str) -> int:
-    """A number that another session seldom has: to filter by it is faster than by text."""
-    return int(lookup(session_id)[:16], 16)
 
 
 def read_targets(engine: Engine, session_id: str, targets: Sequence[PendingTurnInputCancelTarget]) -> list[InputRow]:
@@ -155,18 +157,16 @@ def read_targets(engine: Engine, session_id: str, targets: Sequence[PendingTurnI
 def end(engine: Engine, state: TurnInputState, numbers: Iterable[int]) -> None:
     """Let inputs be cancelled or completed: what is left are tombstones."""
     listed, values = one_of(list(numbers), "UBIGINT")
-    sql = f"""{guarding("inputs")}, over AS (DELETE FROM waiting WHERE enqueue_seq IN {listed})
-        UPDATE inputs SET state = ?, {SET_FREE} WHERE enqueue_seq IN {listed}"""
-    engine.execute(Statement(f"store the inputs as {state.value}", sql), (*values, state.value, *values))
+    sql = f"{guarding('inputs')} UPDATE inputs SET state = ?, {SET_FREE}, line = NULL WHERE enqueue_seq IN {listed}"
+    engine.execute(Statement(f"store the inputs as {state.value}", sql), (state.value, *values))
 
 
 def put_in_line(engine: Engine, session_id: str, ingress: TurnInputIngress, numbers: Iterable[int]) -> None:
     """Let inputs wait, without claim, by this ingress."""
     listed, values = one_of(list(numbers), "UBIGINT")
-    sql = f"""{guarding("inputs")}, placed AS (UPDATE waiting SET listed_in = ?, line = ? WHERE enqueue_seq IN {listed})
-        UPDATE inputs SET state = ?, ingress = ?, {SET_FREE} WHERE enqueue_seq IN {listed}"""
-    place = (session_id, line_of(session_id, ingress))
-    parameters = (*place, *values, state_of(ingress).value, encoded(ingress), *values)
+    sql = f"""{guarding("inputs")} UPDATE inputs SET state = ?, ingress = ?, {SET_FREE}, line = ?
+        WHERE enqueue_seq IN {listed}"""
+    parameters = (state_of(ingress).value, encoded(ingress), line_of(session_id, ingress), *values)
     engine.execute(Statement("put the inputs in line", sql), parameters)
 
 
@@ -179,25 +179,15 @@ def write_claim(
 ) -> tuple[PendingTurnInput, ...]:
     """Let the claim hold these inputs; the inputs as they are now."""
     listed, values = one_of(numbers, "UBIGINT")
-    sql, parameters = claiming("inputs"), [*fence_facts(fence, grant.claimed_at)]
     active = isinstance(mode, TurnInputClaimModeActiveTurn)
-    if active:
-        sql += f", left_line AS (UPDATE waiting SET listed_in = NULL, line = ? WHERE enqueue_seq IN {listed})"
-        parameters += [claim_line(fence.session_id, grant.claim_id), *values]
-    state = TurnInputState.Accepted if active else TurnInputState.DeferredNextTurn
-    sql += f""", claimed AS (UPDATE inputs SET state = ?, {SET_GRANT} WHERE enqueue_seq IN {listed})
+    # what a turn has accepted is never listed, nor claimed again, not even once the claim has lapsed
+    state, left = (TurnInputState.Accepted, "line = NULL,") if active else (TurnInputState.DeferredNextTurn, "")
+    sql = f"""{claiming("inputs")}, claimed AS (UPDATE inputs SET state = ?, {left} {SET_GRANT} WHERE enqueue_seq IN {listed})
         SELECT {COLUMNS} FROM inputs WHERE enqueue_seq IN {listed}"""
-    parameters += [state.value, *grant_facts(grant), *values, *values]
+    parameters = (*fence_facts(fence, grant.claimed_at), state.value, *grant_facts(grant), *values, *values)
     rows = sorted(engine.execute(Statement("claim the inputs", sql), parameters))
     # whether a part of a statement sees what another part writes is not promised
     return tuple(msgspec.structs.replace(input_of(row), state=state) for row in rows)
-
-
-def line_in(session_id: str, mode: TurnInputClaimMode) -> str:
-    """The line that is claimed from in this mode."""
-    if isinstance(mode, TurnInputClaimModeActiveTurn):
-        return line_of(session_id, TurnInputIngressActiveTurn(mode.turn_id))
-    return line_of(session_id, TurnInputIngressNextTurn())
 
 
 def row_of(row: Row) -> InputRow:
@@ -205,19 +195,19 @@ def row_of(row: Row) -> InputRow:
     return InputRow(input_of(row[:8]), hold_of(*row[8:]))
 
 
-def candidate_of(row: Row, session_id: str) -> Candidate:
-    """What of an input in a line of the session is read before it is claimed. Raises `Backend` if it cannot be there."""
-    enqueue_seq, found_in, state, ingress_text, *hold = row
+def candidate_of(row: Row) -> Candidate:
+    """What of an input in a line is read before it is claimed. Raises `Backend` if it cannot be there."""
+    enqueue_seq, state, ingress_text, *hold = row
     ingress = ingress_of(ingress_text)
-    if (found_in, state) != (session_id, state_of(ingress).value):
+    if state != state_of(ingress).value:
         raise Backend(f"the stored input number {enqueue_seq} is damaged: it stands in line, and does not wait there")
     return Candidate(enqueue_seq, ingress, hold_of(*hold))
 
 
-def waiting_of(row: Row, session_id: str) -> PendingTurnInput:
-    """An input that the session lists. Raises `Backend` if it cannot be there."""
+def waiting_of(row: Row) -> PendingTurnInput:
+    """An input that its session lists. Raises `Backend` if it cannot be there."""
     found = input_of(row)
-    if found.session_id != session_id or found.state not in PENDING:
+    if found.state not in PENDING:
         raise Backend(f"the stored input {found.input_id!r} is damaged: it is listed, and does not wait there")
     return found
 

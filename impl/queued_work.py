@@ -33,28 +33,28 @@ from ..spec import (
 from ..spec.contracts import ensures
 from .claim import (
     FREE,
-    HELD_BY,
     OWNED,
     SET_FREE,
     SET_GRANT,
+    UNCLAIMED,
     Grant,
     Hold,
-    claimable,
     claiming,
     following,
     fresh,
     grant_facts,
     granted,
     hold_of,
+    line,
     numbered,
     numbering,
+    owned,
     read_claimable,
     require_own,
-    takeable,
 )
-from .encoding import decoded, encoded, lookup
+from .encoding import decoded, encoded, lookup, number_of
 from .engine import Contention, Engine, Row, Statement, guarding, one_of
-from .lease import fence_facts, only_if
+from .lease import fence_facts
 from .store import DuckDBStore
 
 
@@ -70,6 +70,7 @@ class Candidate(NamedTuple):
     """What of a batch decides whether it can be claimed."""
 
     enqueue_seq: int
+    batch_id: str
     work_class: QueuedWorkClass
     policies: Policies
     hold: Hold
@@ -118,20 +119,22 @@ READ_BEFORE = Statement(
 INSERT = Statement(
     "store the batch",
     f"""WITH {numbering("batches")}
-    INSERT INTO batches SELECT last_number, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, 0, 0 FROM numbered""",
+    INSERT INTO batches SELECT last_number, ?, ?, ?, ?, CASE WHEN ? THEN last_number ELSE 0 END, ?, ?, ?, ?, ?, ?, ?, ?,
+    {UNCLAIMED} FROM numbered""",
 )
-READ_CLAIMABLE = claimable(
+OF_SESSION = "session_number = ? AND session_id = ?"
+READY = line(
     "batches",
-    f"""SELECT enqueue_seq, kinds, delivery_policy, slot_policy, merge_key, {HELD_BY} FROM batches
-    WHERE {only_if("available_at <= ?")}""",
-    10,
+    "enqueue_seq, batch_id, kinds, delivery_policy, slot_policy, merge_key",
+    f"{OF_SESSION} AND available_at <= ?",
+    "place",
 )
-LIST = Statement("list the batches", f"SELECT {COLUMNS} FROM batches WHERE session_id = ? ORDER BY enqueue_seq")
+LIST = Statement("list the batches", f"SELECT {COLUMNS} FROM batches WHERE {OF_SESSION} ORDER BY enqueue_seq")
 LIST_PENDING = Statement(
-    "list the pending batches", f"SELECT {COLUMNS} FROM batches WHERE {only_if(FREE)} ORDER BY enqueue_seq"
+    "list the pending batches", f"SELECT {COLUMNS} FROM batches WHERE {OF_SESSION} AND {FREE} ORDER BY enqueue_seq"
 )
-RENEW = Statement("renew the claim", f"{guarding('batches')} UPDATE batches SET claim_expires_at = ? WHERE {only_if(OWNED)}")
-ABANDON = Statement("abandon the claim", f"{guarding('batches')} UPDATE batches SET {SET_FREE} WHERE {only_if(OWNED)}")
+RENEW = Statement("renew the claim", f"{guarding('batches')} UPDATE batches SET claim_expires_at = ? WHERE {OWNED}")
+ABANDON = Statement("abandon the claim", f"{guarding('batches')} UPDATE batches SET {SET_FREE} WHERE {OWNED}")
 CANCEL = Statement(
     "cancel the batch",
     f"""{guarding("batches")} DELETE FROM batches
@@ -174,17 +177,38 @@ class DuckDBQueuedWorkStore(DuckDBStore, QueuedWorkStore):
 
         return self._claim_work(session_id, session_execution_lease, owner, lease_ttl_ms, max_batches, choose)
 
+    def claim_ready_queued_work_by_batch_ids(
+        self,
+        session_id: str,
+        session_execution_lease: SessionExecutionLeaseFence,
+        owner: LeaseOwnerIdentity,
+        boundary: QueuedWorkClaimBoundary,
+        lease_ttl_ms: int,
+        batch_ids: tuple[str, ...],
+    ) -> QueuedWorkClaim | None:
+        """See `QueuedWorkStore`. Three statements; two if there is nothing to claim, none if nothing is asked for.
+
+        What would be claimed instead counts a claim, and nobody sees it held (QCLAIM-13).
+        """
+
+        def choose(candidates: Sequence[Candidate]) -> list[Candidate]:
+            return leading_group(candidates, boundary, len(batch_ids))
+
+        return self._claim_work(
+            session_id, session_execution_lease, owner, lease_ttl_ms, len(batch_ids), choose, lambda found: found == batch_ids
+        )
+
     def renew_queued_work_claim(self, claim: QueuedWorkClaim, lease_ttl_ms: int) -> QueuedWorkClaim:
         """See `QueuedWorkStore`. One statement; what it extended stays so if it is refused (QRENEW-3)."""
         expires_at = saturating_add(self._now(), lease_ttl_ms)
-        renewed = self._engine.once(RENEW, (expires_at, claim.session_id, claim.claim_id, claim.lease_token))
+        renewed = self._engine.once(RENEW, (expires_at, *owned(claim)))
         if renewed != [(len(claim.batches),)]:
             raise QueuedWorkClaimExpired(claim.session_id, claim.claim_id)
         return replace(claim, expires_at_epoch_ms=expires_at)
 
     def abandon_queued_work_claim(self, claim: QueuedWorkClaim) -> None:
         """See `QueuedWorkStore`. One statement."""
-        self._engine.once(ABANDON, (claim.session_id, claim.claim_id, claim.lease_token))
+        self._engine.once(ABANDON, owned(claim))
 
     def cancel_queued_work_batch(self, session_id: str, batch_id: str) -> QueuedWorkBatch | None:
         """See `QueuedWorkStore`. Two statements: a batch that cannot be read is not removed either."""
@@ -199,11 +223,11 @@ class DuckDBQueuedWorkStore(DuckDBStore, QueuedWorkStore):
 
     def list_queued_work(self, session_id: str) -> tuple[QueuedWorkBatch, ...]:
         """See `QueuedWorkStore`. One statement."""
-        return tuple(map(_batch, self._engine.once(LIST, (session_id,))))
+        return tuple(map(_batch, self._engine.once(LIST, (number_of(session_id), session_id))))
 
     def list_pending_queued_work(self, session_id: str) -> tuple[QueuedWorkBatch, ...]:
         """See `QueuedWorkStore`. One statement."""
-        return tuple(map(_batch, self._engine.once(LIST_PENDING, (session_id, self._now()))))
+        return tuple(map(_batch, self._engine.once(LIST_PENDING, (number_of(session_id), session_id, self._now()))))
 
     def _claim_work(
         self,
@@ -213,6 +237,7 @@ class DuckDBQueuedWorkStore(DuckDBStore, QueuedWorkStore):
         ttl: int,
         most: int,
         choose: Callable[[Sequence[Candidate]], list[Candidate]],
+        asked_for: Callable[[tuple[str, ...]], bool] = lambda batch_ids: True,
     ) -> QueuedWorkClaim | None:
         engine = self._engine
         if most == 0:
@@ -220,13 +245,14 @@ class DuckDBQueuedWorkStore(DuckDBStore, QueuedWorkStore):
         now = self._now()
         require_own(session_id, fence)
 
-        def may_take(hold: Hold) -> bool:
-            return takeable(hold, owner, now, self._alive)
-
         def claim() -> QueuedWorkClaim | None:
-            rows = read_claimable(engine, READ_CLAIMABLE, fence, now, (session_id, now))
-            chosen = choose(_candidates(rows, may_take))
+            facts = (number_of(session_id), session_id, now)
+            rows = read_claimable(engine, READY, fence, now, facts, most, owner, self._alive)
+            chosen = choose(_candidates(rows))
             if not chosen:
+                return None
+            if not asked_for(tuple(each.batch_id for each in chosen)):
+                _pass_by(engine, fence, now, chosen)
                 return None
             grant = granted("qwc", chosen[0].enqueue_seq, chosen[0].hold, owner, now, ttl)
             claim_id, lease_token, _, fencing_token, claimed_at, expires_at = grant
@@ -244,9 +270,10 @@ def _submitted(engine: Engine, draft: QueuedWorkBatchDraft, now: int) -> QueuedW
             return stored  # whatever the draft says besides (QUEUE-2)
     number = following(last)
     new = _new_batch(draft, number, fresh(number), now)
-    names = (new.batch_id, key, new.session_id, new.source_key)
+    kinds = kinds_of(draft.payloads)
+    names = (new.batch_id, key, number_of(new.session_id), new.session_id, kinds in CLASSES, new.source_key)
     policies = (new.delivery_policy.value, new.slot_policy.value, encoded(new.merge_key))
-    rest = (new.available_at_ms, now, kinds_of(draft.payloads), encoded(draft.payloads))
+    rest = (new.available_at_ms, now, kinds, encoded(draft.payloads))
     if engine.execute(INSERT, (last, *names, *policies, *rest)) != [(1,)]:
         raise Contention("another batch was submitted meanwhile")
     return new
@@ -272,17 +299,14 @@ def _items(batch_id: str, payloads: Iterable[QueuedWorkPayload]) -> tuple[Queued
     return tuple(QueuedWorkItem(f"{batch_id}:item:{index}", payload) for index, payload in enumerate(payloads))
 
 
-def _candidates(rows: Iterable[Row], may_take: Callable[[Hold], bool]) -> list[Candidate]:
+def _candidates(rows: Iterable[Row]) -> list[Candidate]:
     """The batches that may be taken. Raises `Backend` if one of them has no class (QCLAIM-5)."""
     candidates = []
-    for enqueue_seq, kinds, delivery_policy, slot_policy, merge_key, *held_by in rows:
-        hold = hold_of(*held_by)
-        if not may_take(hold):
-            continue
+    for enqueue_seq, batch_id, kinds, delivery_policy, slot_policy, merge_key, *held_by in rows:
         if kinds not in CLASSES:
             raise Backend(f"batch number {enqueue_seq} holds {kinds or 'nothing'}: it has no class, cancel it")
         policies = _policies(delivery_policy, slot_policy, merge_key)
-        candidates.append(Candidate(enqueue_seq, CLASSES[kinds], policies, hold))
+        candidates.append(Candidate(enqueue_seq, batch_id, CLASSES[kinds], policies, hold_of(*held_by)))
     return candidates
 
 
@@ -297,6 +321,14 @@ def _write_claim(
     if [batch.work_class for batch in batches] != [each.work_class for each in chosen]:
         raise Backend("the stored batches are damaged: their payloads are not of the kinds that stand beside them")
     return batches
+
+
+def _pass_by(engine: Engine, fence: SessionExecutionLeaseFence, now: int, chosen: Sequence[Candidate]) -> None:
+    """Leave the batches free that a claim would have taken; each counts it all the same (QCLAIM-13)."""
+    listed, numbers = one_of([each.enqueue_seq for each in chosen], "UBIGINT")
+    sql = f"""{claiming("batches")} UPDATE batches SET {SET_FREE}, claim_fencing_token = claim_fencing_token + 1
+        WHERE enqueue_seq IN {listed}"""
+    engine.execute(Statement("pass the batches by", sql), (*fence_facts(fence, now), *numbers))
 
 
 def remove_batches(engine: Engine, numbers: Iterable[int]) -> None:

@@ -18,9 +18,9 @@ from .encoding import SCHEMA_VERSION, U32_MAX, require_schema_version
 STORE = "store"
 """The record kind that schema version errors of a whole file carry."""
 
-HOLD = """claim_id VARCHAR, claim_token VARCHAR, claim_owner VARCHAR, claim_fencing_token UBIGINT NOT NULL,
-        claim_expires_at UBIGINT NOT NULL"""
-"""The claim on an entry."""
+HOLD = """claim_id VARCHAR, claim_token VARCHAR, claim_owner VARCHAR, claim_host UBIGINT,
+        claim_fencing_token UBIGINT NOT NULL, claim_expires_at UBIGINT NOT NULL"""
+"""The claim on an entry; the host is there if its owner is a process whose death can be told there."""
 
 TABLES = {
     # what a takeover and a commit both write is the guard: without it, one that only read the lease would pass (COMMIT-8a)
@@ -43,16 +43,17 @@ TABLES = {
     # commits, and outlive the entries (INPUT-3a, QUEUE-1b). There is no key: of a table with an index, an update that returns
     # the number would be a deletion and an insertion, and pass the updates of others
     "guards": "name VARCHAR NOT NULL, guard UBIGINT NOT NULL, last_number UBIGINT NOT NULL",
-    # every input, waiting or over. What is indexed never changes: to update it would write the whole row anew
+    # every input, waiting or over: only what waits stands in a line. What is indexed never changes: to update it would write
+    # the whole row anew
     "inputs": f"""enqueue_seq UBIGINT PRIMARY KEY, input_id VARCHAR NOT NULL UNIQUE, key_lookup VARCHAR UNIQUE,
-        session_number UBIGINT NOT NULL, session_id VARCHAR NOT NULL, source_key VARCHAR, ingress VARCHAR NOT NULL,
-        state VARCHAR NOT NULL, enqueued_at UBIGINT NOT NULL, input VARCHAR NOT NULL, {HOLD}""",
-    # where each input stands that is not over: the session that lists it, if one does, and the line that it is found in
-    "waiting": "enqueue_seq UBIGINT NOT NULL, listed_in VARCHAR, line VARCHAR NOT NULL",
+        session_number UBIGINT NOT NULL, session_id VARCHAR NOT NULL, line UBIGINT, source_key VARCHAR,
+        ingress VARCHAR NOT NULL, state VARCHAR NOT NULL, enqueued_at UBIGINT NOT NULL, input VARCHAR NOT NULL, {HOLD}""",
+    # the place is the number, but 0 for a batch of no class: so a claim meets that one however long the line is (QCLAIM-5)
     "batches": f"""enqueue_seq UBIGINT PRIMARY KEY, batch_id VARCHAR NOT NULL UNIQUE, key_lookup VARCHAR UNIQUE,
-        session_id VARCHAR NOT NULL, source_key VARCHAR, delivery_policy VARCHAR NOT NULL, slot_policy VARCHAR NOT NULL,
-        merge_key VARCHAR NOT NULL, available_at UBIGINT NOT NULL, enqueued_at UBIGINT NOT NULL, kinds VARCHAR NOT NULL,
-        payloads VARCHAR NOT NULL, {HOLD}""",
+        session_number UBIGINT NOT NULL, session_id VARCHAR NOT NULL, place UBIGINT NOT NULL, source_key VARCHAR,
+        delivery_policy VARCHAR NOT NULL, slot_policy VARCHAR NOT NULL, merge_key VARCHAR NOT NULL,
+        available_at UBIGINT NOT NULL, enqueued_at UBIGINT NOT NULL, kinds VARCHAR NOT NULL, payloads VARCHAR NOT NULL,
+        {HOLD}""",
     "attachments": """attachment_id VARCHAR PRIMARY KEY, session_id VARCHAR NOT NULL, canonical_uri VARCHAR NOT NULL,
         intent_at UBIGINT NOT NULL, committed_at UBIGINT""",
     "runtime_inputs": """input_key VARCHAR PRIMARY KEY, runtime_key VARCHAR NOT NULL, input_id VARCHAR NOT NULL,
@@ -82,10 +83,6 @@ KINDS = ("inputs", "batches", "attachments", "outputs")
 """The kinds of entries."""
 
 INDEXES = {
-    "waiting_by_number": "waiting (enqueue_seq)",
-    "waiting_by_session": "waiting (listed_in)",
-    "waiting_by_line": "waiting (line)",
-    "batches_by_session": "batches (session_id)",
     "runtime_inputs_by_runtime": "runtime_inputs (runtime_key)",
     "turns_by_thread": "turns (thread_key)",
     "events_by_turn": "events (turn_key)",

@@ -6,12 +6,11 @@ what was read. The decisions stand alone at the top; how rows are found and writ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
 from ..spec import (
-    Alive,
     AlreadyCancelled,
     AlreadyClaimed,
     AlreadyCompleted,
@@ -45,29 +44,26 @@ from ..spec import (
     admits,
 )
 from ..spec.contracts import ensures
-from .claim import Grant, Hold, following, fresh, granted, held, numbered, read_claimable, require_own, takeable
-from .encoding import lookup
+from .claim import Grant, Hold, following, fresh, granted, held, numbered, owned, read_claimable, require_own
+from .encoding import lookup, number_of
 from .engine import Engine
 from .input_rows import (
     LIST,
     READ_BEFORE,
-    READ_CLAIMABLE,
     READ_OWNED,
     READ_SUFFIX,
+    WAITING,
     Candidate,
     InputRow,
     candidate_of,
-    claim_line,
     end,
+    in_line,
     ingress_of,
     input_of,
     insert,
-    line_in,
-    line_of,
     put_in_line,
     read_targets,
     row_of,
-    session_number,
     state_of,
     waiting_of,
     write_claim,
@@ -131,22 +127,9 @@ def results_of(
 
 @ensures(lambda most, result: len(result) <= most, "CLAIM-3")
 @ensures(lambda mode, result: all(offered(each.ingress, mode) for each in result), "CLAIM-4")
-def chosen(
-    candidates: Iterable[Candidate],
-    mode: TurnInputClaimMode,
-    claimant: LeaseOwnerIdentity,
-    now: int,
-    most: int,
-    alive: Callable[[int, str], Alive],
-) -> list[Candidate]:
-    """The first inputs in line that may be taken; what may not be is passed over (CLAIM-3, CLAIM-5, CLAIM-6)."""
-    taken: list[Candidate] = []
-    for each in candidates:
-        if len(taken) == most:
-            break
-        if offered(each.ingress, mode) and takeable(each.hold, claimant, now, alive):
-            taken.append(each)
-    return taken
+def chosen(candidates: Iterable[Candidate], mode: TurnInputClaimMode, most: int) -> list[Candidate]:
+    """The first inputs in line; what is not for this mode is passed over (CLAIM-3, CLAIM-5, CLAIM-6)."""
+    return [each for each in candidates if offered(each.ingress, mode)][:most]
 
 
 def offered(ingress: TurnInputIngress, mode: TurnInputClaimMode) -> bool:
@@ -171,7 +154,7 @@ class DuckDBTurnInputStore(DuckDBStore, TurnInputStore):
 
     def list_pending_turn_inputs(self, session_id: str) -> tuple[PendingTurnInput, ...]:
         """See `TurnInputStore`. One statement."""
-        return tuple(waiting_of(row, session_id) for row in self._engine.once(LIST, (session_id, self._now())))
+        return tuple(map(waiting_of, self._engine.once(LIST, (number_of(session_id), session_id, self._now()))))
 
     def cancel_pending_turn_inputs(
         self, session_id: str, targets: tuple[PendingTurnInputCancelTarget, ...]
@@ -200,9 +183,8 @@ class DuckDBTurnInputStore(DuckDBStore, TurnInputStore):
             found = [row.input.enqueue_seq for row in read_targets(engine, session_id, (anchor,))]
             if not found:
                 return AnchorNotFound(anchor)
-            rows = engine.execute(READ_SUFFIX, (min(found), session_number(session_id)))
-            suffix = [row for row in map(row_of, rows) if row.input.session_id == session_id]
-            outcomes = tuple(outcome_of(row, now) for row in suffix)
+            rows = engine.execute(READ_SUFFIX, (min(found), number_of(session_id), session_id))
+            outcomes = tuple(outcome_of(row_of(row), now) for row in rows)
             _cancel(engine, outcomes)
             return Outcomes(anchor, outcomes)
 
@@ -239,13 +221,11 @@ class DuckDBTurnInputStore(DuckDBStore, TurnInputStore):
         engine = self._engine
 
         def abandon() -> None:
-            lines = (claim_line(claim.session_id, claim.claim_id), line_of(claim.session_id, TurnInputIngressNextTurn()))
-            proof = (claim.session_id, claim.claim_id, claim.lease_token)
-            owned: dict[str, list[int]] = {}
-            for enqueue_seq, ingress in engine.execute(READ_OWNED, (*lines, *proof)):
-                owned.setdefault(ingress, []).append(enqueue_seq)
-            # of a claim that was granted there is one kind, whatever mode the caller shows (ABANDON-1)
-            for ingress, numbers in owned.items():
+            found: dict[str, list[int]] = {}
+            for enqueue_seq, ingress in engine.execute(READ_OWNED, owned(claim)):
+                found.setdefault(ingress, []).append(enqueue_seq)
+            # each goes back to where it waited, whatever mode the caller shows (ABANDON-1)
+            for ingress, numbers in found.items():
                 put_in_line(engine, claim.session_id, ingress_of(ingress), numbers)
 
         engine.transaction("abandon the claim", abandon, ("inputs",))
@@ -266,9 +246,8 @@ class DuckDBTurnInputStore(DuckDBStore, TurnInputStore):
         require_own(session_id, fence)
 
         def claim() -> TurnInputClaim | None:
-            rows = read_claimable(engine, READ_CLAIMABLE, fence, now, (line_in(session_id, mode),))
-            candidates = (candidate_of(row, session_id) for row in rows)
-            taken = chosen(candidates, mode, owner, now, most, self._alive)
+            rows = read_claimable(engine, WAITING, fence, now, in_line(session_id, mode), most, owner, self._alive)
+            taken = chosen(map(candidate_of, rows), mode, most)
             if not taken:
                 return None
             grant = granted("tic", taken[0].enqueue_seq, taken[0].hold, owner, now, ttl)

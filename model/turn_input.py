@@ -447,9 +447,11 @@ def _otherwise_claimed(state: State, ports: Ports, ours: TurnInputClaim, because
         return ()
     here, there = set(ours.completion().input_ids), set(seen.completion().input_ids)
     rows = state.turn_input.of(ours.session_id)
-    taken = [row.record.claim for row in rows if row.input_id in there - here]
+    taken = [row.record for row in rows if row.input_id in there - here]
     passed = [row.record.claim for row in rows if row.input_id in here - there]
-    return (("", (*judged_otherwise(taken, passed, ours.owner, ports), *because)),)
+    again: Ids = ("CLAIM-11",) if any(record.state is TurnInputState.Accepted for record in taken) else ()
+    judged = judged_otherwise((record.claim for record in taken), passed, ours.owner, ports)
+    return (("", (*again, *judged, *because)),)
 
 
 def abandon_turn_input_claim(state: State, ports: Ports, claim: TurnInputClaim) -> Steps:

@@ -61,7 +61,7 @@ WORK_CHANGES = ("nothing", "nothing", "nothing", "payloads", "policies", "sessio
 SELECTIONS = ("runnable", "runnable", "head", "head", "all", "others", "reversed", "doubled", "first twice", "none", "unknown")
 """Which ids a claim by ids asks for: what could be claimed now, or something like it."""
 
-BETWEEN = ("held", "held", "soon", "late", "command")
+BETWEEN = ("held", "held", "soon", "end", "late", "command", "exclusive")
 MEANWHILE = (
     "nothing",
     "claim",
@@ -332,7 +332,7 @@ class QueuedWorkRules(QueuedWorkCalls):
 
     @rule(drawn=mixed(PLACES, BETWEEN, SLOTS, MERGE_KEYS, (*MERGE_KEYS, *(None,) * 14), BOUNDARIES, (2, 12)))
     def gap(self, drawn: tuple[Any, ...]) -> None:
-        """Batches that might join have one between them: held, not ready yet, for after the turn, or a command."""
+        """Batches that might join have one between them: held, not ready yet or ever, for later, a command, or alone."""
         session_id, between, slot, key, another, boundary, most = drawn
         session_id = self.place(session_id)
         other = another or key
@@ -340,10 +340,12 @@ class QueuedWorkRules(QueuedWorkCalls):
             self.enqueue_work(self._draft(session_id, None, AFTER_COMMIT, slot, key, "now", (WAKE,)))
             self.claim_work(session_id, OWNERS[2], IDLE, 10, 1)
             self.plain_work(session_id, key=key)
+            self.claim_work(session_id, OWNERS[0], CHECKPOINT, 0, most)
         else:
             self.plain_work(session_id, key=key)
             delivery = AFTER_COMMIT if between == "late" else EARLIEST
-            available, payload = ("soon" if between == "soon" else "now", COMMAND if between == "command" else WAKE)
+            available, payload = (between if between in ("soon", "end") else "now", COMMAND if between == "command" else WAKE)
+            slot = EXCLUSIVE if between == "exclusive" else slot
             self.enqueue_work(self._draft(session_id, None, delivery, slot, other, available, (payload,)))
         self.plain_work(session_id, key=other)
         self.claim_work(session_id, OWNERS[0], boundary, 10, most)

@@ -225,6 +225,12 @@ INPUT_CALLS: dict[str, Call] = {
 WORK_CALLS: dict[str, Call] = {
     "enqueue work": lambda at: at.store.enqueue_queued_work(work("new", key="new")),
     "work claim": lambda at: at.store.claim_ready_queued_work("s", at.lease.fence(), HOLDER, IDLE, TTL, 10),
+    "work claim by ids": lambda at: at.store.claim_ready_queued_work_by_batch_ids(
+        "s", at.lease.fence(), HOLDER, IDLE, TTL, (at.batch_id,)
+    ),
+    "work claim by other ids": lambda at: at.store.claim_ready_queued_work_by_batch_ids(
+        "s", at.lease.fence(), HOLDER, IDLE, TTL, ("unknown",)
+    ),
     "command claim": lambda at: at.store.claim_leading_ready_session_command("other", at.other.fence(), HOLDER, TTL),
     "renew work": lambda at: at.store.renew_queued_work_claim(at.work, 2 * TTL),
     "abandon work": lambda at: at.store.abandon_queued_work_claim(at.work),

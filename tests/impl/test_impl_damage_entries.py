@@ -43,11 +43,13 @@ CALLS: dict[str, Call] = EVERY_CALL | {
     "load": lambda at: at.store.load_session(FullGraph()),
 }
 
-SHOWING_INPUTS = ("bulk cancel", "single cancel", "suffix cancel", "active claim", "next claim", "list", "replayed input")
+SHOWING_INPUTS_UNCLAIMED = ("bulk cancel", "single cancel", "suffix cancel", "list", "replayed input")
+SHOWING_INPUTS = (*SHOWING_INPUTS_UNCLAIMED, "active claim", "next claim")
 ABANDONS = ("abandon of a next claim", "abandon of an active claim")
 COUNTING_INPUTS = ("bulk cancel", "single cancel", "suffix cancel", "active claim", "next claim")
-SHOWING_WORK = ("work claim", "command claim", "cancel work", "list work", "list pending work", "replayed batch")
-WORK_CLAIMS = ("work claim", "command claim")
+CLAIMED_WORK = ("work claim", "work claim by ids", "command claim")
+LISTED_WORK = ("cancel work", "list work", "list pending work", "replayed batch")
+WORK_CLAIMS = (*CLAIMED_WORK, "work claim by other ids")
 ENQUEUES = ("enqueue", "enqueue for a turn", "enqueue work")
 COMMITS = ("settling commit", "commit that defers nothing")
 ENTRIES = (
@@ -66,21 +68,22 @@ LARGEST = "18446744073709551615"
 REFUSED: dict[str, tuple[str, ...]] = {
     "UPDATE inputs SET input = '{'": SHOWING_INPUTS,
     "UPDATE inputs SET input = 'null'": SHOWING_INPUTS,
-    "UPDATE inputs SET ingress = '{}'": (*SHOWING_INPUTS, *ABANDONS),
-    """UPDATE inputs SET ingress = '{"scope":"ghost"}'""": (*SHOWING_INPUTS, *ABANDONS),
+    # a claim takes what waits for its turn: that it does not say so any more is told to whoever looks at it
+    "UPDATE inputs SET ingress = '{}'": (*SHOWING_INPUTS_UNCLAIMED, *ABANDONS),
+    """UPDATE inputs SET ingress = '{"scope":"ghost"}'""": (*SHOWING_INPUTS_UNCLAIMED, *ABANDONS),
     "UPDATE inputs SET state = 'ghost'": SHOWING_INPUTS,
     "UPDATE inputs SET claim_owner = '{'": COUNTING_INPUTS,
     "UPDATE inputs SET claim_owner = NULL, claim_id = 'c', claim_token = 't'": (*COUNTING_INPUTS, "settling commit"),
     f"UPDATE inputs SET claim_fencing_token = {LARGEST}": ("active claim", "next claim"),
     "DELETE FROM inputs": ("settling commit",),
-    "UPDATE batches SET payloads = '['": SHOWING_WORK,
-    "UPDATE batches SET payloads = '[{}]'": SHOWING_WORK,
-    "UPDATE batches SET delivery_policy = 'ghost'": SHOWING_WORK,
-    "UPDATE batches SET slot_policy = ''": SHOWING_WORK,
-    "UPDATE batches SET merge_key = '{}'": SHOWING_WORK,
+    "UPDATE batches SET payloads = '['": (*CLAIMED_WORK, *LISTED_WORK),
+    "UPDATE batches SET payloads = '[{}]'": (*CLAIMED_WORK, *LISTED_WORK),
+    "UPDATE batches SET delivery_policy = 'ghost'": (*WORK_CLAIMS, *LISTED_WORK),
+    "UPDATE batches SET slot_policy = ''": (*WORK_CLAIMS, *LISTED_WORK),
+    "UPDATE batches SET merge_key = '{}'": (*WORK_CLAIMS, *LISTED_WORK),
     "UPDATE batches SET kinds = 'ghost'": WORK_CLAIMS,
-    "UPDATE batches SET claim_owner = NULL WHERE claim_token IS NOT NULL": WORK_CLAIMS,
-    "UPDATE batches SET claim_owner = '{' WHERE claim_token IS NOT NULL": WORK_CLAIMS,
+    "UPDATE batches SET claim_token = 't' WHERE claim_token IS NULL": WORK_CLAIMS,
+    "UPDATE batches SET claim_owner = '{'": WORK_CLAIMS,
     f"UPDATE batches SET claim_fencing_token = {LARGEST}": WORK_CLAIMS,
     f"UPDATE guards SET last_number = {LARGEST}": ENQUEUES,
     "UPDATE guards SET last_number = 0": ENQUEUES,
@@ -127,8 +130,8 @@ def test_payloads_of_another_kind_are_no_claim(arena: Arena[World]) -> None:
 @pytest.mark.parametrize(
     ("damage", "match"),
     [
-        ("UPDATE waiting SET listed_in = 's' WHERE enqueue_seq = 7", "it is listed"),
-        ("UPDATE waiting SET listed_in = 's' WHERE enqueue_seq = 3", "it is listed"),
+        ("UPDATE inputs SET line = 1 WHERE state = 'accepted'", "it is listed"),
+        ("UPDATE inputs SET line = 1 WHERE state = 'cancelled'", "it is listed"),
         ("UPDATE inputs SET state = 'accepted' WHERE source_key = 'waits'", "its state is not of its ingress"),
         ("UPDATE inputs SET state = 'pending_active' WHERE source_key = 'waits'", "its state is not of its ingress"),
     ],
@@ -142,9 +145,10 @@ def test_an_input_that_is_listed_where_it_does_not_wait_is_refused(arena: Arena[
 
 
 def test_an_input_that_stands_in_a_line_where_it_does_not_wait_is_refused(arena: Arena[World]) -> None:
-    """An input of another session in the line of the next turn is `Backend` when it would be claimed, and stays free."""
+    """An input that is over in the line of the next turn is `Backend` when it would be claimed, and stays so."""
     arena.restore()
-    run(arena.engine, "UPDATE waiting SET line = (SELECT line FROM waiting WHERE enqueue_seq = 5) WHERE enqueue_seq = 7")
+    line = "SELECT line FROM inputs WHERE source_key = 'waits'"
+    run(arena.engine, f"UPDATE inputs SET line = ({line}) WHERE state = 'cancelled'")
     before = dump(arena.engine)
     with pytest.raises(Backend, match="it stands in line"):
         claimed_next(arena.there.store, arena.there.lease)

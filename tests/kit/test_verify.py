@@ -9,8 +9,8 @@ from faulty import WornOut
 from fencepost.kit import verify as verify_module
 from fencepost.kit.backend import load_factory
 from fencepost.kit.report_json import encoded
-from fencepost.kit.result import ChapterRun, Judged, Request, Result, Status, Verdict, judge
-from fencepost.kit.verify import Observer, offered_by, operations_of, verify
+from fencepost.kit.result import MISSED, ChapterRun, Judged, Request, Result, Status, Verdict, judge
+from fencepost.kit.verify import EXAMPLES, STEPS, Observer, offered_by, operations_of, verify
 from fencepost.spec import Acquired, LeaseOwnerIdentity
 from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.machine import Machine, Setup
@@ -329,3 +329,13 @@ def test_only_the_first_requirement_of_a_violation_has_failed() -> None:
     assert others
     assert [each.requirement.id for each in result.with_status(Status.failed)] == ["COMMIT-8a"]
     assert {each.requirement.id for each in result.judged if each.in_question} <= set(others)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_the_duckdb_store_conforms_and_every_situation_is_reached(seed: int) -> None:
+    """With default settings each of three seeds finds nothing, and misses no situation that its calls can come into."""
+    name = "fencepost.kit.duckdb:file"
+    result = verify(load_factory(name), Request(name, CHAPTERS, seed, EXAMPLES, STEPS))
+    assert result.verdict is Verdict.conforms
+    assert [each.requirement.id for each in result.judged if each.reason == MISSED] == []

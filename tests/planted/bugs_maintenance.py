@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 from fencepost.impl import commit, maintenance, session
+from fencepost.impl.claim import SET_FREE
 from fencepost.impl.encoding import decoded, decoded_versioned, encoded
 from fencepost.spec import Append, GcReport, RuntimeCommit, RuntimeCommitResult, TurnInputState, VacuumReport
 from msgspec.structs import replace
 from planting import ask, bug, per_run, reworded, wrap
-
-FREED = "claim_id = NULL, claim_token = NULL, claim_owner = NULL, claim_expires_at = 0"
 
 
 @bug("MAINT-2")
@@ -148,7 +147,7 @@ def lapsed_claims_vacuumed(patch: pytest.MonkeyPatch) -> None:
     def around(original: Any, store: Any) -> Any:
         waits = TurnInputState.DeferredNextTurn.value
         lapsed = "claim_token IS NOT NULL AND claim_expires_at <= ?"
-        ask(store, f"UPDATE inputs SET {FREED} WHERE state = ? AND {lapsed}", waits, store._now())
+        ask(store, f"UPDATE inputs SET {SET_FREE} WHERE state = ? AND {lapsed}", waits, store._now())
         return original(store)
 
     wrap(patch, "vacuum", around)

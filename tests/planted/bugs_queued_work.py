@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from fencepost.impl import queued_work
+from fencepost.impl.claim import SET_FREE
 from fencepost.impl.encoding import encoded
-from fencepost.spec import U64_MAX, QueuedWorkBatch, QueuedWorkBatchDraft, QueuedWorkClaim, QueuedWorkClaimExpired
+from fencepost.spec import U64_MAX, Backend, QueuedWorkBatch, QueuedWorkBatchDraft, QueuedWorkClaim, QueuedWorkClaimExpired
 from msgspec.structs import replace
 from planting import ask, bug, per_run, reworded, wrap
 
@@ -72,19 +73,39 @@ def key_of_a_cancelled_batch_taken(patch: pytest.MonkeyPatch) -> None:
 @bug("QUEUE-6")
 def ready_a_millisecond_late(patch: pytest.MonkeyPatch) -> None:
     """A batch is not ready yet at the very millisecond from which on it is available."""
-    reworded(patch, queued_work, "READ_CLAIMABLE", "available_at <= ?", "available_at < ?")
+    reworded(patch, queued_work, "READY", "available_at <= ?", "available_at < ?")
+
+
+@bug("QUEUE-6")
+def readiness_compared_as_signed(patch: pytest.MonkeyPatch) -> None:
+    """A batch that is available from 2^63 on or later is ready at once: the time is taken for negative."""
+    signed = "CASE WHEN available_at >= 9223372036854775808 THEN 0 ELSE available_at END <= ?"
+    reworded(patch, queued_work, "READY", "available_at <= ?", signed)
+
+
+@bug("QUEUE-1")
+def keyless_batch_of_the_millisecond_refused(patch: pytest.MonkeyPatch) -> None:
+    """Two batches without a key that a session submits in one millisecond collide, and the second is refused."""
+
+    def around(original: Any, store: Any, draft: QueuedWorkBatchDraft) -> Any:
+        taken = "SELECT 1 FROM batches WHERE session_id = ? AND source_key IS NULL AND enqueued_at = ?"
+        if draft.source_key is None and ask(store, taken, draft.session_id, store._now()):
+            raise Backend("UNIQUE constraint failed: batches.batch_id")
+        return original(store, draft)
+
+    wrap(patch, "enqueue_queued_work", around)
 
 
 @bug("QUEUE-7")
 def list_without_the_held(patch: pytest.MonkeyPatch) -> None:
     """The list of queued work leaves out what a claim holds."""
-    reworded(patch, queued_work, "LIST", "WHERE session_id = ?", "WHERE session_id = ? AND claim_token IS NULL")
+    reworded(patch, queued_work, "LIST", "AND session_id = ?", "AND session_id = ? AND claim_token IS NULL")
 
 
 @bug("QUEUE-8")
 def lapsed_not_pending(patch: pytest.MonkeyPatch) -> None:
     """The list of pending work leaves out batches whose claim has lapsed."""
-    reworded(patch, queued_work, "LIST_PENDING", "OR claim_expires_at <= ?", "AND ? >= 0")
+    reworded(patch, queued_work, "LIST_PENDING", "claim_expires_at <= ?", "claim_token IS NULL AND ? >= 0")
 
 
 @bug("GEN-2", "queued_work")
@@ -96,13 +117,13 @@ def pending_holds_at_the_expiry(patch: pytest.MonkeyPatch) -> None:
 @bug("QUEUE-9")
 def held_batch_cancelled(patch: pytest.MonkeyPatch) -> None:
     """A cancel removes a batch that a live claim holds."""
-    reworded(patch, queued_work, "CANCEL", "OR claim_expires_at <= ?", "OR ? >= 0")
+    reworded(patch, queued_work, "CANCEL", "claim_expires_at <= ?", "? >= 0")
 
 
 @bug("GEN-2", "queued_work")
 def batch_cancelled_early(patch: pytest.MonkeyPatch) -> None:
     """A batch can be cancelled a millisecond before its claim expires."""
-    reworded(patch, queued_work, "CANCEL", "claim_expires_at <= ?", "claim_expires_at - 1 <= ?")
+    reworded(patch, queued_work, "CANCEL", "claim_expires_at <= ?", "claim_expires_at::HUGEINT - 1 <= ?")
 
 
 @bug("GEN-15", "queued_work")
@@ -172,7 +193,6 @@ def newer_work_claim_abandoned(patch: pytest.MonkeyPatch) -> None:
     def around(original: Any, store: Any, claim: QueuedWorkClaim) -> None:
         original(store, claim)
         for batch in claim.batches:
-            freed = "claim_id = NULL, claim_token = NULL, claim_owner = NULL, claim_expires_at = 0"
-            ask(store, f"UPDATE batches SET {freed} WHERE batch_id = ?", batch.batch_id)
+            ask(store, f"UPDATE batches SET {SET_FREE} WHERE batch_id = ?", batch.batch_id)
 
     wrap(patch, "abandon_queued_work_claim", around)

@@ -100,7 +100,11 @@ def command_taken_from_behind(patch: pytest.MonkeyPatch) -> None:
     def leading_command(candidates: Sequence[Candidate]) -> list[Candidate]:
         return [each for each in candidates if each.work_class is QueuedWorkClass.SessionCommand][:1]
 
+    def read_claimable(engine: Any, line: claim.Line, fence: Any, now: int, facts: Any, most: int, *rest: Any) -> Any:
+        return claim.read_claimable(engine, line, fence, now, facts, 2**63, *rest)
+
     patch.setattr(queued_work, "leading_command", leading_command)
+    patch.setattr(queued_work, "read_claimable", read_claimable)
 
 
 @bug("QCLAIM-4")
@@ -134,37 +138,33 @@ def held_head_blocks(patch: pytest.MonkeyPatch) -> None:
 @bug("QCLAIM-2")
 def work_looked_for_in_a_window(patch: pytest.MonkeyPatch) -> None:
     """A claim of turn work looks at the first ready batches only, held or not: 32 more than it wants."""
-    original = queued_work._candidates
+    within(patch, "claim_ready_queued_work", queued_work, read_claimable=read_in_a_window)
 
-    def around(method: Any, store: Any, *arguments: Any) -> Any:
-        with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(queued_work, "_candidates", lambda rows, *rest: original(rows[: arguments[-1] + WINDOW], *rest))
-            return method(store, *arguments)
 
-    wrap(patch, "claim_ready_queued_work", around)
+def read_in_a_window(engine: Any, line: claim.Line, fence: Any, now: int, facts: Any, most: int, *rest: Any) -> Any:
+    """`read_claimable`, of what is among the first ready batches."""
+    rows = claim.read_claimable(engine, line, fence, now, facts, most, *rest)
+    ready = "session_number = ? AND session_id = ? AND available_at <= ? ORDER BY enqueue_seq LIMIT ?"
+    look = Statement("a planted fault", f"SELECT enqueue_seq FROM batches WHERE {ready}")
+    seen = engine.execute(look, (*facts, most + WINDOW))
+    return [row for row in rows if (row[0],) in seen]
 
 
 @bug("QCLAIM-2")
 def command_looked_for_in_a_window(patch: pytest.MonkeyPatch) -> None:
     """A claim of a session command looks at the first 33 ready batches only, held or not."""
-    original = queued_work._candidates
-
-    def candidates(rows: Any, *rest: Any) -> Any:
-        return original(rows[: 1 + WINDOW], *rest)
-
-    within(patch, "claim_leading_ready_session_command", queued_work, _candidates=candidates)
+    within(patch, "claim_leading_ready_session_command", queued_work, read_claimable=read_in_a_window)
 
 
 @bug("QCLAIM-2")
 def unready_joins(patch: pytest.MonkeyPatch) -> None:
     """A batch that is not ready yet joins a group whose head is."""
-    original = claim.read_claimable
-    later = f"""SELECT enqueue_seq, kinds, delivery_policy, slot_policy, merge_key, {HELD_BY} FROM batches
-        WHERE session_id = ? AND available_at > ? AND enqueue_seq > ?"""
+    later = f"""SELECT enqueue_seq, batch_id, kinds, delivery_policy, slot_policy, merge_key, {HELD_BY} FROM batches
+        WHERE session_number = ? AND session_id = ? AND available_at > ? AND enqueue_seq > ?"""
 
-    def read_claimable(engine: Any, statement: Statement, fence: Any, now: int, parameters: Any) -> Any:
-        rows = original(engine, statement, fence, now, parameters)
-        more = engine.execute(statement._replace(sql=later), (*parameters, rows[0][0])) if rows else []
+    def read_claimable(engine: Any, line: claim.Line, fence: Any, now: int, facts: Any, *rest: Any) -> Any:
+        rows = claim.read_claimable(engine, line, fence, now, facts, *rest)
+        more = engine.execute(Statement("a planted fault", later), (*facts, rows[0][0])) if rows else []
         return sorted([*rows, *more])
 
     patch.setattr(queued_work, "read_claimable", read_claimable)
@@ -175,8 +175,8 @@ def poison_noticed_in_front_only(patch: pytest.MonkeyPatch) -> None:
     """A batch of no class is noticed only where it leads, and passed over elsewhere."""
     original = queued_work._candidates
 
-    def candidates(rows: Any, may_take: Any) -> Any:
-        return original([row for place, row in enumerate(rows) if not place or row[1] in queued_work.CLASSES], may_take)
+    def candidates(rows: Any) -> Any:
+        return original([row for place, row in enumerate(rows) if not place or row[2] in queued_work.CLASSES])
 
     patch.setattr(queued_work, "_candidates", candidates)
 
@@ -186,8 +186,8 @@ def poison_passed_over(patch: pytest.MonkeyPatch) -> None:
     """A batch of no class is passed over even where it leads."""
     original = queued_work._candidates
 
-    def candidates(rows: Any, may_take: Any) -> Any:
-        return original([row for row in rows if row[1] in queued_work.CLASSES], may_take)
+    def candidates(rows: Any) -> Any:
+        return original([row for row in rows if row[2] in queued_work.CLASSES])
 
     patch.setattr(queued_work, "_candidates", candidates)
 
@@ -211,8 +211,8 @@ def part_of_a_dead_claim_spared(patch: pytest.MonkeyPatch) -> None:
     """A claim takes only the head from under a claim that has lapsed, and what joins it from nobody."""
     original = queued_work._candidates
 
-    def candidates(rows: Any, may_take: Any) -> Any:
-        found = original(rows, may_take)
+    def candidates(rows: Any) -> Any:
+        found = original(rows)
         return [*found[:1], *(each for each in found[1:] if each.hold.lease_token is None)]
 
     patch.setattr(queued_work, "_candidates", candidates)
@@ -250,10 +250,10 @@ def ids_in_any_order(patch: pytest.MonkeyPatch) -> None:
 def refused_ids_stay_claimed(patch: pytest.MonkeyPatch) -> None:
     """A claim by batch ids that answers none keeps what it took for a moment."""
 
-    def around(original: Any, store: Any, *arguments: Any) -> Any:
-        with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(type(store), "abandon_queued_work_claim", lambda *rest: None)
-            return original(store, *arguments)
+    def around(original: Any, store: Any, session_id: str, *rest: Any) -> Any:
+        *facts, ids = rest
+        taken = store.claim_ready_queued_work(session_id, *facts, len(ids))
+        return taken if taken is not None and taken.completion().batch_ids == ids else None
 
     wrap(patch, "claim_ready_queued_work_by_batch_ids", around)
 
@@ -261,24 +261,26 @@ def refused_ids_stay_claimed(patch: pytest.MonkeyPatch) -> None:
 @bug("GEN-6", "queued_work")
 def claim_under_an_expired_fence(patch: pytest.MonkeyPatch) -> None:
     """A claim of queued work is granted under a lease that has expired, as long as nobody else took the lane."""
-    reworded(patch, queued_work, "READ_CLAIMABLE", "expires_at > ?", "? >= 0")
+    reworded(patch, queued_work, "READY", " AND expires_at > ?", " AND ? >= 0")
 
 
 @bug("GEN-2", "queued_work")
 def claim_spares_at_the_expiry(patch: pytest.MonkeyPatch) -> None:
     """A batch cannot be taken over yet at the very instant at which its claim expires."""
-    patch.setattr(claim, "held", lambda hold, now: hold.lease_token is not None and hold.expires_at >= now)
+    reworded(patch, queued_work, "READY", "claim_expires_at <= ?", "claim_expires_at < ?")
 
 
 @bug("GEN-12", "queued_work")
 def doubtful_holder_dispossessed(patch: pytest.MonkeyPatch) -> None:
     """A claim is taken from a live holder whose process cannot be told."""
 
-    def takeable(hold: claim.Hold, claimant: Any, now: int, alive: Callable[[int, str], Alive]) -> bool:
-        doubtless = {Alive.yes: Alive.yes, Alive.no: Alive.no, Alive.unknown: Alive.no}
-        return claim.takeable(hold, claimant, now, lambda *process: doubtless[alive(*process)])
+    judged = claim.dead_to
 
-    patch.setattr(queued_work, "takeable", takeable)
+    def dead_to(holder: Any, claimant: Any, alive: Callable[[int, str], Alive]) -> bool:
+        doubtless = {Alive.yes: Alive.yes, Alive.no: Alive.no, Alive.unknown: Alive.no}
+        return judged(holder, claimant, lambda *process: doubtless[alive(*process)])
+
+    within(patch, "claim_ready_queued_work", claim, dead_to=dead_to)
 
 
 @bug("GEN-17", "queued_work")

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 from fencepost.impl import claim, queued_work, turn_input
+from fencepost.impl.claim import SET_FREE
 from fencepost.spec import AttachmentIntent, SessionMeta
 from msgspec.structs import replace
 from planting import ask, bug, on_opening, per_store, wrap
-
-FREED = "claim_id = NULL, claim_token = NULL, claim_owner = NULL, claim_expires_at = 0"
 
 
 class Counter:
@@ -43,7 +42,7 @@ def fence_restarts(patch: pytest.MonkeyPatch) -> None:
 @bug("VALUE-9", "turn_input")
 def opening_frees_the_inputs(patch: pytest.MonkeyPatch) -> None:
     """A store that is opened frees the inputs for the next turn that claims still hold."""
-    on_opening(patch, f"UPDATE inputs SET {FREED} WHERE state = 'deferred_next_turn'")
+    on_opening(patch, f"UPDATE inputs SET {SET_FREE} WHERE state = 'deferred_next_turn'")
 
 
 @bug("VALUE-9", "turn_input")

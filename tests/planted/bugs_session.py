@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 from fencepost.impl import session
 from fencepost.impl.encoding import decoded
-from fencepost.spec import ActivePath, FullGraph, ReplaceFull, RuntimeCommit, SessionMeta, TokenLedgerEntry
+from fencepost.spec import (
+    ActivePath,
+    Append,
+    FullGraph,
+    ReplaceFull,
+    RuntimeCommit,
+    SessionMeta,
+    SessionNodeRecord,
+    TokenLedgerEntry,
+)
 from msgspec.structs import replace
 from planting import ask, bug, per_run, reworded, wrap
 
@@ -145,3 +154,27 @@ def unknown_leaf_taken_for_none(patch: pytest.MonkeyPatch) -> None:
         return original(store, ActivePath() if unknown else scope)
 
     wrap(patch, "load_session", around)
+
+
+@bug("COMMIT-23")
+def node_shown_as_it_was_too(patch: pytest.MonkeyPatch) -> None:
+    """A full read shows a node that was appended again in its old content and in its new one."""
+    kept = per_run(dict[str, SessionNodeRecord])
+
+    def commit(original: Any, store: Any, commit: RuntimeCommit) -> Any:
+        appended = commit.graph.nodes if isinstance(commit.graph, Append) else ()
+        before = {node.node_id: found for node in appended if (found := store.load_node(node.node_id)) not in (None, node)}
+        result = original(store, commit)
+        kept(store).update(before)
+        return result
+
+    def load(original: Any, store: Any, scope: Any) -> Any:
+        found = original(store, scope)
+        if found is None or scope != FullGraph():
+            return found
+        nodes = found.graph.nodes
+        old = [node for node in kept(store).values() if any(each.node_id == node.node_id for each in nodes)]
+        return replace(found, graph=replace(found.graph, nodes=(*nodes, *old)))
+
+    wrap(patch, "commit_runtime_state", commit)
+    wrap(patch, "load_session", load)

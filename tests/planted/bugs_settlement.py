@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fencepost.impl import claim, commit, input_rows, queued_work
-from fencepost.impl.claim import Entry
+from fencepost.impl.claim import SET_FREE, Entry
 from fencepost.impl.engine import Statement
 from fencepost.spec import (
     QueuedWorkBatchDraft,
@@ -25,8 +25,6 @@ from planting import ask, bug, per_run, sent_otherwise, wrap
 Completion = QueuedWorkCompletion | TurnInputCompletion
 Entries = Mapping[str, Entry]
 Settled = Callable[[str, Sequence[Completion], Entries], set[int]]
-
-FREED = "claim_id = NULL, claim_token = NULL, claim_owner = NULL, claim_expires_at = 0"
 
 
 def ids_of(done: Completion) -> tuple[str, ...]:
@@ -259,7 +257,7 @@ def completed_inputs_only_freed(patch: pytest.MonkeyPatch) -> None:
     """A commit gives back the inputs that it completes, and leaves them waiting."""
 
     def end(engine: Any, numbers: list[int]) -> None:
-        free = f"UPDATE inputs SET {FREED} WHERE enqueue_seq IN (SELECT unnest(?::UBIGINT[]))"
+        free = f"UPDATE inputs SET {SET_FREE} WHERE enqueue_seq IN (SELECT unnest(?::UBIGINT[]))"
         engine.execute(Statement("a planted fault", free), (numbers,))
 
     ending(patch, end)
@@ -268,7 +266,7 @@ def completed_inputs_only_freed(patch: pytest.MonkeyPatch) -> None:
 @bug("COMMIT-12")
 def completed_inputs_stay_held(patch: pytest.MonkeyPatch) -> None:
     """The claim stays on inputs that are completed, so that they can be completed again."""
-    sent_otherwise(patch, "store the inputs as completed", f"SET state = ?, {FREED}", "SET state = ?")
+    sent_otherwise(patch, "store the inputs as completed", f"SET state = ?, {SET_FREE}", "SET state = ?")
 
 
 @bug("COMMIT-15")

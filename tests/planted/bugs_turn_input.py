@@ -24,6 +24,8 @@ from fencepost.spec import (
 from msgspec.structs import replace
 from planting import ask, bug, reworded, within, wrap
 
+SUFFIX = "enqueue_seq >= ? AND session_number = ? AND session_id = ?"
+
 
 def replaying(patch: pytest.MonkeyPatch, same: Callable[[PendingTurnInput, PendingTurnInputDraft], bool]) -> None:
     """Let a draft repeat the input of its key if this says so."""
@@ -265,21 +267,21 @@ def suffix_after_the_anchor(patch: pytest.MonkeyPatch) -> None:
     behind = (
         "enqueue_seq > $1 OR (enqueue_seq = $1 AND NOT EXISTS (FROM inputs WHERE enqueue_seq > $1 AND session_number = $2))"
     )
-    reworded(patch, turn_input, "READ_SUFFIX", "enqueue_seq >= ? AND session_number = ?", f"({behind}) AND session_number = $2")
+    reworded(patch, turn_input, "READ_SUFFIX", SUFFIX, f"({behind}) AND session_number = $2 AND session_id = $3")
 
 
 @bug("CANCEL-12")
 def suffix_ends_with_a_claim(patch: pytest.MonkeyPatch) -> None:
     """A suffix cancel ends with the first Accepted input."""
-    place = "enqueue_seq >= $1 AND session_number = $2"
+    place = "enqueue_seq >= $1 AND session_number = $2 AND session_id = $3"
     first = f"SELECT min(enqueue_seq) FROM inputs WHERE {place} AND state = 'accepted'"
     ends = f"{place} AND enqueue_seq <= coalesce(({first}), 18446744073709551615)"
-    reworded(patch, turn_input, "READ_SUFFIX", "enqueue_seq >= ? AND session_number = ?", ends)
+    reworded(patch, turn_input, "READ_SUFFIX", SUFFIX, ends)
 
 
 @bug("CANCEL-11")
 def suffix_without_the_ended(patch: pytest.MonkeyPatch) -> None:
     """A suffix cancel passes over inputs behind the anchor that are over."""
     ended = "enqueue_seq > $1 AND state IN ('cancelled', 'completed')"
-    place = "enqueue_seq >= $1 AND session_number = $2"
-    reworded(patch, turn_input, "READ_SUFFIX", "enqueue_seq >= ? AND session_number = ?", f"{place} AND NOT ({ended})")
+    place = "enqueue_seq >= $1 AND session_number = $2 AND session_id = $3"
+    reworded(patch, turn_input, "READ_SUFFIX", SUFFIX, f"{place} AND NOT ({ended})")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from itertools import takewhile
 from typing import Any
 
 import pytest
 from fencepost.impl import claim, input_rows, turn_input
-from fencepost.impl.claim import HELD_BY
+from fencepost.impl.claim import HELD_BY, SET_FREE
+from fencepost.impl.engine import Statement
+from fencepost.impl.input_rows import IN_LINE
 from fencepost.spec import (
+    U64_MAX,
     Acquired,
     TurnInputClaim,
     TurnInputIngressActiveTurn,
@@ -19,14 +21,22 @@ from fencepost.spec import (
 from planting import ask, bug, reworded, sent_otherwise, within, wrap
 
 BOTH = ("claim_active_turn_inputs", "claim_next_turn_inputs")
-FREED = "claim_id = NULL, claim_token = NULL, claim_owner = NULL, claim_expires_at = 0"
 LIVE = "claim_token IS NOT NULL AND state = 'deferred_next_turn'"
+
+
+JUDGED = claim.dead_to
+
+
+def judging(patch: pytest.MonkeyPatch, dead_to: Any) -> None:
+    """Let claims of inputs judge by this who is dead."""
+    for operation in BOTH:
+        within(patch, operation, claim, dead_to=dead_to)
 
 
 @bug("GEN-2", "turn_input")
 def claim_taken_early(patch: pytest.MonkeyPatch) -> None:
     """A claim can be taken over a millisecond before it expires."""
-    patch.setattr(turn_input, "takeable", lambda hold, *rest: hold.expires_at - 1 <= rest[1] or claim.takeable(hold, *rest))
+    reworded(patch, turn_input, "WAITING", "claim_expires_at <= ?", "claim_expires_at::HUGEINT <= ?::HUGEINT + 1")
 
 
 @bug("GEN-3", "turn_input")
@@ -50,7 +60,7 @@ def claim_expiry_wraps(patch: pytest.MonkeyPatch) -> None:
 @bug("GEN-5", "turn_input")
 def dead_holder_spared(patch: pytest.MonkeyPatch) -> None:
     """A live claim keeps its inputs although its holder is provably dead."""
-    patch.setattr(turn_input, "takeable", lambda hold, claimant, now, alive: not claim.held(hold, now))
+    judging(patch, lambda holder, claimant, alive: False)
 
 
 @bug("GEN-7", "turn_input")
@@ -58,9 +68,13 @@ def dead_to_the_lease_holder(patch: pytest.MonkeyPatch) -> None:
     """Whether a holder is dead is judged for the owner of the lease, and not for the one that the claim names."""
 
     def around(original: Any, store: Any, session_id: str, fence: Any, *rest: Any) -> Any:
+        read = claim.read_claimable
+
+        def read_claimable(engine: Any, line: claim.Line, fence: Any, now: int, facts: Any, most: int, *who: Any) -> Any:
+            return read(engine, line, fence, now, facts, most, fence.owner, who[-1])
+
         with pytest.MonkeyPatch.context() as inner:
-            judged = claim.takeable
-            inner.setattr(turn_input, "takeable", lambda hold, claimant, *facts: judged(hold, fence.owner, *facts))
+            inner.setattr(turn_input, "read_claimable", read_claimable)
             return original(store, session_id, fence, *rest)
 
     wrap(patch, "claim_next_turn_inputs", around)
@@ -86,7 +100,7 @@ def release_frees_claims(patch: pytest.MonkeyPatch) -> None:
         proves = ask(store, held, completion.session_id, completion.lease_token)
         original(store, completion)
         if proves and not ask(store, held, completion.session_id, completion.lease_token):
-            ask(store, f"UPDATE inputs SET {FREED} WHERE session_id = ? AND {LIVE}", completion.session_id)
+            ask(store, f"UPDATE inputs SET {SET_FREE} WHERE session_id = ? AND {LIVE}", completion.session_id)
 
     wrap(patch, "release_session_execution_lease", around)
 
@@ -99,7 +113,7 @@ def newer_lease_takes_all(patch: pytest.MonkeyPatch) -> None:
         before = ask(store, "SELECT fencing_token FROM leases WHERE session_id = ?", session_id)
         outcome = original(store, session_id, owner, ttl)
         if isinstance(outcome, Acquired) and [(outcome.lease.fencing_token,)] != before:
-            ask(store, f"UPDATE inputs SET {FREED} WHERE session_id = ? AND {LIVE}", session_id)
+            ask(store, f"UPDATE inputs SET {SET_FREE} WHERE session_id = ? AND {LIVE}", session_id)
         return outcome
 
     wrap(patch, "try_claim_session_execution_lease", around)
@@ -109,11 +123,12 @@ def newer_lease_takes_all(patch: pytest.MonkeyPatch) -> None:
 def own_claim_entered_again(patch: pytest.MonkeyPatch) -> None:
     """A claim takes what a live claim of the same incarnation holds."""
 
-    def takeable(hold: claim.Hold, claimant: Any, *rest: Any) -> bool:
-        own = hold.owner is not None and hold.owner.incarnation == claimant.incarnation
-        return own or claim.takeable(hold, claimant, *rest)
+    def dead_to(holder: Any, claimant: Any, alive: Any) -> bool:
+        return holder.incarnation == claimant.incarnation or JUDGED(holder, claimant, alive)
 
-    patch.setattr(turn_input, "takeable", takeable)
+    # asked of every holder: the same incarnation may say something else of its liveness
+    reworded(patch, turn_input, "WAITING", "claim_host = ?", "concat(?) IS NOT NULL")
+    judging(patch, dead_to)
 
 
 @bug("GEN-16", "turn_input")
@@ -160,28 +175,29 @@ def choosing(patch: pytest.MonkeyPatch, change: Any) -> None:
 def one_short_of_the_most(patch: pytest.MonkeyPatch) -> None:
     """A claim of several inputs takes one fewer than it may."""
 
-    def one_fewer(original: Any, candidates: Any, mode: Any, claimant: Any, now: int, most: int, alive: Any) -> Any:
-        return original(candidates, mode, claimant, now, most - (most > 1), alive)
+    def one_fewer(original: Any, candidates: Any, mode: Any, most: int) -> Any:
+        return original(candidates, mode, most - (most > 1))
 
     choosing(patch, one_fewer)
 
 
 @bug("CLAIM-6")
 def stopped_instead_of_passed(patch: pytest.MonkeyPatch) -> None:
-    """A claim ends at the first input that it may not take."""
+    """A claim ends at the first input that somebody holds."""
 
-    def until(original: Any, candidates: Any, mode: Any, claimant: Any, now: int, most: int, alive: Any) -> Any:
-        def may_be_taken(each: Any) -> bool:
-            return turn_input.offered(each.ingress, mode) and claim.takeable(each.hold, claimant, now, alive)
+    def read_claimable(engine: Any, line: claim.Line, fence: Any, now: int, facts: Any, *rest: Any) -> Any:
+        rows = claim.read_claimable(engine, line, fence, now, facts, *rest)
+        look = Statement("a planted fault", f"SELECT enqueue_seq FROM inputs WHERE {IN_LINE} AND claim_expires_at > ?")
+        held = {number for (number,) in engine.execute(look, (*facts, now))} - {row[0] for row in rows}
+        return [row for row in rows if row[0] < min(held, default=U64_MAX)]
 
-        return list(takewhile(may_be_taken, candidates))[:most]
-
-    choosing(patch, until)
+    patch.setattr(turn_input, "read_claimable", read_claimable)
 
 
 @bug("CLAIM-4")
 def boundary_ignored(patch: pytest.MonkeyPatch) -> None:
     """An input that is to wait for the completion of its turn is taken at any checkpoint."""
+    patch.setattr(input_rows, "admits", lambda boundary, checkpoint: True)
     patch.setattr(turn_input, "offered", lambda ingress, mode: True)
 
 
@@ -220,12 +236,12 @@ def accepted_claimed_again(patch: pytest.MonkeyPatch) -> None:
     def around(original: Any, store: Any, session_id: str, fence: Any, owner: Any, turn_id: str, *rest: Any) -> Any:
         read = claim.read_claimable
         lapsed = "session_id = ? AND state = 'accepted' AND claim_expires_at <= ?"
+        select = f"SELECT enqueue_seq, 'pending_active', ingress, {HELD_BY} FROM inputs WHERE {lapsed}"
 
-        def read_claimable(engine: Any, statement: Any, shown: Any, now: int, parameters: Any) -> Any:
-            rows = read(engine, statement, shown, now, parameters)
-            select = f"SELECT enqueue_seq, ingress, {HELD_BY} FROM inputs WHERE {lapsed}"
-            again = engine.execute(statement._replace(sql=select), (session_id, now))
-            own = [row for row in again if getattr(input_rows.ingress_of(row[1]), "turn_id", None) == turn_id]
+        def read_claimable(engine: Any, line: claim.Line, shown: Any, now: int, *rest: Any) -> Any:
+            rows = read(engine, line, shown, now, *rest)
+            again = engine.execute(Statement("a planted fault", select), (session_id, now))
+            own = [row for row in again if getattr(input_rows.ingress_of(row[2]), "turn_id", None) == turn_id]
             return sorted([*rows, *own])
 
         with pytest.MonkeyPatch.context() as inner:
@@ -244,7 +260,7 @@ def lapsed_claim_taken_whole(patch: pytest.MonkeyPatch) -> None:
         taken = original(store, session_id, *rest)
         ids = {each.input_id for each in taken.inputs} if taken is not None else set()
         for token in {token for input_id, token in held if input_id in ids}:
-            ask(store, f"UPDATE inputs SET {FREED} WHERE claim_token = ?", token)
+            ask(store, f"UPDATE inputs SET {SET_FREE} WHERE claim_token = ?", token)
         return taken
 
     wrap(patch, "claim_next_turn_inputs", around)
@@ -253,7 +269,8 @@ def lapsed_claim_taken_whole(patch: pytest.MonkeyPatch) -> None:
 @bug("ABANDON-2")
 def newer_claim_abandoned(patch: pytest.MonkeyPatch) -> None:
     """To give back a claim that was taken over takes its inputs from whoever holds them now."""
-    reworded(patch, turn_input, "READ_OWNED", "claim_id = ? AND claim_token = ?", "concat(?, ?) <> ''")
+    held = "concat(?, ?) <> '' AND claim_token IS NOT NULL"
+    reworded(patch, turn_input, "READ_OWNED", "claim_id = ? AND claim_token = ?", held)
 
 
 @bug("GEN-9", "turn_input")
