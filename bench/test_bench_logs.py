@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from fencepost.impl import DuckDBStores, Engine
@@ -18,6 +19,7 @@ from fencepost.impl.encoding import lookup
 from fencepost.impl.engine import Statement
 from fencepost.spec import (
     AgentEventEnvelope,
+    AgentEventText,
     Final,
     Inline,
     InputLifecycleState,
@@ -28,7 +30,6 @@ from fencepost.spec import (
     RunBoundaryReceipt,
     RuntimeState,
     SessionDelta,
-    TextEvent,
 )
 from fencepost.spec.events import envelope_json
 
@@ -38,13 +39,13 @@ FEW, MANY = 10, 100_000
 INSTANT = "2026-01-01T00:00:00Z"
 
 
-def uuid(number: int) -> str:
+def uuid(number: int) -> UUID:
     """A UUID."""
-    return f"0190a1b2-0000-7000-8000-{number:012x}"
+    return UUID(f"0190a1b2-0000-7000-8000-{number:012x}")
 
 
 RUN, OLD_RUN = uuid(1), uuid(2)
-ENVELOPE = AgentEventEnvelope(uuid(3), 1, INSTANT, TextEvent("message", "hello " * 10))
+ENVELOPE = AgentEventEnvelope(uuid(3), 1, INSTANT, AgentEventText("message", "hello " * 10))
 FINAL = Final(Inline(Json({"text": "hello"})), ok=True)
 CLOCK = '{"secs_since_epoch":1,"nanos_since_epoch":0}'
 SESSION = SessionDelta(
@@ -73,7 +74,7 @@ def filled(at: Made, rows: int, *tables: tuple[str, str]) -> None:
         at.engine.execute(Statement("fill", f"INSERT INTO {table} SELECT {row} FROM range({rows}) r(i)"))
 
 
-def key(*names: str) -> str:
+def key(*names: str | UUID) -> str:
     """SQL for what a row of these names is found by."""
     return f"'{lookup(*names)}'"
 
@@ -151,7 +152,7 @@ def nothing(at: Made) -> None:
     """No preparation."""
 
 
-def commit(at: Made, run: str = RUN) -> RunBoundaryReceipt:
+def commit(at: Made, run: UUID = RUN) -> RunBoundaryReceipt:
     """A boundary with one input."""
     immediate = RunApplyBoundary.Immediate
     return at.stores.runtime.commit_session_boundary("r", SESSION, run, immediate, (INPUT.input_id,), (INPUT,))
@@ -160,7 +161,9 @@ def commit(at: Made, run: str = RUN) -> RunBoundaryReceipt:
 def receipt_of(at: Made) -> RunBoundaryReceipt:
     """A receipt that nobody has stored."""
     ((number,),) = at.engine.execute(Statement("find", "SELECT count(*)::UBIGINT + 1000000 FROM runtime_receipts"))
-    return RunBoundaryReceipt(run_id=OLD_RUN, boundary=RunApplyBoundary.Immediate, message_count=1, sequence=number)
+    return RunBoundaryReceipt(
+        run_id=OLD_RUN, boundary=RunApplyBoundary.Immediate, contributing_input_ids=(), message_count=1, sequence=number
+    )
 
 
 def output(at: Made) -> OutputRef:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from types import UnionType
 from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -67,7 +68,7 @@ def require_schema_version(version: object, what: str) -> None:
         raise UnsupportedRecordSchemaVersion(what, version, SCHEMA_VERSION)
 
 
-def lookup(*names: str) -> str:
+def lookup(*names: str | UUID) -> str:
     """What a row is found by that has several names, or long ones: DuckDB looks up single columns only."""
     return hashlib.sha256(encoded(names).encode()).hexdigest()
 

@@ -12,6 +12,7 @@ from ..spec import (
     AgentEventEnvelope,
     AppendToFinishedTurn,
     Backend,
+    EventStorageFailure,
     EventStore,
     InvalidArgument,
     StoredTurnEvents,
@@ -21,7 +22,7 @@ from ..spec.contracts import ensures
 from ..spec.events import envelope_from_json, envelope_json
 from .encoding import lookup
 from .engine import Row, Statement
-from .store import DuckDBStore
+from .store import DuckDBStore, failing_as
 
 GUARD_THREAD = """WITH guarded AS
     (INSERT INTO threads VALUES (?, 1) ON CONFLICT (thread_key) DO UPDATE SET guard = threads.guard + 1)"""
@@ -59,29 +60,34 @@ CLEAR = Statement(
 class DuckDBEventStore(DuckDBStore, EventStore):
     """`EventStore` in a DuckDB database; see `DuckDBStore` for its construction. Each call is one statement."""
 
+    @failing_as(EventStorageFailure)
     def append(self, thread_id: str, turn: int, envelope: AgentEventEnvelope) -> None:
         """See `EventStore`. One statement."""
         thread = lookup(thread_id)
         row = (thread, _key(thread_id, turn), thread, turn, envelope_json(envelope))
         if not _one(self._engine.once(APPEND, row)):
-            raise AppendToFinishedTurn(turn)
+            raise AppendToFinishedTurn(thread_id, turn)
 
+    @failing_as(EventStorageFailure)
     def finish_turn(self, thread_id: str, turn: int) -> None:
         """See `EventStore`. One statement; it is on disk when it answers."""
         thread = lookup(thread_id)
         if not _one(self._engine.once(FINISH, (thread, _key(thread_id, turn), thread, turn))):
-            raise TurnAlreadyFinished(turn)
+            raise TurnAlreadyFinished(thread_id, turn)
 
+    @failing_as(EventStorageFailure)
     def get_turn(self, thread_id: str, turn: int) -> StoredTurnEvents | None:
         """See `EventStore`. One statement."""
         key = _key(thread_id, turn)
         found = _turns(self._engine.once(READ_TURN, (key, key)))
         return found[0] if found else None
 
+    @failing_as(EventStorageFailure)
     def get_turns(self, thread_id: str) -> tuple[StoredTurnEvents, ...]:
         """See `EventStore`. One statement, and so one snapshot (EVENT-25)."""
         return _turns(self._engine.once(READ_TURNS, (lookup(thread_id),)))
 
+    @failing_as(EventStorageFailure)
     def clear(self, thread_id: str) -> None:
         """See `EventStore`. One statement."""
         self._engine.once(CLEAR, (lookup(thread_id),) * 3)
@@ -114,7 +120,7 @@ def _turn(turn: int, finished: bool, count: int, texts: list[str]) -> StoredTurn
     return StoredTurnEvents(turn, tuple(map(_envelope, texts)), finished)
 
 
-@ensures(lambda text, result: result.event_id in text, "EVENT-38")
+@ensures(lambda text, result: str(result.event_id) in text, "EVENT-38")
 def _envelope(text: str) -> AgentEventEnvelope:
     try:
         return envelope_from_json(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
 from ..spec import (
     U64_MAX,
@@ -97,9 +98,9 @@ class DuckDBRuntimeStore(DuckDBStore, RuntimeStore):
         self,
         runtime_id: str,
         session_delta: SessionDelta,
-        run_id: str,
+        run_id: UUID,
         boundary: RunApplyBoundary,
-        contributing_input_ids: tuple[str, ...],
+        contributing_input_ids: tuple[UUID, ...],
         input_updates: tuple[InputState, ...],
     ) -> RunBoundaryReceipt:
         """See `RuntimeStore`. Five statements, and one with inputs."""
@@ -129,13 +130,13 @@ class DuckDBRuntimeStore(DuckDBStore, RuntimeStore):
         session_delta: SessionDelta | None,
         receipt: RunBoundaryReceipt,
         input_updates: tuple[InputState, ...],
-        session_store_key: str | None,
+        session_store_key: UUID | None,
     ) -> None:
         """See `RuntimeStore`. Four statements, one with a session, one with inputs."""
         engine = self._engine
         session = self._session(session_delta) if session_delta else None
-        if session and session_store_key not in (None, session.session_id):
-            raise SessionKeyMismatch(str(session_store_key), session.session_id)
+        if session and session_store_key is not None and session_store_key != session.session_id:
+            raise SessionKeyMismatch(session_store_key, session.session_id)
 
         def apply() -> None:
             engine.execute(RAISE_NUMBER, (lookup(runtime_id, receipt.run_id), receipt.sequence))
@@ -150,10 +151,10 @@ class DuckDBRuntimeStore(DuckDBStore, RuntimeStore):
     def load_input_states(self, runtime_id: str) -> tuple[InputState, ...]:
         """See `RuntimeStore`. One statement; ordered by id (RUNTIME-9)."""
         rows = self._engine.once(READ_INPUTS, (lookup(runtime_id),))
-        return tuple(_input(input_id, text) for input_id, text in rows)
+        return tuple(_input(UUID(input_id), text) for input_id, text in rows)
 
     @failing_as(ReadFailed)
-    def load_boundary_receipt(self, runtime_id: str, run_id: str, sequence: int) -> RunBoundaryReceipt | None:
+    def load_boundary_receipt(self, runtime_id: str, run_id: UUID, sequence: int) -> RunBoundaryReceipt | None:
         """See `RuntimeStore`. One statement."""
         rows = self._engine.once(READ_RECEIPT, (_receipt_key(runtime_id, run_id, sequence),))
         return _only(rows, lambda text: _receipt(run_id, sequence, text))
@@ -169,7 +170,7 @@ class DuckDBRuntimeStore(DuckDBStore, RuntimeStore):
         self._engine.once(STORE_INPUTS, _inputs(runtime_id, (state,)))
 
     @failing_as(ReadFailed)
-    def load_input_state(self, runtime_id: str, input_id: str) -> InputState | None:
+    def load_input_state(self, runtime_id: str, input_id: UUID) -> InputState | None:
         """See `RuntimeStore`. One statement."""
         rows = self._engine.once(READ_INPUT, (lookup(runtime_id, input_id),))
         return _only(rows, lambda text: _input(input_id, text))
@@ -213,13 +214,13 @@ def _can_be_receipted(session: DecodedSession) -> bool:
     """Whether a codec answered what belongs into a receipt."""
     session_id, count, digest = session
     return (
-        isinstance(session_id, str)
+        isinstance(session_id, UUID)
         and (type(count) is int and 0 <= count <= U64_MAX)
         and (isinstance(digest, str) and len(digest) == 64 and DIGEST.issuperset(digest))
     )
 
 
-def _receipt_key(runtime_id: str, run_id: str, sequence: int) -> str:
+def _receipt_key(runtime_id: str, run_id: UUID, sequence: int) -> str:
     return lookup(runtime_id, run_id, str(sequence))
 
 
@@ -238,9 +239,9 @@ def _store_receipt(engine: Engine, runtime_id: str, receipt: RunBoundaryReceipt)
         raise WriteFailed(f"run {receipt.run_id} has a receipt of the number {receipt.sequence} already")
 
 
-@ensures(lambda session, delta: bool(session.session_id) and delta is not None, "RUNTIME-37")
+@ensures(lambda session, delta: isinstance(session.session_id, UUID) and delta is not None, "RUNTIME-37")
 def _store_snapshot(engine: Engine, runtime_id: str, session: DecodedSession, delta: SessionDelta) -> None:
-    engine.execute(STORE_SNAPSHOT, (session.session_id, lookup(runtime_id), delta.session_snapshot))
+    engine.execute(STORE_SNAPSHOT, (str(session.session_id), lookup(runtime_id), delta.session_snapshot))
 
 
 def _store_inputs(engine: Engine, runtime_id: str, inputs: Sequence[InputState]) -> None:
@@ -252,7 +253,7 @@ def _inputs(runtime_id: str, inputs: Sequence[InputState]) -> tuple[object, ...]
     """The rows of these inputs, the last of each id (RUNTIME-19)."""
     last = {each.input_id: each for each in inputs}
     keys = [lookup(runtime_id, each) for each in last]
-    return (keys, lookup(runtime_id), list(last), [encoded(each) for each in last.values()])
+    return (keys, lookup(runtime_id), [str(each) for each in last], [encoded(each) for each in last.values()])
 
 
 @ensures(lambda rows, result: bool(rows) == (result is not None), "RUNTIME-43")
@@ -262,7 +263,7 @@ def _only(rows: Sequence[Row], read: Callable[[Any], T]) -> T | None:
 
 
 @ensures(lambda input_id, result: result.input_id == input_id, "RUNTIME-8")
-def _input(input_id: str, text: object) -> InputState:
+def _input(input_id: UUID, text: object) -> InputState:
     state = decoded(InputState, text, "input state")
     if state.input_id != input_id:
         raise Backend(f"the stored input {input_id} is damaged: it says that it is {state.input_id}")
@@ -270,7 +271,7 @@ def _input(input_id: str, text: object) -> InputState:
 
 
 @ensures(lambda run_id, sequence, result: (result.run_id, result.sequence) == (run_id, sequence), "RUNTIME-10")
-def _receipt(run_id: str, sequence: int, text: object) -> RunBoundaryReceipt:
+def _receipt(run_id: UUID, sequence: int, text: object) -> RunBoundaryReceipt:
     receipt = decoded(RunBoundaryReceipt, text, "receipt")
     if (receipt.run_id, receipt.sequence) != (run_id, sequence):
         raise Backend(f"the stored receipt {sequence} of run {run_id} is damaged: it says that it is another one")

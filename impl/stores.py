@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from ..spec import ProcessAlive, Stores
+import os
+
+from ..spec import ProcessAlive, SessionCodec, Stores, decode_session
 from .engine import Engine
 from .event import DuckDBEventStore
+from .liveness import process_alive as process_alive_here
 from .output import DuckDBOutputStore
 from .persistence import DuckDBRuntimePersistence
 from .runtime import DuckDBRuntimeStore
-from .store import Clock, DuckDBStore
+from .store import Clock, DuckDBStore, wall_clock
 
 
 class DuckDBStores(DuckDBStore, Stores):
-    """All stores in one DuckDB database; see `DuckDBStore` for its construction. Stores of several protocols share no rows."""
+    """All stores in one DuckDB database; see `DuckDBStore` for its construction. Stores of several protocols share no rows.
+
+    `codec` reads the snapshots of the runtime store.
+    """
 
     runtime_persistence: DuckDBRuntimePersistence
     runtime: DuckDBRuntimeStore
     event: DuckDBEventStore
     output: DuckDBOutputStore
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = ":memory:",
+        *,
+        clock: Clock = wall_clock,
+        process_alive: ProcessAlive = process_alive_here,
+        codec: SessionCodec = decode_session,
+    ) -> None:
+        super().__init__(path, clock=clock, process_alive=process_alive)
+        self.runtime = DuckDBRuntimeStore.reading(self._engine, codec)
 
     def _take_over(self, engine: Engine, clock: Clock, process_alive: ProcessAlive, *, owns_engine: bool) -> None:
         super()._take_over(engine, clock, process_alive, owns_engine=owns_engine)

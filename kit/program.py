@@ -52,6 +52,7 @@ HOMES = {
     "suppress": "contextlib",
     "OPERATIONS": "fencepost.spec.operations",
     "Environment": "fencepost.statemachines.environment",
+    "UUID": "uuid",
     "replace": "msgspec.structs",
 }
 """Where names come from that `fencepost.spec` does not have."""
@@ -234,7 +235,8 @@ class _Writer:
         names = self.minted.imports
         if "suppress" in names:
             yield "from contextlib import suppress"
-        yield "from pathlib import Path\nfrom tempfile import mkdtemp\n"
+        yield "from pathlib import Path\nfrom tempfile import mkdtemp"
+        yield "from uuid import UUID\n" if "UUID" in names else ""
         of_spec = sorted(names - set(HOMES), key=lambda name: (name.upper() != name, name))
         if of_spec:
             yield _import("fencepost.spec", of_spec)

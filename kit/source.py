@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from inspect import Parameter, signature
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 from fencepost.spec import (
@@ -118,6 +119,8 @@ class Minted:
             return f"{self._import(value)}.{value.name}"
         if isinstance(value, Json):
             return Group(self._import(value), (_json(value.value()),))
+        if isinstance(value, UUID):
+            return Group(self._import(value), (simple(str(value)),))
         return simple(value)
 
     def record(self, value: msgspec.Struct) -> Source:

@@ -31,7 +31,7 @@ def append(state: State, _ports: Ports, thread_id: str, turn: int, envelope: Age
     known = turns.get(turn)
     record = record_level.appended(known.record if known else None)
     if record is None:
-        return refused(state, AppendToFinishedTurn(turn), "EVENT-8", "EVENT-16", "EVENT-12", "EVENT-INV-3")
+        return refused(state, AppendToFinishedTurn(thread_id, turn), "EVENT-8", "EVENT-16", "EVENT-12", "EVENT-INV-3")
     before = known.events if known else ()
     because = (*_said(before, turn, thread_id, envelope), *_placed(state, turns, thread_id, turn, known))
     return (_changed(state, thread_id, turns.set(turn, Turn(record, (*before, envelope))), because),)
@@ -96,7 +96,7 @@ def finish_turn(state: State, _ports: Ports, thread_id: str, turn: int) -> Steps
     known = turns.get(turn)
     record = record_level.closed(known.record if known else None)
     if record is None:
-        return refused(state, TurnAlreadyFinished(turn), "EVENT-15", "EVENT-16", "EVENT-INV-3")
+        return refused(state, TurnAlreadyFinished(thread_id, turn), "EVENT-15", "EVENT-16", "EVENT-INV-3")
     placed = tuple(
         each
         for each in _placed(state, turns, thread_id, turn, known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from uuid import UUID
 
 from fencepost.spec import (
     DecodedSession,
@@ -40,9 +41,9 @@ def commit_session_boundary(
     ports: Ports,
     runtime_id: str,
     session_delta: SessionDelta,
-    run_id: str,
+    run_id: UUID,
     boundary: RunApplyBoundary,
-    contributing_input_ids: tuple[str, ...],
+    contributing_input_ids: tuple[UUID, ...],
     input_updates: tuple[InputState, ...],
 ) -> Steps:
     """Commit a session with a receipt that the store mints: RUNTIME-20 to RUNTIME-34."""
@@ -82,7 +83,7 @@ def _decoded(ports: Ports, delta: SessionDelta) -> DecodedSession | None:
         return None
 
 
-def _numbered_because(state: State, runtime_id: str, run_id: str, last: int | None) -> Ids:
+def _numbered_because(state: State, runtime_id: str, run_id: UUID, last: int | None) -> Ids:
     """What decides the number of a receipt."""
     receipts = state.runtime.receipts
     of_run = sum(1 for key in receipts if key[:2] == (runtime_id, run_id))
@@ -110,7 +111,7 @@ def _older_because(state: State, runtime_id: str, delta: SessionDelta | None) ->
     return ("RUNTIME-34",) if older else ()
 
 
-def _stamps_because(contributing: tuple[str, ...], updates: tuple[InputState, ...]) -> Ids:
+def _stamps_because(contributing: tuple[UUID, ...], updates: tuple[InputState, ...]) -> Ids:
     """What decides the stamps of inputs."""
     if {each.input_id for each in updates} != set(contributing):
         return ("RUNTIME-30", "RUNTIME-28", "RUNTIME-29")
@@ -177,7 +178,7 @@ def atomic_apply(
     session_delta: SessionDelta | None,
     receipt: RunBoundaryReceipt,
     input_updates: tuple[InputState, ...],
-    session_store_key: str | None,
+    session_store_key: UUID | None,
 ) -> Steps:
     """Commit a receipt that the caller made: RUNTIME-35 to RUNTIME-41."""
     faults = _faults(state, ports, runtime_id, session_delta, receipt, session_store_key)
@@ -213,7 +214,7 @@ def _faults(
     runtime_id: str,
     delta: SessionDelta | None,
     receipt: RunBoundaryReceipt,
-    key: str | None,
+    key: UUID | None,
 ) -> list[tuple[str, StoreError]]:
     """Why ours refuses, each with the CURRENT requirement that leaves others free to accept."""
     session = _decoded(ports, delta) if delta else None
@@ -273,7 +274,7 @@ def load_input_states(state: State, ports: Ports, runtime_id: str) -> Steps:
     return (step,)
 
 
-def load_boundary_receipt(state: State, _ports: Ports, runtime_id: str, run_id: str, sequence: int) -> Steps:
+def load_boundary_receipt(state: State, _ports: Ports, runtime_id: str, run_id: UUID, sequence: int) -> Steps:
     """One receipt: RUNTIME-6, RUNTIME-10."""
     receipt = state.runtime.receipts.get((runtime_id, run_id, sequence))
     if receipt is None:
@@ -292,7 +293,7 @@ def load_session_snapshot(state: State, _ports: Ports, runtime_id: str) -> Steps
     return (Step(state, snapshot, ("RUNTIME-11", *beside, "RUNTIME-39", "RUNTIME-INV-6")),)
 
 
-def load_input_state(state: State, _ports: Ports, runtime_id: str, input_id: str) -> Steps:
+def load_input_state(state: State, _ports: Ports, runtime_id: str, input_id: UUID) -> Steps:
     """One input: RUNTIME-6."""
     found = state.runtime.inputs_of(runtime_id).get(input_id)
     if found is None:

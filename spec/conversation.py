@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
 LEVELS = 128
 """So many lists and objects inside each other are too many."""
@@ -25,9 +26,9 @@ class UndecodableSession(ValueError):
 
 
 class DecodedSession(NamedTuple):
-    """What a receipt says of a session. `session_id` is its UUID, lower-case and hyphenated."""
+    """What a receipt says of a session."""
 
-    session_id: str
+    session_id: UUID
     message_count: int
     conversation_digest: str
 
@@ -226,12 +227,11 @@ UUID_FORMS = re.compile(
 )
 
 
-def _uuid(value: Any, where: str) -> str:
+def _uuid(value: Any, where: str) -> UUID:
     found = UUID_FORMS.fullmatch(_text(value, where))
     if found is None:
         raise UndecodableSession(f"{where} is no UUID")
-    digits = (found[1] or found[4]).replace("-", "").lower()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    return UUID(found[1] or found[4])
 
 
 def _instant(value: Any, where: str) -> Any:

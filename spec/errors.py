@@ -7,6 +7,7 @@ else may leave a public call of a store (VALUE-6).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
+from uuid import UUID
 
 
 class StoreError(Exception):
@@ -71,6 +72,10 @@ class ReadFailed(Backend):
     """A `RuntimeStore` could not read, or not decode what it read (RUNTIME-50)."""
 
 
+class EventStorageFailure(Backend):
+    """An `EventStore` could not write or read, or not decode what it read (EVENT-38)."""
+
+
 class OutputInternal(Backend):
     """An `OutputStore` could not write or read (OUTPUT-12)."""
 
@@ -83,31 +88,33 @@ class OutputNotFound(_OfFreeText):
 class SessionKeyMismatch(StoreError):
     """The key names another session than the snapshot holds (RUNTIME-41)."""
 
-    expected: str
-    actual: str
+    expected: UUID
+    actual: UUID
 
     def __str__(self) -> str:
-        return f"the session store key is {self.expected!r}, but the snapshot holds session {self.actual!r}"
+        return f"the session store key is {self.expected}, but the snapshot holds session {self.actual}"
 
 
 @dataclass(eq=True, unsafe_hash=True)
 class AppendToFinishedTurn(StoreError):
     """An event for a turn that is finished (EVENT-8)."""
 
+    thread_id: str
     turn: int
 
     def __str__(self) -> str:
-        return f"cannot append to finished turn {self.turn}"
+        return f"cannot append to finished turn {self.turn} of thread {self.thread_id!r}"
 
 
 @dataclass(eq=True, unsafe_hash=True)
 class TurnAlreadyFinished(StoreError):
     """A turn was to be finished a second time (EVENT-15)."""
 
+    thread_id: str
     turn: int
 
     def __str__(self) -> str:
-        return f"turn {self.turn} is already finished"
+        return f"turn {self.turn} of thread {self.thread_id!r} is already finished"
 
 
 @dataclass(eq=True, unsafe_hash=True)

@@ -32,7 +32,7 @@ class EventStore(icontract.DBC):
     def append(self, thread_id: str, turn: U64, envelope: AgentEventEnvelope) -> None:
         """Add the event at the end of the turn, which it opens if there is none.
 
-        Raises `InvalidArgument`, `AppendToFinishedTurn`, `Backend`. Requirements: EVENT-3 to EVENT-12.
+        Raises `InvalidArgument`, `AppendToFinishedTurn`, `EventStorageFailure`. Requirements: EVENT-3 to EVENT-12.
         """
 
     @abstractmethod
@@ -40,7 +40,7 @@ class EventStore(icontract.DBC):
     def finish_turn(self, thread_id: str, turn: U64) -> None:
         """Close the turn for good, also one without events; everything appended to it is durable then.
 
-        Raises `InvalidArgument`, `TurnAlreadyFinished`, `Backend`. Requirements: EVENT-13 to EVENT-17.
+        Raises `InvalidArgument`, `TurnAlreadyFinished`, `EventStorageFailure`. Requirements: EVENT-13 to EVENT-17.
         """
 
     @abstractmethod
@@ -48,7 +48,7 @@ class EventStore(icontract.DBC):
     @ensures(lambda result: result is None or result.finished or result.events, "EVENT-INV-5")
     @operation
     def get_turn(self, thread_id: str, turn: U64) -> StoredTurnEvents | None:
-        """The turn as it is; None if there is none. Raises `InvalidArgument`, `Backend`.
+        """The turn as it is; None if there is none. Raises `InvalidArgument`, `EventStorageFailure`.
 
         Requirements: EVENT-18, EVENT-19, EVENT-21.
         """
@@ -58,7 +58,7 @@ class EventStore(icontract.DBC):
     @ensures(lambda result: all(each.finished or each.events for each in result), "EVENT-INV-5")
     @operation
     def get_turns(self, thread_id: str) -> tuple[StoredTurnEvents, ...]:
-        """All turns of the thread, by their numbers; none is no error. Raises `InvalidArgument`, `Backend`.
+        """All turns of the thread, by their numbers; none is no error. Raises `InvalidArgument`, `EventStorageFailure`.
 
         Requirements: EVENT-20, EVENT-21, EVENT-25.
         """
@@ -66,12 +66,15 @@ class EventStore(icontract.DBC):
     @abstractmethod
     @operation
     def clear(self, thread_id: str) -> None:
-        """Remove every turn of the thread. Raises `InvalidArgument`, `Backend`. Requirements: EVENT-28 to EVENT-31."""
+        """Remove every turn of the thread. Raises `InvalidArgument`, `EventStorageFailure`.
+
+        Requirements: EVENT-28 to EVENT-31.
+        """
 
     @operation
     def get_events(self, thread_id: str) -> tuple[AgentEventEnvelope, ...]:
         """The events of all turns of the thread, by turn, then in the order of their appends.
 
-        Raises `InvalidArgument`, `Backend`. Requirement: EVENT-22.
+        Raises `InvalidArgument`, `EventStorageFailure`. Requirement: EVENT-22.
         """
         return tuple(chain.from_iterable(each.events for each in self.get_turns(thread_id)))

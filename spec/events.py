@@ -11,11 +11,12 @@ import enum
 import json
 from functools import cache
 from typing import Any, TypeAlias, get_args
+from uuid import UUID
 
 import msgspec
 
 from .errors import InvalidArgument
-from .values import F64, U32, U64, Instant, Json, Record, Uuid, canonical_json, shown
+from .values import F64, U32, U64, Instant, Json, Record, canonical_json, shown
 
 
 class EventTokenUsage(Record, frozen=True):
@@ -109,7 +110,7 @@ class Thinking(Record, frozen=True, tag_field="type", tag="thinking"):
     emitter_task_id: str | None = None
 
 
-class TextEvent(Record, frozen=True, tag_field="type", tag="text"):
+class AgentEventText(Record, frozen=True, tag_field="type", tag="text"):
     """A whole text."""
 
     message_id: str
@@ -211,7 +212,7 @@ class BudgetExceeded(Record, frozen=True, tag_field="type", tag="budget_exceeded
     emitter_task_id: str | None = None
 
 
-class ErrorEvent(Record, frozen=True, tag_field="type", tag="error"):
+class AgentEventError(Record, frozen=True, tag_field="type", tag="error"):
     """Something failed."""
 
     message: str
@@ -264,7 +265,7 @@ class Refusal(Record, frozen=True, tag_field="type", tag="refusal"):
     emitter_task_id: str | None = None
 
 
-class CancelledEvent(Record, frozen=True, tag_field="type", tag="cancelled"):
+class AgentEventCancelled(Record, frozen=True, tag_field="type", tag="cancelled"):
     """A turn was cancelled."""
 
     turn: U64
@@ -328,7 +329,7 @@ KnownEvent: TypeAlias = (
     | Start
     | UserInput
     | Thinking
-    | TextEvent
+    | AgentEventText
     | ThinkingDelta
     | TextDelta
     | ToolCallStart
@@ -339,13 +340,13 @@ KnownEvent: TypeAlias = (
     | TurnComplete
     | Done
     | BudgetExceeded
-    | ErrorEvent
+    | AgentEventError
     | AutoRetryStart
     | AutoRetryEnd
     | AccountRotation
     | AccountPoolExhausted
     | Refusal
-    | CancelledEvent
+    | AgentEventCancelled
     | ContextCompacted
     | SubagentProgress
 )
@@ -361,7 +362,7 @@ ENVELOPE_KEYS = frozenset({"event_id", "sequence", "timestamp", "type"})
 class AgentEventEnvelope(Record, frozen=True):
     """An event with its id, its number within a run, and its time: nothing that a store orders or compares by."""
 
-    event_id: Uuid
+    event_id: UUID
     sequence: U64
     timestamp: Instant
     event: AgentEvent
@@ -375,7 +376,7 @@ def envelope_json(envelope: AgentEventEnvelope) -> str:
     else:
         own = {"type": event.__struct_config__.tag, **_plain(event)}
     return canonical_json(
-        {"event_id": envelope.event_id, "sequence": envelope.sequence, "timestamp": envelope.timestamp, **own}
+        {"event_id": str(envelope.event_id), "sequence": envelope.sequence, "timestamp": envelope.timestamp, **own}
     )
 
 
@@ -389,10 +390,20 @@ def envelope_from_json(text: str | bytes) -> AgentEventEnvelope:
         head = {each: keys.pop(each) for each in sorted(ENVELOPE_KEYS)}
         kind = EVENT_TYPES.get(head["type"])
         event = UnknownEvent(head["type"], Json(keys)) if kind is None else _built(kind, keys)
-        return AgentEventEnvelope(head["event_id"], head["sequence"], head["timestamp"], event)
+        return AgentEventEnvelope(_id(head["event_id"]), head["sequence"], head["timestamp"], event)
     except (KeyError, TypeError, ValueError, RecursionError, msgspec.ValidationError) as error:
         why = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise InvalidArgument("envelope", shown(text), f"a flat event envelope ({why})") from error
+
+
+def _id(text: object) -> UUID:
+    try:
+        found = UUID(text) if isinstance(text, str) else None
+    except ValueError:
+        found = None
+    if found is None or str(found) != text:
+        raise InvalidArgument("AgentEventEnvelope.event_id", shown(text), "a UUID, lower-case and hyphenated")
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import enum
 from abc import abstractmethod
 from typing import TypeAlias
+from uuid import UUID
 
 import icontract
 import msgspec
 
 from .contracts import ensures, operation
-from .values import U32, U64, Instant, Json, Record, Uuid
+from .values import U32, U64, Instant, Json, Record
 
 LogicalRuntimeId: TypeAlias = str
 """Any text, compared as it is."""
@@ -51,9 +52,9 @@ class RuntimeState(enum.Enum):
 class RunBoundaryReceipt(Record, frozen=True, kw_only=True):
     """The proof of what was committed at a boundary. Digest: 64 lower-case hex digits where a store minted it."""
 
-    run_id: Uuid
+    run_id: UUID
     boundary: RunApplyBoundary
-    contributing_input_ids: tuple[Uuid, ...] = ()
+    contributing_input_ids: tuple[UUID, ...]
     conversation_digest: str | None = None
     message_count: U64
     sequence: U64
@@ -109,13 +110,13 @@ class OutcomeConsumed(Record, frozen=True, tag_field="outcome_type", tag="consum
 class OutcomeSuperseded(Record, frozen=True, tag_field="outcome_type", tag="superseded"):
     """Another input took its place."""
 
-    superseded_by: Uuid
+    superseded_by: UUID
 
 
 class OutcomeCoalesced(Record, frozen=True, tag_field="outcome_type", tag="coalesced"):
     """It was merged into another one."""
 
-    aggregate_id: Uuid
+    aggregate_id: UUID
 
 
 class OutcomeAbandoned(Record, frozen=True, tag_field="outcome_type", tag="abandoned"):
@@ -146,7 +147,7 @@ class SourceProjection(Record, frozen=True, tag_field="source_type", tag="projec
 class SourceCoalescing(Record, frozen=True, tag_field="source_type", tag="coalescing"):
     """The input can be made again from others."""
 
-    source_input_ids: tuple[Uuid, ...]
+    source_input_ids: tuple[UUID, ...]
 
 
 ReconstructionSource: TypeAlias = SourceProjection | SourceCoalescing
@@ -165,7 +166,7 @@ class InputState(Record, frozen=True, kw_only=True):
     `persisted_input` is the input itself, as its JSON.
     """
 
-    input_id: Uuid
+    input_id: UUID
     current_state: InputLifecycleState
     policy: PolicySnapshot | None = None
     terminal_outcome: InputTerminalOutcome | None = None
@@ -176,12 +177,12 @@ class InputState(Record, frozen=True, kw_only=True):
     history: tuple[InputHistoryEntry, ...] = ()
     reconstruction_source: ReconstructionSource | None = None
     persisted_input: Json | None = None
-    last_run_id: Uuid | None = None
+    last_run_id: UUID | None = None
     last_boundary_sequence: U64 | None = None
     created_at: Instant
     updated_at: Instant
 
-    def stamped(self, run_id: str, sequence: int) -> InputState:
+    def stamped(self, run_id: UUID, sequence: int) -> InputState:
         """The input as a boundary stamps it, and nothing else of it changed (RUNTIME-28, RUNTIME-29)."""
         return msgspec.structs.replace(self, last_run_id=run_id, last_boundary_sequence=sequence)
 
@@ -212,9 +213,9 @@ class RuntimeStore(icontract.DBC):
         self,
         runtime_id: LogicalRuntimeId,
         session_delta: SessionDelta,
-        run_id: Uuid,
+        run_id: UUID,
         boundary: RunApplyBoundary,
-        contributing_input_ids: tuple[Uuid, ...],
+        contributing_input_ids: tuple[UUID, ...],
         input_updates: tuple[InputState, ...],
     ) -> RunBoundaryReceipt:
         """Commit session, receipt and inputs as one; the receipt is the store's, the inputs are stamped with it.
@@ -230,7 +231,7 @@ class RuntimeStore(icontract.DBC):
         session_delta: SessionDelta | None,
         receipt: RunBoundaryReceipt,
         input_updates: tuple[InputState, ...],
-        session_store_key: Uuid | None,
+        session_store_key: UUID | None,
     ) -> None:
         """Commit session, if there is one, the caller's receipt and inputs as they are, as one.
 
@@ -251,7 +252,7 @@ class RuntimeStore(icontract.DBC):
         lambda result, run_id, sequence: result is None or (result.run_id, result.sequence) == (run_id, sequence), "RUNTIME-10"
     )
     @operation
-    def load_boundary_receipt(self, runtime_id: LogicalRuntimeId, run_id: Uuid, sequence: U64) -> RunBoundaryReceipt | None:
+    def load_boundary_receipt(self, runtime_id: LogicalRuntimeId, run_id: UUID, sequence: U64) -> RunBoundaryReceipt | None:
         """The receipt of that number in the run; None if there is none. Raises `InvalidArgument`, `ReadFailed`.
 
         Requirements: RUNTIME-6, RUNTIME-10.
@@ -276,7 +277,7 @@ class RuntimeStore(icontract.DBC):
     @abstractmethod
     @ensures(lambda result, input_id: result is None or result.input_id == input_id, "RUNTIME-13")
     @operation
-    def load_input_state(self, runtime_id: LogicalRuntimeId, input_id: Uuid) -> InputState | None:
+    def load_input_state(self, runtime_id: LogicalRuntimeId, input_id: UUID) -> InputState | None:
         """The input of this id; None if there is none. Raises `InvalidArgument`, `ReadFailed`. Requirement: RUNTIME-6."""
 
     @abstractmethod

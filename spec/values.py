@@ -15,6 +15,7 @@ import types
 from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, NamedTuple, TypeAlias, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
 
 import icontract
 import msgspec
@@ -48,7 +49,6 @@ class Form(NamedTuple):
     name: str
 
 
-Uuid = Annotated[str, Form(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "a UUID, lower-case and hyphenated")]
 Instant = Annotated[
     str,
     Form(
@@ -193,6 +193,8 @@ def check_for(annotation: Any) -> Check:
         return Check(lambda value: type(value) is str and (value.isascii() or _is_text(value)), "text that UTF-8 can carry")
     if annotation is bool or annotation is bytes:
         return Check(lambda value: type(value) is annotation, annotation.__name__)
+    if annotation is UUID:
+        return Check(lambda value: type(value) is UUID, "a uuid.UUID")
     if annotation is None or annotation is type(None):
         return Check(lambda value: value is None, "None")
     origin, arguments = get_origin(annotation), get_args(annotation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from fencepost.model import Refused, State
 from fencepost.spec import (
@@ -44,7 +45,7 @@ EVENTS: tuple[AgentEvent, ...] = (
 )
 SEQUENCES = (0, 0, 1, 1, 2, 10, 2**53 + 1, U64_MAX)
 INSTANTS = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000000001Z", "2025-12-31T23:59:59.5+02:00")
-IDS = tuple(f"00000000-0000-4000-8000-00000000000{digit}" for digit in "0123")
+IDS = tuple(UUID(f"00000000-0000-4000-8000-00000000000{digit}") for digit in "0123")
 """Few, so that one comes twice."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from fencepost.model import Refused, State
 from fencepost.spec import (
@@ -33,8 +34,8 @@ from .machine import Machine
 RUNTIMES = ("r", "r", "r", "r", "r2", "r1", "r10", "", "R%_'\"\0é")
 
 
-def _uuid(number: int) -> str:
-    return f"0190a1b2-0000-7000-8000-{number:012x}"
+def _uuid(number: int) -> UUID:
+    return UUID(f"0190a1b2-0000-7000-8000-{number:012x}")
 
 
 RUNS = (_uuid(1), _uuid(1), _uuid(1), _uuid(2), _uuid(16))
@@ -48,7 +49,7 @@ SESSIONS = (_uuid(7), _uuid(8))
 INSTANTS = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000001Z", "2025-12-31T23:59:59.999999999Z")
 
 
-def snapshot(session_id: str, messages: str, version: int = 1, beside: str = "") -> bytes:
+def snapshot(session_id: UUID | str, messages: str, version: int = 1, beside: str = "") -> bytes:
     """A session with these messages, as JSON text."""
     instant = '{"secs_since_epoch":1,"nanos_since_epoch":0}'
     head = f'"version":{version},"id":"{session_id}"{beside},"created_at":{instant},"updated_at":{instant}'
@@ -136,7 +137,7 @@ class RuntimeRules(Machine):
             return
         runtime_id = str(call.arguments[0])
         if call.operation == "commit_session_boundary":
-            run_id = str(call.arguments[2])
+            run_id: Any = call.arguments[2]
             last = self.state.runtime.last_sequence(runtime_id, run_id)
             yield Call("load_boundary_receipt", (runtime_id, run_id, last))
         elif call.operation == "atomic_apply":
@@ -149,7 +150,7 @@ class RuntimeRules(Machine):
             yield Call("load_session_snapshot", (each,))
             yield Call("load_runtime_state", (each,))
 
-    def input_state(self, input_id: str, shape: dict[str, Any], index: int) -> InputState:
+    def input_state(self, input_id: UUID, shape: dict[str, Any], index: int) -> InputState:
         """An input whose times tell which call it came with."""
         return InputState(
             input_id=input_id,
@@ -159,7 +160,7 @@ class RuntimeRules(Machine):
             **shape,
         )
 
-    def _inputs(self, ids: Iterable[str], shapes: Iterable[dict[str, Any]], index: int) -> tuple[InputState, ...]:
+    def _inputs(self, ids: Iterable[UUID], shapes: Iterable[dict[str, Any]], index: int) -> tuple[InputState, ...]:
         return tuple(
             self.input_state(each, shape, index + place) for place, (each, shape) in enumerate(zip(ids, shapes, strict=False))
         )
@@ -196,7 +197,7 @@ class RuntimeRules(Machine):
         self,
         runtime_id: str,
         snapshot: bytes | None,
-        run_id: str,
+        run_id: UUID,
         sequence: int,
         key: str | None,
         inputs: tuple[InputState, ...],
@@ -211,7 +212,7 @@ class RuntimeRules(Machine):
             sequence=sequence,
         )
         delta = None if snapshot is None else SessionDelta(snapshot)
-        own = next((session for session in SESSIONS if snapshot is not None and session.encode() in snapshot), SESSIONS[0])
+        own = next((session for session in SESSIONS if snapshot is not None and str(session).encode() in snapshot), SESSIONS[0])
         store_key = {None: None, "own": own, "other": _uuid(70)}[key]
         self.perform("atomic_apply", runtime_id, delta, receipt, inputs, store_key)
 
@@ -229,7 +230,7 @@ class RuntimeRules(Machine):
             immediate = RunApplyBoundary.Immediate
             self.perform("commit_session_boundary", runtime_id, SessionDelta(snapshot), run_id, immediate, (), inputs)
 
-    def _sequence(self, runtime_id: str, run_id: str, which: str) -> int:
+    def _sequence(self, runtime_id: str, run_id: UUID, which: str) -> int:
         last = self.state.runtime.last_sequence(runtime_id, run_id)
         following = 0 if last is None else min(last + 1, U64_MAX)
         return {

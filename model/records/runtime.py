@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TypeAlias
+from uuid import UUID
 
 import msgspec
 from fencepost.spec import U64_MAX, InputState, RunBoundaryReceipt, RuntimeState
@@ -22,22 +23,22 @@ def next_sequence(last: int | None) -> int | None:
     return last + 1 if last < U64_MAX else None
 
 
-ReceiptKey: TypeAlias = tuple[str, str, int]
+ReceiptKey: TypeAlias = tuple[str, UUID, int]
 """Runtime, run, sequence."""
 
 
 class RuntimeRecords(msgspec.Struct, frozen=True):
     """The inputs of each runtime by their ids, all receipts, and each runtime's snapshot and state."""
 
-    inputs: Map[str, Map[str, InputState]] = Map()
+    inputs: Map[str, Map[UUID, InputState]] = Map()
     receipts: Map[ReceiptKey, RunBoundaryReceipt] = Map()
     snapshots: Map[str, bytes] = Map()
     states: Map[str, RuntimeState] = Map()
 
-    def inputs_of(self, runtime_id: str) -> Map[str, InputState]:
+    def inputs_of(self, runtime_id: str) -> Map[UUID, InputState]:
         """The inputs of a runtime."""
         return self.inputs.get(runtime_id, Map())
 
-    def last_sequence(self, runtime_id: str, run_id: str) -> int | None:
+    def last_sequence(self, runtime_id: str, run_id: UUID) -> int | None:
         """The largest number of a receipt of the run, whoever made it (RUNTIME-23)."""
         return max((key[2] for key in self.receipts if key[:2] == (runtime_id, run_id)), default=None)

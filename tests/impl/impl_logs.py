@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from fencepost.impl import DuckDBStores, Engine
 from fencepost.impl.engine import Row
 from fencepost.spec import (
     AgentEventEnvelope,
+    AgentEventText,
     Artifact,
     FileRef,
     Final,
@@ -25,7 +27,6 @@ from fencepost.spec import (
     RunBoundaryReceipt,
     RuntimeState,
     SessionDelta,
-    TextEvent,
 )
 from impl_builders import NOW, dump, everybody_dead
 
@@ -36,9 +37,9 @@ NOTHING = OutputRef("out-0000000000")
 STAGE = Progress("stage")
 
 
-def uuid(number: int) -> str:
+def uuid(number: int) -> UUID:
     """A UUID; those of larger numbers come later."""
-    return f"0190a1b2-0000-7000-8000-{number:012x}"
+    return UUID(f"0190a1b2-0000-7000-8000-{number:012x}")
 
 
 RUN, OTHER_RUN, NEW_RUN = uuid(1), uuid(2), uuid(3)
@@ -47,22 +48,22 @@ SESSION, OTHER_SESSION = uuid(101), uuid(102)
 
 def envelope(text: str, sequence: int = 0) -> AgentEventEnvelope:
     """An event that says this."""
-    return AgentEventEnvelope(uuid(7), sequence, INSTANT, TextEvent("message", text))
+    return AgentEventEnvelope(uuid(7), sequence, INSTANT, AgentEventText("message", text))
 
 
 def said(events: tuple[AgentEventEnvelope, ...]) -> list[str]:
     """What the events say."""
-    return [each.event.text for each in events if isinstance(each.event, TextEvent)]
+    return [each.event.text for each in events if isinstance(each.event, AgentEventText)]
 
 
-def session(messages: int = 1, session_id: str = SESSION) -> bytes:
+def session(messages: int = 1, session_id: UUID | str = SESSION) -> bytes:
     """A session of so many messages, as JSON text."""
     instant = '{"secs_since_epoch":1,"nanos_since_epoch":0}'
     texts = ",".join(f'{{"role":"user","content":"{number}"}}' for number in range(messages))
     return f'{{"id":"{session_id}","created_at":{instant},"updated_at":{instant}, "messages":[{texts}]}}'.encode()
 
 
-def delta(messages: int = 1, session_id: str = SESSION) -> SessionDelta:
+def delta(messages: int = 1, session_id: UUID | str = SESSION) -> SessionDelta:
     """The same, to be committed."""
     return SessionDelta(session(messages, session_id))
 
@@ -79,18 +80,20 @@ def input_state(number: int, version: int = 0, current: InputLifecycleState = In
     )
 
 
-def receipt(sequence: int, run_id: str = RUN) -> RunBoundaryReceipt:
+def receipt(sequence: int, run_id: UUID = RUN) -> RunBoundaryReceipt:
     """A caller's receipt."""
-    return RunBoundaryReceipt(run_id=run_id, boundary=RunApplyBoundary.RunStart, message_count=9, sequence=sequence)
+    return RunBoundaryReceipt(
+        run_id=run_id, boundary=RunApplyBoundary.RunStart, contributing_input_ids=(), message_count=9, sequence=sequence
+    )
 
 
 def commit(
     stores: DuckDBStores,
     runtime_id: str = "r",
-    run_id: str = RUN,
+    run_id: UUID = RUN,
     messages: int = 1,
     inputs: tuple[InputState, ...] = (),
-    session_id: str = SESSION,
+    session_id: UUID | str = SESSION,
 ) -> RunBoundaryReceipt:
     """Commit a boundary."""
     checkpoint, ids = RunApplyBoundary.RunCheckpoint, tuple(each.input_id for each in inputs)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 from zlib import crc32
 
 from fencepost.impl import DuckDBStores
@@ -136,9 +137,9 @@ class Runtime(LogLane):
 
     cycle = 6
 
-    def run_id(self, cycle: int) -> str:
+    def run_id(self, cycle: int) -> UUID:
         """The run of this cycle, which no other lane has."""
-        return f"{crc32(self.label.encode()):08x}-0000-7000-8000-{cycle:012x}"
+        return UUID(f"{crc32(self.label.encode()):08x}-0000-7000-8000-{cycle:012x}")
 
     def step(self, stores: DuckDBStores, number: int) -> Iterable[str]:
         """See `LogLane`."""
@@ -164,7 +165,7 @@ class Runtime(LogLane):
         stamps = {0: 0, 1: None, 2: 8, 3: None}
         return {
             "receipts": [
-                (self.run_id(cycle), sequence)
+                (str(self.run_id(cycle)), sequence)
                 for cycle in range(steps // 6 + 1)
                 for stage, sequence in enumerate((0, 7, 8))
                 if 6 * cycle + stage < steps
@@ -182,8 +183,8 @@ class Runtime(LogLane):
         nine = [each for each in listed if each.input_id == uuid(9)]
         stored = runtime.load_session_snapshot(self.label)
         sql = "SELECT receipt->>'run_id' AS run_id, (receipt->>'sequence')::INT AS sequence FROM runtime_receipts WHERE "
-        receipts = run(runtime._engine, sql + "starts_with(run_id, ?) ORDER BY ALL", self.run_id(0)[:8])
-        assert all(runtime.load_boundary_receipt(self.label, *each) for each in receipts)
+        receipts = run(runtime._engine, sql + "starts_with(run_id, ?) ORDER BY ALL", str(self.run_id(0))[:8])
+        assert all(runtime.load_boundary_receipt(self.label, UUID(run_id), sequence) for run_id, sequence in receipts)
         return {
             "receipts": receipts,
             "messages": None if stored is None else decode_session(stored).message_count,

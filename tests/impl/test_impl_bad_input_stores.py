@@ -74,7 +74,7 @@ def test_a_turn_of_any_number(tmp_path: Path, turn: int) -> None:
         assert [stores.event.get_turn("t", each) for each in near] == list(turns)
         with pytest.raises(AppendToFinishedTurn) as caught:
             stores.event.append("t", turn, envelope("late"))
-        assert caught.value == AppendToFinishedTurn(turn)
+        assert caught.value == AppendToFinishedTurn("t", turn)
 
 
 @pytest.mark.parametrize("sequence", NUMBERS)
@@ -256,19 +256,19 @@ NO_ARGUMENTS: dict[str, Call] = {
     "an id that is text": lambda at: at.output.get("out-0000000000"),  # type: ignore[arg-type]
     "a name that is a ref": lambda at: at.output.get_latest_by_name(OutputRef("p")),  # type: ignore[arg-type]
     "a surrogate in a producer": lambda at: output(at, producer="\ud800"),
-    "a run that is no UUID": lambda at: commit(at, run_id="run"),
-    "a run in capitals": lambda at: commit(at, run_id=RUN.upper()),
+    "a run that is no UUID": lambda at: commit(at, run_id="run"),  # type: ignore[arg-type]
+    "a run as text": lambda at: commit(at, run_id=str(RUN)),  # type: ignore[arg-type]
     "a list of inputs": lambda at: at.runtime.atomic_lifecycle_commit("r", RuntimeState.Idle, [input_state(1)]),  # type: ignore[arg-type]
     "an input by its id": lambda at: at.runtime.persist_input_state("r", RUN),  # type: ignore[arg-type]
     "a state by its word": lambda at: at.runtime.persist_runtime_state("r", "idle"),  # type: ignore[arg-type]
     "a session as text": lambda at: at.runtime.atomic_apply("r", "{}", receipt(9), (), None),  # type: ignore[arg-type]
     "a session as bytes": lambda at: at.runtime.atomic_apply("r", session(), receipt(9), (), None),  # type: ignore[arg-type]
     "no receipt": lambda at: at.runtime.atomic_apply("r", None, BAD, (), None),
-    "a key that is no UUID": lambda at: at.runtime.atomic_apply("r", None, receipt(9), (), ""),
+    "a key that is no UUID": lambda at: at.runtime.atomic_apply("r", None, receipt(9), (), ""),  # type: ignore[arg-type]
     "a negative sequence": lambda at: at.runtime.load_boundary_receipt("r", RUN, -1),
     "too large a sequence": lambda at: at.runtime.load_boundary_receipt("r", RUN, 2**64),
     "a runtime that is a number": lambda at: at.runtime.load_input_states(1),  # type: ignore[arg-type]
-    "an input that is no UUID": lambda at: at.runtime.load_input_state("r", "input"),
+    "an input that is no UUID": lambda at: at.runtime.load_input_state("r", "input"),  # type: ignore[arg-type]
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 from fencepost.impl import DuckDBStores
 from fencepost.spec import (
     Backend,
+    EventStorageFailure,
     OutputInternal,
     ReadFailed,
     SessionKeyMismatch,
@@ -60,7 +61,7 @@ STATEMENTS = dict.fromkeys(EVENT_WRITES | OUTPUT_WRITES, 1) | {
 def kind_of(name: str) -> type[StoreError]:
     """What a failure of the engine is called in this call's protocol."""
     if name in EVENT_WRITES | EVENT_READS:
-        return Backend
+        return EventStorageFailure
     if name in OUTPUT_WRITES | OUTPUT_READS:
         return OutputInternal
     return ReadFailed if name in RUNTIME_READS else WriteFailed

@@ -37,6 +37,7 @@ from impl_logs import (
     receipt,
     said,
     stores_on,
+    uuid,
 )
 from test_impl_races import together
 from test_impl_reopen_stores import opened
@@ -143,7 +144,7 @@ def test_of_many_finishes_one_succeeds(pair: Pair) -> None:
     """Threads that finish one turn at once: one does, and the others are told that it is finished."""
     for turn in range(4):
         answers = together([partial(pair[number % 2].event.finish_turn, "t", turn) for number in range(6)])
-        assert sorted(map(repr, answers)) == sorted(map(repr, [None, *[TurnAlreadyFinished(turn)] * 5]))
+        assert sorted(map(repr, answers)) == sorted(map(repr, [None, *[TurnAlreadyFinished("t", turn)] * 5]))
 
 
 def test_appends_that_race_a_clear_are_before_or_behind_it(pair: Pair) -> None:
@@ -232,7 +233,7 @@ def test_boundaries_of_runs_of_their_own_do_not_count_each_other(pair: Pair) -> 
     """Threads on runs and runtimes of their own each get 0 to n-1, also where they share a session's row (RUNTIME-24)."""
 
     def work(number: int) -> list[int]:
-        name, run_id = f"r{number // 2}", f"{RUN[:-1]}{number}"
+        name, run_id = f"r{number // 2}", uuid(100 + number)
         return [commit(pair[number % 2], name, run_id, number).sequence for _ in range(5)]
 
     assert together([partial(work, number) for number in range(4)]) == [[0, 1, 2, 3, 4]] * 4

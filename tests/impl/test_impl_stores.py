@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fencepost.impl import DuckDBEventStore, DuckDBOutputStore, DuckDBRuntimeStore, DuckDBStores, Engine
@@ -146,7 +147,7 @@ def of_lines(snapshot: bytes) -> DecodedSession:
     session_id, *messages = snapshot.decode().split("\n")
     if not session_id:
         raise UndecodableSession("it has no first line")
-    return DecodedSession(session_id, len(messages), sha256(repr(messages).encode()).hexdigest())
+    return DecodedSession(UUID(session_id), len(messages), sha256(repr(messages).encode()).hexdigest())
 
 
 LINES = SessionDelta(f"{SESSION}\none\ntwo".encode())
@@ -160,6 +161,7 @@ def test_a_codec_of_another_runtime_reads_its_snapshots(tmp_path: Path) -> None:
         DuckDBRuntimeStore.reading(engine, of_lines),
         DuckDBRuntimeStore(codec=of_lines),
         DuckDBRuntimeStore(tmp_path / "store.db", codec=of_lines),
+        DuckDBStores(codec=of_lines).runtime,
     ):
         made = store.commit_session_boundary("r", LINES, RUN, IMMEDIATE, (), INPUTS)
         assert (made.message_count, made.sequence) == (2, 0)
@@ -170,7 +172,7 @@ def test_a_codec_of_another_runtime_reads_its_snapshots(tmp_path: Path) -> None:
         with pytest.raises(WriteFailed, match="it has no first line"):
             store.commit_session_boundary("r", SessionDelta(b""), RUN, IMMEDIATE, (), ())
         assert store.load_session_snapshot("r") == LINES.session_snapshot
-    assert run(engine, "SELECT session_id FROM runtime_sessions") == [(SESSION,)]
+    assert run(engine, "SELECT session_id FROM runtime_sessions") == [(str(SESSION),)]
 
 
 def test_a_codec_is_of_one_store() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from caller import Caller
 from fencepost.spec import AgentEventEnvelope, Final, Inline, Json, OutputRef, Progress, Start
 
-ENVELOPE = AgentEventEnvelope("00000000-0000-4000-8000-000000000000", 0, "2026-01-01T00:00:00Z", Start("th", 1))
+ENVELOPE = AgentEventEnvelope(UUID("00000000-0000-4000-8000-000000000000"), 0, "2026-01-01T00:00:00Z", Start("th", 1))
 
 
 def test_a_call_whose_name_two_stores_have_is_written_as_the_method_that_it_is() -> None:
@@ -22,7 +24,7 @@ def test_a_call_whose_name_two_stores_have_is_written_as_the_method_that_it_is()
     body = found.program.partition("store = open_store(environment)\n\n")[2]
     assert body.startswith('store.finish_turn("th", 1)\n')
     assert "    answer = store.append(\n" in body
-    assert body.endswith("assert answer == AppendToFinishedTurn(1), answer\n")
+    assert body.endswith('assert answer == AppendToFinishedTurn("th", 1), answer\n')
 
 
 def test_an_id_that_a_store_made_is_written_by_the_answer_that_brought_it() -> None:

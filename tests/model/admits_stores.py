@@ -49,7 +49,12 @@ THREE = after(persist(THIRD), persist(FIRST), persist(SECOND))
 def at(sequence: int) -> RunBoundaryReceipt:
     """The receipt of a commit that was greeted, with this number."""
     return RunBoundaryReceipt(
-        run_id=RUN, boundary=RunApplyBoundary.Immediate, conversation_digest=HELLO_DIGEST, message_count=1, sequence=sequence
+        run_id=RUN,
+        boundary=RunApplyBoundary.Immediate,
+        contributing_input_ids=(),
+        conversation_digest=HELLO_DIGEST,
+        message_count=1,
+        sequence=sequence,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from fencepost.model import Ports, Refused, State, Step, Steps
 from fencepost.spec import (
@@ -42,9 +43,9 @@ APPEND_OUTPUT = "output.append"
 Call = tuple[str, tuple[Any, ...]]
 
 
-def uuid(number: int) -> str:
+def uuid(number: int) -> UUID:
     """A UUID that ends with this number."""
-    return f"0190a1b2-0000-7000-8000-{number:012x}"
+    return UUID(f"0190a1b2-0000-7000-8000-{number:012x}")
 
 
 RUN, RUN_2 = uuid(1), uuid(2)
@@ -62,7 +63,7 @@ BRIEF_DIGEST = "24f3c25a837f87fd0be4684ec977a2a6b912a1b9ecfc091a348d665ff2ab3940
 INSTANT = '{"secs_since_epoch":1,"nanos_since_epoch":0}'
 
 
-def session(*messages: str, beside: str = "", session_id: str = SESSION) -> SessionDelta:
+def session(*messages: str, beside: str = "", session_id: UUID | str = SESSION) -> SessionDelta:
     """A session with these messages, as bytes."""
     head = f'"id":"{session_id}"{beside},"created_at":{INSTANT},"updated_at":{INSTANT}'
     return SessionDelta(f'{{{head},"messages":[{",".join(messages)}]}}'.encode())
@@ -73,7 +74,7 @@ NONSENSE = SessionDelta(b"no session")
 
 
 def input_state(
-    input_id: str = I1, state: InputLifecycleState = InputLifecycleState.Accepted, at: str = T0, **fields: Any
+    input_id: UUID = I1, state: InputLifecycleState = InputLifecycleState.Accepted, at: str = T0, **fields: Any
 ) -> InputState:
     """An input in this state, last changed at this time."""
     return InputState(input_id=input_id, current_state=state, created_at=T0, updated_at=at, **fields)
@@ -84,20 +85,21 @@ def entry(before: InputLifecycleState, after: InputLifecycleState, at: str = T0)
     return InputHistoryEntry(at, before, after)
 
 
-def receipt(sequence: int = 0, run_id: str = RUN, **fields: Any) -> RunBoundaryReceipt:
+def receipt(sequence: int = 0, run_id: UUID = RUN, **fields: Any) -> RunBoundaryReceipt:
     """A receipt that a caller made."""
-    return RunBoundaryReceipt(
-        **{"run_id": run_id, "boundary": RunApplyBoundary.RunStart, "message_count": 7, "sequence": sequence, **fields}
+    made = RunBoundaryReceipt(
+        run_id=run_id, boundary=RunApplyBoundary.RunStart, contributing_input_ids=(), message_count=7, sequence=sequence
     )
+    return replace(made, **fields)
 
 
 def boundary(
     *updates: InputState,
     runtime: str = "r",
     delta: SessionDelta = GREETED,
-    run_id: str = RUN,
+    run_id: UUID = RUN,
     at: RunApplyBoundary = RunApplyBoundary.Immediate,
-    contributing: tuple[str, ...] = (),
+    contributing: tuple[UUID, ...] = (),
 ) -> Call:
     """A commit of a boundary of runtime r with these inputs."""
     return BOUNDARY, (runtime, delta, run_id, at, contributing, updates)
@@ -108,7 +110,7 @@ def apply(
     runtime: str = "r",
     delta: SessionDelta | None = None,
     made: RunBoundaryReceipt | None = None,
-    key: str | None = None,
+    key: UUID | None = None,
 ) -> Call:
     """An apply in runtime r of a receipt with number 0, or of the one given, with these inputs."""
     return APPLY, (runtime, delta, made or receipt(), updates, key)
@@ -124,7 +126,7 @@ def persist(state: InputState, runtime: str = "r") -> Call:
     return PERSIST, (runtime, state)
 
 
-def numbered(*sequences: int, runtime: str = "r", run_id: str = RUN) -> State:
+def numbered(*sequences: int, runtime: str = "r", run_id: UUID = RUN) -> State:
     """A state in which a run of runtime r has receipts of these numbers, and nothing else happened."""
     receipts = Map({(runtime, run_id, each): receipt(each, run_id) for each in sequences})
     return replace(State(), runtime=replace(State().runtime, receipts=receipts))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from fencepost.model import State, Step
 from fencepost.spec import Artifact, Json, RuntimeState, Start, UnknownEvent
@@ -61,7 +63,7 @@ INPUT_OF: Call = ("load_input_state", ("r", I1))
 SNAPSHOT_OF: Call = ("load_session_snapshot", ("r",))
 
 
-def receipt_of(sequence: int = 0, run_id: str = RUN) -> Call:
+def receipt_of(sequence: int = 0, run_id: UUID = RUN) -> Call:
     """A receipt of runtime r read."""
     return "load_boundary_receipt", ("r", run_id, sequence)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from fencepost.model import Refused, State
 from fencepost.spec import (
@@ -181,7 +183,7 @@ def test_a_codec_of_another_runtime_decides_what_is_a_session() -> None:
     ],
 )
 def test_runtime_28_to_30_what_is_stamped(
-    contributing: tuple[str, ...], updates: tuple[InputState, ...], kept: dict[str, tuple[InputState, int | None]]
+    contributing: tuple[UUID, ...], updates: tuple[InputState, ...], kept: dict[UUID, tuple[InputState, int | None]]
 ) -> None:
     """Every input given, contributing or not, over the stamp it had, and nothing else of it; what is not given stays."""
     state = after(boundary(*updates, contributing=contributing), state=after(persist(PLAIN), state=numbered(4)))
@@ -261,8 +263,8 @@ def test_runtime_38_40_and_41_what_an_apply_may_answer(call: Call, admitted: lis
 
 
 def test_runtime_41_a_key_is_compared_with_the_id_as_it_was_decoded() -> None:
-    """A session whose id is written without hyphens, in capitals, has its key lower-case and hyphenated."""
-    written = session(HELLO, session_id=SESSION.replace("-", "").upper())
+    """A session whose id is written without hyphens, in capitals, is the session of the same key."""
+    written = session(HELLO, session_id=SESSION.hex.upper())
     assert [step.answer for step in run(State(), APPLY, "r", written, receipt(), (), SESSION)] == [None]
 
 

@@ -53,7 +53,7 @@ class Cell(NamedTuple):
     after: tuple[StoredTurnEvents, ...]
 
 
-CANNOT_APPEND, CANNOT_FINISH = Refused(AppendToFinishedTurn(3)), Refused(TurnAlreadyFinished(3))
+CANNOT_APPEND, CANNOT_FINISH = Refused(AppendToFinishedTurn("t", 3)), Refused(TurnAlreadyFinished("t", 3))
 
 TABLE = {
     "append, absent": Cell(ABSENT, add(3, E3), None, (turn(3, E3),)),
@@ -97,8 +97,8 @@ def test_event_8_12_and_15_a_refused_write_gives_the_very_state_back(call: Call)
 
 def test_event_8_and_15_what_the_refusals_say() -> None:
     """Their texts hold the words that known stores use, with the number of the turn."""
-    assert str(AppendToFinishedTurn(3)) == "cannot append to finished turn 3"
-    assert str(TurnAlreadyFinished(3)) == "turn 3 is already finished"
+    assert str(AppendToFinishedTurn("th", 3)) == "cannot append to finished turn 3 of thread 'th'"
+    assert str(TurnAlreadyFinished("th", 3)) == "turn 3 of thread 'th' is already finished"
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def absent_turn_not_finished(patch: pytest.MonkeyPatch) -> None:
 
     def around(original: Any, store: Any, thread_id: str, turn: int) -> None:
         if store.get_turn(thread_id, turn) is None:
-            raise TurnAlreadyFinished(turn)
+            raise TurnAlreadyFinished(thread_id, turn)
         original(store, thread_id, turn)
 
     wrap(patch, "finish_turn", around)
@@ -297,7 +297,7 @@ def finished_beyond_clearing(patch: pytest.MonkeyPatch) -> None:
 
     def append(original: Any, store: Any, thread_id: str, turn: int, envelope: Any) -> None:
         if (thread_id, turn) in ended(store):
-            raise AppendToFinishedTurn(turn)
+            raise AppendToFinishedTurn(thread_id, turn)
         original(store, thread_id, turn, envelope)
 
     wrap(patch, "clear", clear)

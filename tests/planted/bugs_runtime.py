@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fencepost.impl import DuckDBRuntimeStore, runtime
@@ -271,7 +272,7 @@ def undecodable_session_committed(patch: pytest.MonkeyPatch) -> None:
         try:
             return decode_session(snapshot)
         except UndecodableSession:
-            return DecodedSession("00000000-0000-0000-0000-000000000000", 0, conversation_digest([]))
+            return DecodedSession(UUID(int=0), 0, conversation_digest([]))
 
     def around(original: Any, store: Any, *given: Any) -> Any:
         with pytest.MonkeyPatch.context() as inner:
@@ -360,7 +361,7 @@ def key_without_a_session_refused(patch: pytest.MonkeyPatch) -> None:
 
     def around(original: Any, store: Any, runtime_id: str, delta: Any, receipt: Any, inputs: Any, key: Any) -> None:
         if key is not None and delta is None:
-            raise SessionKeyMismatch(key, "")
+            raise SessionKeyMismatch(key, UUID(int=0))
         original(store, runtime_id, delta, receipt, inputs, key)
 
     wrap(patch, "atomic_apply", around)
@@ -409,7 +410,7 @@ def inputs_by_prefix(patch: pytest.MonkeyPatch) -> None:
 @bug("RUNTIME-1")
 def snapshot_of_the_session(patch: pytest.MonkeyPatch) -> None:
     """A runtime's snapshot is the last one of its session, whatever runtime committed it."""
-    sessions = per_run(lambda: dict[str, str]())
+    sessions = per_run(lambda: dict[str, UUID]())
 
     def commit(original: Any, store: Any, runtime_id: str, delta: Any, *given: Any) -> Any:
         answer = original(store, runtime_id, delta, *given)
@@ -569,7 +570,7 @@ def refused_boundary_keeps_the_snapshot(patch: pytest.MonkeyPatch) -> None:
         try:
             return original(store, runtime_id, delta, *given)
         except WriteFailed:
-            bare = DecodedSession("00000000-0000-0000-0000-000000000000", 0, "")
+            bare = DecodedSession(UUID(int=0), 0, "")
             engine = store._engine
             engine.transaction("a planted fault", lambda: runtime._store_snapshot(engine, runtime_id, bare, delta))
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import NamedTuple
+from uuid import UUID
 
 import fencepost.kit.verify as kit
 import pytest
@@ -30,10 +31,10 @@ from planting import PlantedBug
 
 SEED = 0
 
-UUID = "0190a1b2-0000-7000-8000-000000000001"
+RUN = UUID("0190a1b2-0000-7000-8000-000000000001")
 INSTANT = '{"secs_since_epoch":1,"nanos_since_epoch":0}'
 SESSION = (
-    f'{{"id":"{UUID}","created_at":{INSTANT},"updated_at":{INSTANT},"messages":[{{"role":"user","content":"hello"}}]}}'
+    f'{{"id":"{RUN}","created_at":{INSTANT},"updated_at":{INSTANT},"messages":[{{"role":"user","content":"hello"}}]}}'
 ).encode()
 
 BLAMED_AT_MOST = 3
@@ -85,9 +86,9 @@ def smoke_test() -> None:
         assert read.head_revision == 1
         store.release_session_execution_lease(lease.completion())
         boundary = RunApplyBoundary.RunStart
-        assert stores.runtime.commit_session_boundary("r", SessionDelta(SESSION), UUID, boundary, (), ()).message_count == 1
+        assert stores.runtime.commit_session_boundary("r", SessionDelta(SESSION), RUN, boundary, (), ()).message_count == 1
         assert stores.runtime.load_session_snapshot("r") is not None
-        stores.event.append("th", 1, AgentEventEnvelope(UUID, 0, "2026-01-01T00:00:00Z", TextDelta("m", "piece")))
+        stores.event.append("th", 1, AgentEventEnvelope(RUN, 0, "2026-01-01T00:00:00Z", TextDelta("m", "piece")))
         assert stores.event.get_turn("th", 1) is not None
         ref = stores.output.append("t", 1, "writer", Final(Inline(Json()), ok=True), ())
         assert stores.output.get(ref).id == ref

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import UUID
 
 from commands import Commands
 from fencepost.spec import (
@@ -34,7 +35,7 @@ class LogCommands(Commands):
         facts = dict(fact.split("=", 1) for fact in rest)
         event = Start(thread, int(facts["of"])) if "of" in facts else UnknownEvent("note", Json({"text": text}))
         sequence, digit = int(facts.get("sequence", "0")), facts.get("id", "0")
-        self.stores.event.append(thread, int(turn), AgentEventEnvelope(EVENT_ID.format(digit), sequence, INSTANT, event))
+        self.stores.event.append(thread, int(turn), AgentEventEnvelope(UUID(EVENT_ID.format(digit)), sequence, INSTANT, event))
         yield "ok"
 
     def do_finish(self, words: list[str]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from uuid import UUID
 
 from commands import Commands
 from fencepost.spec import (
@@ -19,10 +20,10 @@ INSTANT = {"secs_since_epoch": 1, "nanos_since_epoch": 0}
 CREATED = "2026-01-01T00:00:00Z"
 
 
-def uuid(name: str) -> str:
+def uuid(name: str) -> UUID:
     """The id that a name stands for: its number at the end."""
     digits = "".join(each for each in name if each.isdigit())
-    return f"{ord(name[0]):08x}-0000-4000-8000-{int(digits or '0'):012}"
+    return UUID(f"{ord(name[0]):08x}-0000-4000-8000-{int(digits or '0'):012}")
 
 
 def snapshot(word: str) -> SessionDelta:
@@ -31,7 +32,7 @@ def snapshot(word: str) -> SessionDelta:
         return SessionDelta(b"garbage")
     name, _, texts = word.partition(":")
     messages = [{"role": "user", "content": text} for text in texts.split("+") if text]
-    session = {"id": uuid(name), "messages": messages, "created_at": INSTANT, "updated_at": INSTANT}
+    session = {"id": str(uuid(name)), "messages": messages, "created_at": INSTANT, "updated_at": INSTANT}
     return SessionDelta(json.dumps(session).encode())
 
 
@@ -54,9 +55,9 @@ class RuntimeCommands(Commands):
 
     def __init__(self) -> None:
         super().__init__()
-        self._named_ids: dict[str, str] = {}
+        self._named_ids: dict[UUID, str] = {}
 
-    def _uuid(self, name: str) -> str:
+    def _uuid(self, name: str) -> UUID:
         self._named_ids[uuid(name)] = name
         return uuid(name)
 
@@ -83,7 +84,11 @@ class RuntimeCommands(Commands):
         run, _, sequence = numbered.partition("/")
         keys = [self._uuid(word.removeprefix("key=")) for word in rest if word.startswith("key=")]
         receipt = RunBoundaryReceipt(
-            run_id=self._uuid(run), boundary=RunApplyBoundary.RunStart, message_count=0, sequence=int(sequence)
+            run_id=self._uuid(run),
+            boundary=RunApplyBoundary.RunStart,
+            contributing_input_ids=(),
+            message_count=0,
+            sequence=int(sequence),
         )
         inputs = self._input_states([word for word in rest if not word.startswith("key=")])
         delta = None if session == "none" else self._session(session)
@@ -131,7 +136,7 @@ class RuntimeCommands(Commands):
         if found is not None:
             session = json.loads(found)
             texts = "+".join(message["content"] for message in session["messages"])
-            yield f"session {self._named_ids.get(session['id'], session['id'])}: {texts or 'no messages'}"
+            yield f"session {self._named_ids.get(UUID(session['id']), session['id'])}: {texts or 'no messages'}"
 
     def _session(self, word: str) -> SessionDelta:
         if word != "garbage":

@@ -8,14 +8,15 @@ from fencepost.spec import (
     AccountPoolExhausted,
     AccountRotation,
     AgentEvent,
+    AgentEventCancelled,
+    AgentEventError,
+    AgentEventText,
     AutoRetryEnd,
     AutoRetryStart,
     BudgetExceeded,
     BudgetLimit,
-    CancelledEvent,
     ContextCompacted,
     Done,
-    ErrorEvent,
     EventTokenUsage,
     Json,
     Question,
@@ -25,7 +26,6 @@ from fencepost.spec import (
     SubagentProgress,
     TerminalReason,
     TextDelta,
-    TextEvent,
     Thinking,
     ThinkingDelta,
     ThreadCreated,
@@ -66,8 +66,8 @@ TEXTS: list[tuple[AgentEvent, str]] = [
     ),
     (Thinking("m", "hm"), '{"type":"thinking","message_id":"m","text":"hm"}'),
     (Thinking("m", "hm", "task"), '{"type":"thinking","message_id":"m","text":"hm","emitter_task_id":"task"}'),
-    (TextEvent("m", "so"), '{"type":"text","message_id":"m","text":"so"}'),
-    (TextEvent("m", "so", "task"), '{"type":"text","message_id":"m","text":"so","emitter_task_id":"task"}'),
+    (AgentEventText("m", "so"), '{"type":"text","message_id":"m","text":"so"}'),
+    (AgentEventText("m", "so", "task"), '{"type":"text","message_id":"m","text":"so","emitter_task_id":"task"}'),
     (ThinkingDelta("m", "h"), '{"type":"thinking_delta","message_id":"m","delta":"h"}'),
     (ThinkingDelta("m", "h", "task"), '{"type":"thinking_delta","message_id":"m","delta":"h","emitter_task_id":"task"}'),
     (TextDelta("m", "s"), '{"type":"text_delta","message_id":"m","delta":"s"}'),
@@ -142,9 +142,9 @@ TEXTS: list[tuple[AgentEvent, str]] = [
         '"output_tokens":2,"cached_input_tokens":3,"cache_creation_input_tokens":0},"duration_ms":0,'
         '"limit":"cost_usd","estimated_cost_usd":-0.0,"emitter_task_id":"task"}',
     ),
-    (ErrorEvent("m", False), '{"type":"error","message":"m","recoverable":false}'),
+    (AgentEventError("m", False), '{"type":"error","message":"m","recoverable":false}'),
     (
-        ErrorEvent("m", True, TerminalReason("provider_error", "overloaded"), "task"),
+        AgentEventError("m", True, TerminalReason("provider_error", "overloaded"), "task"),
         '{"type":"error","message":"m","recoverable":true,"emitter_task_id":"task",'
         '"reason":{"reason":"provider_error","kind":"overloaded"}}',
     ),
@@ -174,12 +174,12 @@ TEXTS: list[tuple[AgentEvent, str]] = [
     (Refusal("m", None), '{"type":"refusal","message_id":"m","text":null}'),
     (Refusal("m", "no", "task"), '{"type":"refusal","message_id":"m","text":"no","emitter_task_id":"task"}'),
     (
-        CancelledEvent(1, USAGE),
+        AgentEventCancelled(1, USAGE),
         '{"type":"cancelled","turn":1,"usage":{"input_tokens":1,"output_tokens":2,"cached_input_tokens":3,'
         '"cache_creation_input_tokens":0}}',
     ),
     (
-        CancelledEvent(1, USAGE, TerminalReason("user_cancel"), "task"),
+        AgentEventCancelled(1, USAGE, TerminalReason("user_cancel"), "task"),
         '{"type":"cancelled","turn":1,"usage":{"input_tokens":1,"output_tokens":2,"cached_input_tokens":3,'
         '"cache_creation_input_tokens":0},"reason":{"reason":"user_cancel"},"emitter_task_id":"task"}',
     ),

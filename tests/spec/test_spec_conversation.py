@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from fencepost.spec import conversation_digest
 from spec_sessions import ID, decoded, hashed, tool_use
@@ -40,7 +42,7 @@ VECTORS: list[tuple[str, int, str]] = [
 def test_runtime_64_the_published_vectors(messages: str, count: int, digest: str) -> None:
     """Canonical messages are hashed as they are, and the session's id and count of messages are told."""
     assert hashed(messages) == digest
-    assert decoded(messages) == (ID, count, digest)
+    assert decoded(messages) == (UUID(ID), count, digest)
 
 
 def test_runtime_64_the_digest_is_of_the_list_alone() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from uuid import UUID
 
 import pytest
 from fencepost.spec import (
@@ -55,14 +56,15 @@ ERRORS: tuple[StoreError, ...] = (
     ReadFailed("disk full"),
     OutputInternal("disk full"),
     OutputNotFound("out-0000000001"),
-    SessionKeyMismatch("key", "session"),
-    AppendToFinishedTurn(3),
-    TurnAlreadyFinished(2**64 - 1),
+    SessionKeyMismatch(UUID(int=1), UUID(int=2)),
+    AppendToFinishedTurn("th", 3),
+    TurnAlreadyFinished("th", 2**64 - 1),
 )
 
 KINDS = {
     "AppendToFinishedTurn",
     "Backend",
+    "EventStorageFailure",
     "HeadRevisionConflict",
     "InvalidArgument",
     "InvalidRecordSchemaVersion",
@@ -127,9 +129,9 @@ def test_value_5_equal_fields_make_equal_errors(error: StoreError) -> None:
         (Backend("a"), OutputInternal("a")),
         (WriteFailed("a"), ReadFailed("a")),
         (OutputInternal("a"), OutputNotFound("a")),
-        (SessionKeyMismatch("key", "session"), SessionKeyMismatch("session", "key")),
-        (AppendToFinishedTurn(3), AppendToFinishedTurn(4)),
-        (AppendToFinishedTurn(3), TurnAlreadyFinished(3)),
+        (SessionKeyMismatch(UUID(int=1), UUID(int=2)), SessionKeyMismatch(UUID(int=2), UUID(int=1))),
+        (AppendToFinishedTurn("th", 3), AppendToFinishedTurn("th", 4)),
+        (AppendToFinishedTurn("th", 3), TurnAlreadyFinished("th", 3)),
     ],
 )
 def test_value_5_another_kind_or_field_is_another_error(one: StoreError, other: StoreError) -> None:
@@ -187,9 +189,13 @@ def test_a_plain_store_error_is_pickled() -> None:
         ),
         (SessionBindingMismatch("s", "s2"), "this store holds session 's'; it cannot take a commit for 's2'"),
         (MissingRecordSchemaVersion("head", 1), "stored head has no schema version, this store reads 1"),
-        (AppendToFinishedTurn(3), "cannot append to finished turn 3"),
-        (TurnAlreadyFinished(3), "turn 3 is already finished"),
-        (SessionKeyMismatch("k", "s"), "the session store key is 'k', but the snapshot holds session 's'"),
+        (AppendToFinishedTurn("th", 3), "cannot append to finished turn 3 of thread 'th'"),
+        (TurnAlreadyFinished("th", 3), "turn 3 of thread 'th' is already finished"),
+        (
+            SessionKeyMismatch(UUID(int=1), UUID(int=2)),
+            "the session store key is 00000000-0000-0000-0000-000000000001, but the snapshot holds session "
+            "00000000-0000-0000-0000-000000000002",
+        ),
         (OutputNotFound("out-0000000001"), "out-0000000001"),
     ],
 )

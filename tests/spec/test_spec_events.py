@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fencepost.spec import (
     AccountRotation,
     AgentEvent,
     AgentEventEnvelope,
+    AgentEventError,
     BudgetExceeded,
     BudgetLimit,
     Done,
-    ErrorEvent,
     EventTokenUsage,
     InvalidArgument,
     Json,
@@ -57,7 +58,7 @@ FLAT: list[tuple[AgentEvent, str]] = [
 
 def envelope(event: AgentEvent) -> AgentEventEnvelope:
     """The event in an envelope."""
-    return AgentEventEnvelope(ID, 7, NOON, event)
+    return AgentEventEnvelope(UUID(ID), 7, NOON, event)
 
 
 def read(keys: dict[str, Any]) -> AgentEvent:
@@ -196,7 +197,7 @@ def test_the_newer_form_of_a_duration_counts() -> None:
     """Beside `duration_ms` the older key is one that is not known, as it is in an event without a duration."""
     assert read(DONE | {"duration": {"secs": 1, "nanos": 0}, "duration_ms": 5}) == Done("th", 3, USAGE, 5)
     assert read(DONE | {"duration": "long", "duration_ms": 5}) == Done("th", 3, USAGE, 5)
-    assert read({"type": "error", "message": "m", "recoverable": False, "duration": {"s": 1}}) == ErrorEvent("m", False)
+    assert read({"type": "error", "message": "m", "recoverable": False, "duration": {"s": 1}}) == AgentEventError("m", False)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_what_is_no_duration_is_refused(older: object, why: str) -> None:
 def test_a_reason_may_be_a_new_word(word: str) -> None:
     """Reasons of runs and of accounts are kept as they came, known or not."""
     error = {"type": "error", "message": "m", "recoverable": False, "reason": {"reason": word}}
-    assert read(error) == ErrorEvent("m", False, TerminalReason(word))
+    assert read(error) == AgentEventError("m", False, TerminalReason(word))
     assert json.loads(envelope_json(envelope(read(error)))) == HEAD | error
     rotation = {"type": "account_rotation", "provider": "p", "from_account": "a", "to_account": "b", "reason": word}
     assert read(rotation) == AccountRotation("p", "a", "b", word)

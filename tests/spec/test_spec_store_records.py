@@ -228,7 +228,7 @@ WRONG: tuple[tuple[Any, dict[str, Any]], ...] = (
     (MaxAttemptsExhausted, {"max_attempts_exhausted": 3}),
     (OutcomeAbandoned, {"reason": "retired"}),
     (OutcomeAbandoned, {"reason": MaxAttempts(3)}),
-    (OutcomeSuperseded, {"superseded_by": FIRST.upper() + "A"}),
+    (OutcomeSuperseded, {"superseded_by": str(FIRST)}),
     (OutcomeCoalesced, {"aggregate_id": None}),
     (SourceCoalescing, {"source_input_ids": [FIRST]}),
     (SourceCoalescing, {"source_input_ids": (FIRST, "i1")}),
