@@ -28,6 +28,12 @@ from .marks import REOPENS, reopens
 
 __all__ = ["DEFAULT_BACKEND", "BackendError", "Factory", "fresh_environment", "load_factory", "reopens", "shortened", "told"]
 
+EXEC = "exec"
+"""What stands in front of the command of an adapter, where a backend is named."""
+
+ANSWER_S = 10.0
+"""How long an adapter may take for an answer, unless told otherwise."""
+
 DEFAULT_BACKEND = "fencepost.kit.duckdb:file"
 """Our own DuckDB store, embedded and in a file."""
 
@@ -61,7 +67,7 @@ class Factory:
         """A fresh store, or `again` the one that was closed. Raises `BackendError` if the factory raises, or gives no store."""
         try:
             store = self.call(environment)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BackendError):
             raise
         except BaseException as error:
             expected = AGAIN if again else "Expected a fresh, empty store"
@@ -132,8 +138,16 @@ def _lacks(stores: object, part: str) -> bool:
     return isinstance(stores, Stores) and getattr(stores, part) is None
 
 
-def load_factory(name: str) -> Factory:
-    """The factory of this name, looked up with the current directory importable. Raises `BackendError`."""
+def load_factory(name: str, seconds: float = ANSWER_S) -> Factory:
+    """The factory of this name, looked up with the current directory importable. Raises `BackendError`.
+
+    `exec:COMMAND` is a program that speaks the wire protocol, and has so many seconds for each answer.
+    """
+    if name.startswith(f"{EXEC}:"):
+        # an adapter is a backend, and raises what a backend raises
+        from .adapter import Adapter
+
+        return Factory(name, Adapter(name.partition(":")[2], seconds))
     module_name, colon, attribute = name.partition(":")
     if not (colon and module_name and attribute):
         raise BackendError(f"Received --backend {name!r}, expected {EXPECTED}.")

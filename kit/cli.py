@@ -1,4 +1,4 @@
-"""The command line: `fencepost verify` and `fencepost requirements`."""
+"""The command line: `fencepost verify`, `fencepost requirements` and `fencepost adapter`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from rich.text import Text
 
 from fencepost import __version__
 
-from .backend import DEFAULT_BACKEND, BackendError, load_factory
+from .adapter_cli import adapter_group
+from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
 from .console import Terminal, let_go_of_stdout
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
@@ -46,6 +47,7 @@ class Names(click.ParamType[tuple[str, ...]]):
         return tuple(name for name in self.known if name in chosen)
 
 
+SECONDS = click.FloatRange(min=0, min_open=True)
 STORES = Names("stores", tuple(PROTOCOLS))
 OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: all]"
 CHOSEN = (
@@ -70,6 +72,8 @@ def cli() -> None:
 
 @cli.command("verify")
 @click.option("--backend", default=DEFAULT_BACKEND, show_default=True, metavar="MODULE:FACTORY", help="The store to check.")
+@click.option("--exec", "command", metavar="COMMAND", help="Check the store of a program that speaks JSON lines, instead.")
+@click.option("--timeout", default=ANSWER_S, show_default=True, type=SECONDS, help="Seconds that a COMMAND has to answer.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws the calls: same seed, same run.")
 @click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(min=1), help="Fresh stores a chapter.")
 @click.option("--steps", default=STEPS, show_default=True, type=click.IntRange(min=1), help="Steps an example, at most.")
@@ -81,6 +85,8 @@ def cli() -> None:
 def verify_command(
     context: click.Context,
     backend: str,
+    command: str | None,
+    timeout: float,
     seed: int,
     examples: int,
     steps: int,
@@ -93,12 +99,13 @@ def verify_command(
 
     Exit code 0: it conforms. 1: it violates the law. 2: it could not be evaluated.
     """
+    backend = backend if command is None else f"{EXEC}:{command}"
     request = Request(backend, chosen_chapters(stores, chapters), seed, examples, steps, strict)
     console = Terminal(stderr=json_path == STANDARD_OUTPUT)
     try:
         if json_path:
             require_writable(json_path)
-        factory = load_factory(backend)
+        factory = load_factory(backend, timeout)
         with _nothing_left_behind(), progress(console, request, factory.declares) as observer:
             result = verify(factory, request, observer)
         if json_path:
@@ -120,6 +127,9 @@ def requirements_command(requirement_id: str | None) -> None:
         near = similar_ids(requirement_id)
         hint = f" Did you mean {', '.join(near)}?" if near else ""
         _give_up(f"There is no requirement {requirement_id!r}.{hint} `fencepost requirements` lists all.")
+
+
+cli.add_command(adapter_group)
 
 
 def main() -> None:

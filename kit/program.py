@@ -30,6 +30,7 @@ from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.checker import Call, Crash, Move, Performed, value_at
 from fencepost.statemachines.environment import Clock
 
+from .backend import EXEC
 from .brief import brief, written
 from .script import Script
 from .source import INDENT, WIDTH, Group, Minted, Source, kind_at, laid_out, on_one_line, simple
@@ -116,7 +117,7 @@ class _Writer:
     def write(self, backend: str) -> Program:
         """The program. Its parts are written last to first as far as imports go: they follow from the rest."""
         body, final = "\n".join(self._body()), "\n".join(self._final())
-        setup = "\n".join(self._setup())
+        setup = "\n".join(self._setup(backend))
         head = "".join(f"{part}\n\n" for part in ("\n".join(self._imports(backend)), setup, body) if part)
         return Program(f"{head}{final}\n", head.count("\n") + 1)
 
@@ -241,11 +242,17 @@ class _Writer:
         if of_spec:
             yield _import("fencepost.spec", of_spec)
         yield from (f"from {HOMES[name]} import {name}" for name in ("OPERATIONS", "Environment", "replace") if name in names)
-        yield f"from {module} import {factory} as open_store"
+        if module == EXEC:
+            yield "from fencepost.kit.adapter import Adapter"
+        else:
+            yield f"from {module} import {factory} as open_store"
 
-    def _setup(self) -> Iterator[str]:
+    def _setup(self, backend: str) -> Iterator[str]:
         self.minted.imports.add("Environment")
         yield "environment = Environment(Path(mkdtemp()))"
+        kind, _, command = backend.partition(":")
+        if kind == EXEC:
+            yield f"open_store = Adapter({simple(command)})"
         yield self._open()
         for owner, name in self.minted.owners.items():
             yield f"{name} = {laid_out(self.minted.record(owner), '', len(name) + 3)}"

@@ -6,6 +6,7 @@ Unknown is never a pass: a requirement that no step reached is listed, with the 
 from __future__ import annotations
 
 import enum
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from fencepost.spec.catalogue import Level, Requirement, requirements
 from fencepost.statemachines.tally import Tally
 
+from .backend import EXEC
 from .counterexample import Counterexample
 
 
@@ -91,9 +93,11 @@ class Request:
     @property
     def command(self) -> str:
         """The command that repeats the run."""
+        kind, _, command = self.backend.partition(":")
+        chosen = f"--exec {shlex.quote(command)}" if kind == EXEC else f"--backend {self.backend}"
         words = [
             "fencepost verify",
-            f"--backend {self.backend}",
+            chosen,
             f"--seed {self.seed}",
             f"--examples {self.examples}",
             f"--steps {self.steps}",

@@ -18,7 +18,7 @@ from fencepost.spec.catalogue import Level, requirements
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, store_of
 from msgspec.structs import replace
 
-from .environment import Environment
+from .environment import Environment, Unavailable
 from .tally import Tally
 
 
@@ -212,7 +212,7 @@ class Checker:
                 operation.require_contract(call.arguments, answer)
         except StoreError as error:
             return Refused(error)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Unavailable):
             raise
         except BaseException as error:
             # SystemExit too: a store that ends the process must not end the check of it

@@ -7,6 +7,10 @@ from pathlib import Path
 from fencepost.spec import U64_MAX, Alive, SessionCodec, decode_session
 
 
+class Unavailable(Exception):
+    """A store that could not be asked: raised by what stands between it and the run, and no answer of the store's."""
+
+
 class Clock:
     """A clock that stands still until the run moves it; epoch milliseconds, never backwards."""
 
@@ -42,6 +46,14 @@ class Processes:
     def stop(self, pid: int) -> None:
         """End the pid's process."""
         self._running.pop(pid, None)
+
+    def become(self, running: dict[int, str], unreadable: set[int]) -> None:
+        """Take another table for one's own."""
+        self._running, self._unreadable = running, unreadable
+
+    def table(self) -> tuple[dict[int, str], set[int]]:
+        """The running processes with their start stamps, and the pids that cannot be told."""
+        return self._running, self._unreadable
 
     def hide(self, pid: int) -> None:
         """Make the pid's state impossible to tell from now on."""

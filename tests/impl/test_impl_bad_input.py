@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 from fencepost.impl import DuckDBRuntimePersistence, Engine
 from fencepost.spec import (
+    Append,
     AttachmentIntent,
     Backend,
     Cancelled,
+    EventPayload,
+    FullGraph,
     InputId,
     InvalidArgument,
     Json,
     NotFound,
     PendingTurnInput,
+    PluginSessionSnapshot,
     ProcessWake,
     QueuedWorkBatch,
     QueuedWorkClaimExpired,
@@ -24,11 +28,12 @@ from fencepost.spec import (
     ResetSession,
     RuntimeCommit,
     SessionExecutionLeaseExpired,
+    SessionMeta,
     SourceKey,
     TurnInputClaimExpired,
     TurnInputCompletion,
 )
-from impl_builders import TTL, acquired, dump, plain_commit, run, store_on
+from impl_builders import TTL, acquired, dump, full_commit, node, plain_commit, run, store_on
 from impl_entries import (
     AFTER_WORK,
     HOLDER,
@@ -330,6 +335,36 @@ def test_large_payloads_come_back_equal(tmp_path: Path) -> None:
         assert store.enqueue_pending_turn_input(draft(text, key="large")) == row
         assert claimed_next(store, lease).inputs == (row,)
         assert claimed_work(store, lease).batches == (batch,)
+
+
+def test_a_commit_of_large_parts_comes_back_equal(tmp_path: Path) -> None:
+    """Configuration, node, parts, metadata and attachment of megabytes each are kept and read, after a reopen too."""
+    text = "\U0010ffff\n" * 500_000
+    meta = SessionMeta("s", text, "then", "model")
+    graph = Append((replace(node("n"), payload=EventPayload(Json([text]))),), "n")
+    with opened(tmp_path / "store.db") as store:
+        whole = full_commit(acquired(store), release=False)
+        large = replace(
+            whole,
+            config=replace(whole.config, model=Json({"text": text})),
+            graph=graph,
+            checkpoint=replace(
+                whole.checkpoint, execution_state=text.encode(), plugin_snapshot=PluginSessionSnapshot(Json(text))
+            ),
+        )
+        store.commit_runtime_state(large)
+        store.save_session_meta(meta)
+        store.record_intent(AttachmentIntent("a", "s", text, 1))
+    with opened(tmp_path / "store.db") as store:
+        read = store.load_session(FullGraph())
+        assert read is not None
+        assert read.checkpoint is not None
+        assert (read.config, read.graph.nodes) == (large.config, graph.nodes)
+        assert read.checkpoint.execution_state == text.encode()
+        assert read.checkpoint.plugin_snapshot == PluginSessionSnapshot(Json(text))
+        assert store.load_session_meta() == meta
+        assert [each.canonical_uri for each in store.list_uncommitted(1)] == [text]
+        assert store.commit_runtime_state(large).head_revision == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,254 @@
+"""Stores behind a pipe: a program in any language that reads requests from its input and writes answers to its output.
+
+Each is one line of JSON. The program is started once; a `reset` gives it an empty directory and asks for an empty store.
+Whatever it does but answer, the run could not be evaluated: what was received is told, and nothing waits for ever.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from fencepost.spec import InvalidArgument, StoreError, Stores
+from fencepost.spec.operations import CHAPTERS, OPERATIONS, Operation, part_of
+from fencepost.spec.wire import answer_from_wire, arguments_to_wire, error_from_wire
+from fencepost.statemachines.environment import Environment, Unavailable
+
+from .backend import ANSWER_S, BackendError, shortened
+from .marks import REOPENS
+
+PROTOCOL = "fencepost-adapter/1"
+"""Raised with every change that an adapter could stumble over."""
+
+CAPABILITIES = ("reopen",)
+"""What an adapter may declare."""
+
+LINE = "Expected one line of JSON for each request, with its id"
+
+
+class AdapterError(BackendError, Unavailable):
+    """A program that does not answer as an adapter does: the text is a sentence for its author."""
+
+
+class StoreCrashed(Exception):
+    """The store under the adapter raised what is no refusal; the text is the adapter's."""
+
+
+class Declared(NamedTuple):
+    """What an adapter said of its store."""
+
+    chapters: tuple[str, ...]
+    capabilities: tuple[str, ...]
+
+
+class Pipe:
+    """A program, and the exchange of lines with it. Every failure is final: later requests fail alike."""
+
+    def __init__(self, command: Sequence[str], seconds: float = ANSWER_S) -> None:
+        self.name = shlex.join(command)
+        self._seconds = seconds
+        self._number = 0
+        self._received = b""
+        self._failure: AdapterError | None = None
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the program
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
+            )
+        except OSError as error:
+            self._errors.close()
+            raise AdapterError(
+                f"The adapter {self.name} cannot be started: {error.strerror or error}. Expected a program."
+            ) from error
+        atexit.register(self.close)
+        self._input, self._output = _file_of(self._process.stdin), _file_of(self._process.stdout)
+        os.set_blocking(self._input, False)
+
+    def ask(self, request: dict[str, Any], what: str) -> dict[str, Any]:
+        """Send a request, and wait for its answer. Raises `AdapterError`."""
+        if self._failure is not None:
+            raise self._failure
+        self._number += 1
+        line = json.dumps({"id": self._number, **request}, separators=(",", ":"), allow_nan=False)
+        answer = self._read(self._exchanged(line.encode() + b"\n", what), what)
+        if answer.get("id") != self._number:
+            raise self.failed(f"answered {what} with the id {shortened(answer.get('id'))}. Expected {self._number}")
+        return answer
+
+    def failed(self, how: str) -> AdapterError:
+        """The failure, for good: the program is ended."""
+        self._failure = AdapterError(f"The adapter {self.name} {how}.{self._last_words()}")
+        self.close()
+        return self._failure
+
+    def close(self) -> None:
+        """End the program. Idempotent."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for each in (self._process.stdin, self._process.stdout, self._errors):
+            if each is not None:
+                each.close()
+
+    def _exchanged(self, line: bytes, what: str) -> bytes:
+        deadline, pending = time.monotonic() + self._seconds, line
+        while pending or b"\n" not in self._received:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self.failed(f"did not answer {what} within {self._seconds:g} s. {LINE}")
+            readable, writable, _ = select.select([self._output], [self._input] if pending else [], [], left)
+            if writable:
+                try:
+                    pending = pending[os.write(self._input, pending) :]
+                except OSError:
+                    pending = b""  # it has ended, as reading shows
+            if readable:
+                chunk = os.read(self._output, 1 << 16)
+                if not chunk:
+                    raise self.failed(f"ended{self._exit_code()} before it answered {what}. {LINE}")
+                self._received += chunk
+        answer, _, self._received = self._received.partition(b"\n")
+        return answer
+
+    def _read(self, line: bytes, what: str) -> dict[str, Any]:
+        try:
+            answer = json.loads(line, parse_constant=_no_json)
+        except (ValueError, RecursionError):
+            raise self.failed(f"answered {what} with {shortened(line.decode(errors='replace'))}. {LINE}") from None
+        if not isinstance(answer, dict):
+            raise self.failed(f"answered {what} with {shortened(answer)}. Expected a JSON object")
+        return answer
+
+    def _exit_code(self) -> str:
+        try:
+            return f" with exit code {self._process.wait(1)}"
+        except subprocess.TimeoutExpired:
+            return ""
+
+    def _last_words(self) -> str:
+        self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, self._errors.tell() - 4_000))
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return f" Its last words: {shortened(lines[-1], 200)}" if lines else ""
+
+
+class Adapter:
+    """A factory of stores that a program keeps: `Adapter(command)(environment)`.
+
+    Raises `AdapterError` if the program cannot be started, or does not introduce itself.
+    """
+
+    def __init__(self, command: str, seconds: float = ANSWER_S) -> None:
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise AdapterError(f"Received the command {command!r}: {error}. Expected one as a shell takes it.") from None
+        if not words:
+            raise AdapterError("Received an empty command, expected a program with its arguments.")
+        self.pipe = Pipe(words, seconds)
+        self.declared = self._introduced()
+        self._environment: Environment | None = None
+        setattr(self, REOPENS, "reopen" in self.declared.capabilities)
+
+    def __call__(self, environment: Environment) -> PipedStores:
+        """An empty store, or in the environment of the last one that store again. Raises `AdapterError`."""
+        how = "reopen" if environment is self._environment else "reset"
+        self._environment = environment
+        request = {"directory": str(Path(environment.directory).absolute()), **instant(environment)}
+        answer = self.pipe.ask({how: request}, f"the {how}")
+        if "answer" not in answer:
+            raise self.pipe.failed(f"answered the {how} with {shortened(answer)}. Expected an answer, null")
+        parts = dict.fromkeys(part_of(chapter) for chapter in self.declared.chapters)
+        stores: dict[str, Any] = {part: PipedStore(self, environment, part) for part in parts}
+        return PipedStores(**stores)
+
+    def echo(self, value: Any) -> Any:
+        """What the program makes of JSON data: the same, if its JSON is exact. Raises `AdapterError`."""
+        return self.pipe.ask({"echo": value}, "an echo").get("answer")
+
+    def _introduced(self) -> Declared:
+        answer = self.pipe.ask({"hello": {"protocol": PROTOCOL}}, "the hello").get("hello")
+        expected = f'Expected {{"protocol": "{PROTOCOL}", "chapters": […], "capabilities": […]}}'
+        if not isinstance(answer, dict) or answer.get("protocol") != PROTOCOL:
+            raise self.pipe.failed(f"introduced itself with {shortened(answer)}. {expected}")
+        return Declared(*(self._some(answer, name, known, expected) for name, known in DECLARED.items()))
+
+    def _some(self, answer: dict[str, Any], name: str, known: Sequence[str], expected: str) -> tuple[str, ...]:
+        given = answer.get(name, [] if name == "capabilities" else None)
+        if not isinstance(given, list) or any(each not in known for each in given) or (name == "chapters" and not given):
+            raise self.pipe.failed(f"declared {name} {shortened(given)}. {expected}, of {', '.join(known)}")
+        return tuple(each for each in known if each in given)
+
+
+DECLARED: dict[str, Sequence[str]] = {"chapters": tuple(CHAPTERS), "capabilities": CAPABILITIES}
+
+
+class PipedStores(Stores):
+    """The stores behind a pipe."""
+
+    def close(self) -> None:
+        """Nothing yet: the program closes its store when it is asked to reopen it, or for another one."""
+
+
+class PipedStore:
+    """One of the stores behind a pipe: it has the methods of the chapters that were declared."""
+
+    def __init__(self, adapter: Adapter, environment: Environment, part: str) -> None:
+        chapters = [each for each in adapter.declared.chapters if part_of(each) == part]
+        self._pipe = adapter.pipe
+        self._environment = environment
+        self._operations = {each.method_name: each for each in OPERATIONS.values() if each.chapter in chapters}
+
+    def __getattr__(self, name: str) -> Any:
+        operation = self.__dict__.get("_operations", {}).get(name)
+        if operation is None:
+            raise AttributeError(name)
+        return lambda *arguments: self._call(operation, arguments)
+
+    def _call(self, operation: Operation, arguments: tuple[Any, ...]) -> Any:
+        # what the signature does not admit has no form on the wire
+        operation.refuse_invalid(arguments)
+        call = {"operation": operation.name, "arguments": arguments_to_wire(operation.name, arguments)}
+        answer = self._pipe.ask({"call": call, **instant(self._environment)}, operation.name)
+        if "error" in answer:
+            raise self._refusal(operation, answer)
+        if isinstance(answer.get("crash"), str):
+            raise StoreCrashed(answer["crash"])
+        if "answer" not in answer:
+            expected = 'Expected "answer", "error" or "crash" beside the id'
+            raise self._pipe.failed(f"answered {operation.name} with {shortened(answer)}. {expected}")
+        try:
+            return answer_from_wire(operation.name, answer["answer"])
+        except InvalidArgument as error:
+            raise self._pipe.failed(f"answered {operation.name} with {shortened(answer)}: {error}") from None
+
+    def _refusal(self, operation: Operation, answer: dict[str, Any]) -> StoreError:
+        try:
+            return error_from_wire(answer["error"])
+        except InvalidArgument as error:
+            raise self._pipe.failed(f"refused {operation.name} with {shortened(answer)}: {error}") from None
+
+
+def instant(environment: Environment) -> dict[str, Any]:
+    """What the program has to know besides: the clock, and the processes that are under the run's control."""
+    running, hidden = environment.process_alive.table()
+    processes = {"running": {str(pid): start for pid, start in running.items()}, "hidden": sorted(hidden)}
+    return {"now": environment.clock.now} | ({"processes": processes} if running or hidden else {})
+
+
+def _file_of(stream: IO[bytes] | None) -> int:
+    assert stream is not None  # asked for as a pipe
+    return stream.fileno()
+
+
+def _no_json(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")

@@ -1,0 +1,110 @@
+"""A Python factory behind a pipe: the other end of `adapter`, for our own stores and for whoever wants an example.
+
+`python -m fencepost.kit.serve module:factory` answers requests until its input ends.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from fencepost.spec import StoreError, Stores
+from fencepost.spec.operations import CHAPTERS, OPERATIONS
+from fencepost.spec.wire import arguments_from_wire, to_wire
+from fencepost.statemachines.environment import Environment
+
+from .adapter import PROTOCOL
+from .backend import BackendError, Factory, load_factory, told
+
+
+class Server:
+    """A factory's stores, one after the other, and what a request asks of them."""
+
+    def __init__(self, factory: Factory) -> None:
+        self._factory = factory
+        self._environment = Environment(Path())
+        self._store: Any = None
+        self._answers: dict[str, Callable[[Any], dict[str, Any]]] = {
+            "hello": self._hello,
+            "echo": lambda value: {"answer": value},
+            "reset": self._reset,
+            "reopen": self._reopen,
+            "call": self._call,
+        }
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a request."""
+        self._set(request)
+        for what, answer in self._answers.items():
+            if what in request:
+                return {"id": request["id"], **answer(request[what])}
+        return {"id": request["id"], "crash": f"expected one of {', '.join(self._answers)} in a request"}
+
+    def close(self) -> None:
+        """Let the store go."""
+        if self._store is not None:
+            self._factory.close(self._store)
+            self._store = None
+
+    def _hello(self, _: Any) -> dict[str, Any]:
+        self._store = self._factory.open(self._environment)
+        offered = [chapter for chapter in CHAPTERS if self._offers(chapter)]
+        self.close()
+        return {"hello": {"protocol": PROTOCOL, "chapters": offered, "capabilities": list(self._factory.declares)}}
+
+    def _offers(self, chapter: str) -> bool:
+        if isinstance(self._store, Stores):
+            return all(each.of(self._store) for each in OPERATIONS.values() if each.chapter == chapter)
+        return all(hasattr(self._store, each.method_name) for each in OPERATIONS.values() if each.chapter == chapter)
+
+    def _reset(self, given: dict[str, Any]) -> dict[str, Any]:
+        self.close()
+        self._environment = Environment(Path(given["directory"]))
+        self._set(given)
+        self._store = self._factory.open(self._environment)
+        return {"answer": None}
+
+    def _reopen(self, given: dict[str, Any]) -> dict[str, Any]:
+        self.close()
+        self._set(given)
+        self._store = self._factory.open(self._environment, again=True)
+        return {"answer": None}
+
+    def _call(self, call: dict[str, Any]) -> dict[str, Any]:
+        operation = OPERATIONS[call["operation"]]
+        method: Any = operation.of(self._store)
+        try:
+            return {"answer": to_wire(method(*arguments_from_wire(operation.name, call["arguments"])))}
+        except StoreError as error:
+            return {"error": to_wire(error)}
+        except Exception as error:
+            return {"crash": told(error)}
+
+    def _set(self, given: dict[str, Any]) -> None:
+        """Put clock and processes where the run has them."""
+        if "now" in given:
+            self._environment.clock.now = given["now"]
+        table = given.get("processes", {})
+        running = {int(pid): start for pid, start in table.get("running", {}).items()}
+        self._environment.process_alive.become(running, set(table.get("hidden", ())))
+
+
+def serve(name: str, requests: IO[str], answers: IO[str]) -> None:
+    """Answer requests until there are no more. Raises `BackendError`."""
+    server = Server(load_factory(name))
+    try:
+        for line in requests:
+            answers.write(json.dumps(server.answer(json.loads(line)), separators=(",", ":")) + "\n")
+            answers.flush()
+    finally:
+        server.close()
+
+
+if __name__ == "__main__":
+    try:
+        serve(sys.argv[1] if len(sys.argv) > 1 else "", sys.stdin, sys.stdout)
+    except BackendError as error:
+        sys.exit(f"Error: {error}")

@@ -1,0 +1,362 @@
+"""The protocol on the wire: values as JSON and back, and the schema of it, read off the annotations of the abstract stores.
+
+A record is an object of its fields, with its tag where it is one of several; opaque values are plain JSON, bytes base64, UUIDs
+lower-case text, members of an enumeration their words, refs of outputs bare texts. Integers are exact, and a u64 may be larger
+than a double can tell. The envelope of an event is the flat object of `events`. What is read was checked like whatever a
+program builds.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import enum
+import types
+from collections.abc import Callable
+from dataclasses import fields
+from functools import cache
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import msgspec
+
+from . import errors
+from .errors import InvalidArgument, StoreError
+from .events import EVENT_TYPES, AgentEventEnvelope, envelope_from_json, envelope_json
+from .operations import OPERATIONS
+from .output import OutputRef
+from .session import SessionReadScope
+from .values import Finite, Form, Json, Range, canonical_json, shown
+
+Read = Callable[[Any, str], Any]
+"""Reads JSON data that stands at a place; raises `InvalidArgument` that names the place."""
+
+ERRORS: dict[str, type[StoreError]] = {
+    name: each
+    for name, each in vars(errors).items()
+    if isinstance(each, type) and issubclass(each, StoreError) and each is not StoreError and not name.startswith("_")
+}
+"""Every kind of refusal by its name."""
+
+
+def to_wire(value: Any) -> Any:
+    """The value as JSON data: what `json.dumps` takes."""
+    if isinstance(value, AgentEventEnvelope):
+        return msgspec.json.decode(envelope_json(value))
+    if isinstance(value, OutputRef):
+        return value.value
+    if isinstance(value, msgspec.Struct):
+        config = value.__struct_config__
+        tag = {} if config.tag_field is None else {config.tag_field: config.tag}
+        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+        return tag | {encoded: to_wire(getattr(value, name)) for name, encoded in names}
+    if isinstance(value, StoreError):
+        return {"kind": value.kind} | {name: to_wire(getattr(value, name)) for name, _ in _error_fields(type(value))}
+    if isinstance(value, tuple | list):
+        return [to_wire(item) for item in value]
+    if isinstance(value, Json):
+        return value.value()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, enum.Enum):
+        return value.value
+    return str(value) if isinstance(value, UUID) else value
+
+
+def arguments_to_wire(operation: str, arguments: tuple[object, ...]) -> dict[str, Any]:
+    """The arguments of a call, by their names."""
+    names = [name for name, _ in OPERATIONS[operation].parameters]
+    return {name: to_wire(value) for name, value in zip(names, arguments, strict=True)}
+
+
+def arguments_from_wire(operation: str, data: Any) -> tuple[Any, ...]:
+    """The arguments of a call, in the order of its parameters. Raises `InvalidArgument`."""
+    hints = {name: hint for name, hint in _hints(operation).items() if name != "return"}
+    given = _object(data, "arguments", hints, set())
+    return tuple(reader_of(hint)(given[name], name) for name, hint in hints.items())
+
+
+def answer_from_wire(operation: str, data: Any) -> Any:
+    """The answer of a call. Raises `InvalidArgument` for what the call cannot answer."""
+    return reader_of(_hints(operation)["return"])(data, "answer")
+
+
+def error_from_wire(data: Any) -> StoreError:
+    """A refusal. Raises `InvalidArgument` for a kind that there is not, or fields that are not its own."""
+    if not isinstance(data, dict) or not isinstance(data.get("kind"), str) or data["kind"] not in ERRORS:
+        raise InvalidArgument("error", shown(data), f"an object whose kind is one of {', '.join(sorted(ERRORS))}")
+    kind = ERRORS[data["kind"]]
+    hints = dict(_error_fields(kind))
+    optional = {each.name for each in fields(kind) if each.default == ""}  # type: ignore[arg-type]  # every kind is a dataclass
+    given = _object(data, "error", hints, optional | {"kind"})
+    return kind(**{name: reader_of(hints[name])(value, f"error.{name}") for name, value in given.items() if name != "kind"})
+
+
+@cache
+def reader_of(annotation: Any) -> Read:
+    """How JSON data becomes a value of this annotation."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _limited(arguments[0], arguments[1])
+    if origin is tuple:
+        return _items(reader_of(arguments[0]))
+    if origin in (Union, types.UnionType):
+        return _one_of(arguments)
+    if annotation is AgentEventEnvelope:
+        return _envelope
+    if annotation is OutputRef:
+        return _ref
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return _record(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return _member(annotation)
+    return _SCALARS[annotation]
+
+
+def _hints(operation: str) -> dict[str, Any]:
+    return get_type_hints(OPERATIONS[operation].method, include_extras=True)
+
+
+def _error_fields(kind: type[StoreError]) -> list[tuple[str, Any]]:
+    hints = get_type_hints(kind, include_extras=True)
+    # the one field whose type stands above the errors
+    return [
+        (each.name, SessionReadScope if hints[each.name] is object else hints[each.name])
+        for each in fields(kind)  # type: ignore[arg-type]  # every kind is a dataclass
+    ]
+
+
+def _object(data: Any, where: str, known: dict[str, Any], optional: set[str]) -> dict[str, Any]:
+    """The object, if it has no keys but known ones, and all of them that are not optional."""
+    if not isinstance(data, dict):
+        raise InvalidArgument(where, shown(data), f"an object with {', '.join(known) or 'no keys'}")
+    missing, unknown = sorted(known.keys() - data.keys() - optional), sorted(data.keys() - known.keys() - optional)
+    if missing or unknown:
+        raise InvalidArgument(where, f"an object {_keys(missing, unknown)}", f"just {', '.join(known) or 'no keys'}")
+    return data
+
+
+def _keys(missing: list[str], unknown: list[str]) -> str:
+    return " and ".join(
+        (*([f"without {', '.join(missing)}"] if missing else []), *([f"with {', '.join(unknown)}"] if unknown else []))
+    )
+
+
+def _limited(kind: Any, limits: Range | Form | Finite) -> Read:
+    read = reader_of(kind)
+    if isinstance(limits, Finite):
+        # JSON does not tell 1 from 1.0
+        return lambda data, where: float(data) if type(data) is int else read(data, where)
+    if isinstance(limits, Form):
+        return read
+
+    def number(data: Any, where: str) -> int:
+        if type(data) is not int or not limits.least <= data <= limits.most:
+            raise InvalidArgument(where, shown(data), str(limits))
+        return data
+
+    return number
+
+
+def _items(read: Read) -> Read:
+    def items(data: Any, where: str) -> tuple[Any, ...]:
+        if not isinstance(data, list):
+            raise InvalidArgument(where, shown(data), "an array")
+        return tuple(read(item, f"{where}[{place}]") for place, item in enumerate(data))
+
+    return items
+
+
+def _one_of(options: tuple[Any, ...]) -> Read:
+    records = {str(each.__struct_config__.tag): each for each in options if _is_record(each)}
+    others = [each for each in options if not _is_record(each) and each is not type(None)]
+    nothing = type(None) in options
+
+    def read(data: Any, where: str) -> Any:
+        if data is None and nothing:
+            return None
+        if others and not (records and isinstance(data, dict)):
+            return reader_of(others[0])(data, where)
+        if len(records) == 1:
+            return reader_of(next(iter(records.values())))(data, where)
+        field = next(iter(records.values())).__struct_config__.tag_field
+        found = records.get(str(data.get(field))) if isinstance(data, dict) else None
+        if found is None:
+            raise InvalidArgument(where, shown(data), f"an object whose {field} is one of {', '.join(records)}")
+        return reader_of(found)(data, where)
+
+    return read
+
+
+def _is_record(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
+
+
+def _record(kind: type[msgspec.Struct]) -> Read:
+    hints, config = get_type_hints(kind, include_extras=True), kind.__struct_config__
+    described = {each.encode_name: each for each in msgspec.structs.fields(kind)}
+    optional = {name for name, each in described.items() if not each.required}
+    tag = set() if config.tag_field is None else {config.tag_field}
+
+    def read(data: Any, where: str) -> Any:
+        given = _object(data, where, described, optional | tag)
+        if config.tag_field is not None and given.get(config.tag_field, config.tag) != config.tag:
+            raise InvalidArgument(f"{where}.{config.tag_field}", shown(given[config.tag_field]), repr(config.tag))
+        values = {
+            described[name].name: reader_of(hints[described[name].name])(value, f"{where}.{name}")
+            for name, value in given.items()
+            if name in described
+        }
+        return kind(**values)
+
+    return read
+
+
+def _member(kind: type[enum.Enum]) -> Read:
+    def read(data: Any, where: str) -> enum.Enum:
+        try:
+            return kind(data)
+        except ValueError:
+            words = ", ".join(repr(each.value) for each in kind)
+            raise InvalidArgument(where, shown(data), f"one of {words}") from None
+
+    return read
+
+
+def _envelope(data: Any, where: str) -> AgentEventEnvelope:
+    if not isinstance(data, dict):
+        raise InvalidArgument(where, shown(data), "the flat object of an event")
+    try:
+        return envelope_from_json(canonical_json(data))
+    except InvalidArgument as error:
+        raise InvalidArgument(where, error.received, error.expected) from error
+
+
+def _ref(data: Any, where: str) -> OutputRef:
+    return OutputRef(_SCALARS[str](data, where))
+
+
+def _plain(kind: type, what: str) -> Read:
+    def read(data: Any, where: str) -> Any:
+        if type(data) is not kind:
+            raise InvalidArgument(where, shown(data), what)
+        return data
+
+    return read
+
+
+def _bytes(data: Any, where: str) -> bytes:
+    try:
+        return base64.b64decode(data, validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        raise InvalidArgument(where, shown(data), "bytes in base64") from None
+
+
+def _uuid(data: Any, where: str) -> UUID:
+    try:
+        found = UUID(data) if isinstance(data, str) else None
+    except ValueError:
+        found = None
+    if found is None or str(found) != data:
+        raise InvalidArgument(where, shown(data), "a UUID, lower-case and hyphenated")
+    return found
+
+
+def _json(data: Any, where: str) -> Json:
+    try:
+        return Json(data)
+    except InvalidArgument as error:
+        raise InvalidArgument(where, error.received, error.expected) from error
+
+
+_SCALARS: dict[Any, Read] = {
+    str: _plain(str, "a text"),
+    int: _plain(int, "an integer"),
+    float: _plain(float, "a number"),
+    bool: _plain(bool, "true or false"),
+    type(None): _plain(type(None), "null"),
+    bytes: _bytes,
+    UUID: _uuid,
+    Json: _json,
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of every operation: its arguments and its answer; and of every refusal."""
+    definitions: dict[str, Any] = {}
+    operations = {}
+    for name in OPERATIONS:
+        hints = _hints(name)
+        answer = hints.pop("return")
+        operations[name] = {
+            "arguments": _closed({key: _schema_of(hint, definitions) for key, hint in hints.items()}, list(hints)),
+            "answer": _schema_of(answer, definitions),
+        }
+    refusals = {name: _error_schema(kind, definitions) for name, kind in sorted(ERRORS.items())}
+    return {"operations": operations, "errors": refusals, "$defs": dict(sorted(definitions.items()))}
+
+
+def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _error_schema(kind: type[StoreError], definitions: dict[str, Any]) -> dict[str, Any]:
+    optional = {each.name for each in fields(kind) if each.default == ""}  # type: ignore[arg-type]  # every kind is a dataclass
+    own = {name: _schema_of(hint, definitions) for name, hint in _error_fields(kind)}
+    return _closed({"kind": {"const": kind.__name__}} | own, ["kind", *(name for name in own if name not in optional)])
+
+
+def _schema_of(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _schema_of(arguments[0], definitions) | _limits(arguments[1])
+    if origin is tuple:
+        return {"type": "array", "items": _schema_of(arguments[0], definitions)}
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_schema_of(each, definitions) for each in arguments]}
+    if annotation is OutputRef:
+        return dict(_SCHEMAS[str])
+    if _is_record(annotation):
+        if annotation.__name__ not in definitions:
+            # named first: a record may hold others of its kind
+            definitions[annotation.__name__] = {}
+            definitions[annotation.__name__] = _record_schema(annotation, definitions)
+        return {"$ref": f"#/$defs/{annotation.__name__}"}
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return {"enum": [each.value for each in annotation]}
+    return dict(_SCHEMAS[annotation])
+
+
+def _record_schema(kind: type[msgspec.Struct], definitions: dict[str, Any]) -> dict[str, Any]:
+    if kind is AgentEventEnvelope:
+        head = {
+            "event_id": dict(_SCHEMAS[UUID]),
+            "sequence": {"type": "integer", "minimum": 0},
+            "timestamp": {"type": "string"},
+        }
+        known = {"type": "string", "examples": sorted(EVENT_TYPES)}
+        return {"type": "object", "properties": head | {"type": known}, "required": [*head, "type"]}
+    hints, config = get_type_hints(kind, include_extras=True), kind.__struct_config__
+    own = {each.encode_name: _schema_of(hints[each.name], definitions) for each in msgspec.structs.fields(kind)}
+    required = [each.encode_name for each in msgspec.structs.fields(kind) if each.required]
+    if config.tag_field is None:
+        return _closed(own, required)
+    return _closed({config.tag_field: {"const": config.tag}} | own, [config.tag_field, *required])
+
+
+def _limits(limits: Range | Form | Finite) -> dict[str, Any]:
+    if isinstance(limits, Range):
+        return {"minimum": limits.least, "maximum": limits.most}
+    return {"pattern": f"^({limits.pattern})$"} if isinstance(limits, Form) else {}
+
+
+_SCHEMAS: dict[Any, dict[str, Any]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    type(None): {"type": "null"},
+    bytes: {"type": "string", "contentEncoding": "base64"},
+    UUID: {"type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},
+    Json: {},
+}

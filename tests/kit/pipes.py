@@ -1,0 +1,94 @@
+"""Programs that speak the wire protocol, each wrong in one way: `python pipes.py WAY`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+HELLO = {"protocol": "fencepost-adapter/1", "chapters": ["output"], "capabilities": []}
+"""What a good adapter says of itself."""
+
+
+def say(answer: Any) -> None:
+    """Write a line."""
+    print(json.dumps(answer) if not isinstance(answer, str) else answer, flush=True)
+
+
+def hello_of(changes: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """A program that introduces itself otherwise."""
+    return lambda request: say({"id": request["id"], "hello": HELLO | changes})
+
+
+def after_hello(wrong: Callable[[dict[str, Any]], None], at: str = "call") -> Callable[[dict[str, Any]], None]:
+    """A program that is good until this kind of request."""
+
+    def answer(request: dict[str, Any]) -> None:
+        if "hello" in request:
+            say({"id": request["id"], "hello": HELLO})
+        elif at in request:
+            wrong(request)
+        else:
+            say({"id": request["id"], "answer": None})
+
+    return answer
+
+
+def deaf(request: dict[str, Any]) -> None:
+    """Nothing is answered, and nothing is read any more."""
+    time.sleep(60)
+
+
+def dying(request: dict[str, Any]) -> None:
+    """The program ends, with a word."""
+    print("out of cheese", file=sys.stderr, flush=True)
+    os._exit(3)
+
+
+def forgetful(request: dict[str, Any]) -> None:
+    """Whatever is appended is not there."""
+    answers: dict[str, dict[str, Any]] = {
+        "output.append": {"answer": f"out-{request['id']:010x}"},
+        "list_for_attempt": {"answer": []},
+    }
+    say({"id": request["id"]} | answers.get(request["call"]["operation"], {"error": {"kind": "OutputNotFound"}}))
+
+
+WAYS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "silent from the start": lambda request: None,
+    "dead from the start": dying,
+    "another protocol": hello_of({"protocol": "fencepost-adapter/2"}),
+    "no chapters": hello_of({"chapters": []}),
+    "unknown chapter": hello_of({"chapters": ["leases"]}),
+    "unknown capability": hello_of({"capabilities": ["teleport"]}),
+    "no hello": lambda request: say({"id": request["id"], "answer": None}),
+    "silent": after_hello(lambda request: None),
+    "deaf": after_hello(deaf),
+    "dying": after_hello(dying),
+    "dying at the reset": after_hello(dying, "reset"),
+    "no reset": after_hello(lambda request: say({"id": request["id"], "crash": "no"}), "reset"),
+    "garbage": after_hello(lambda request: say("<html>502</html>")),
+    "no object": after_hello(lambda request: say([1])),
+    "NaN": after_hello(lambda request: say('{"id":NaN}')),
+    "half a line": after_hello(lambda request: print('{"id":', end="", flush=True)),
+    "old id": after_hello(lambda request: say({"id": request["id"] - 1, "answer": None})),
+    "no answer": after_hello(lambda request: say({"id": request["id"]})),
+    "unknown refusal": after_hello(lambda request: say({"id": request["id"], "error": {"kind": "Oops"}})),
+    "another answer": after_hello(lambda request: say({"id": request["id"], "answer": {"ok": 1}})),
+    "crash": after_hello(lambda request: say({"id": request["id"], "crash": "ZeroDivisionError"})),
+    "forgetful": after_hello(forgetful),
+}
+
+
+def main() -> None:
+    """Answer every line in this program's way."""
+    answer = WAYS[sys.argv[1]]
+    for line in sys.stdin:
+        answer(json.loads(line))
+
+
+if __name__ == "__main__":
+    main()
