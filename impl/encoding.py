@@ -26,7 +26,7 @@ from ..spec import (
 T = TypeVar("T")
 
 SCHEMA_VERSION = 1
-"""The version of the file's tables and of every versioned record in them."""
+"""The version of every versioned record."""
 
 U32_MAX = 2**32 - 1
 
@@ -57,15 +57,15 @@ def decoded_versioned(kind: type[T], text: object, what: str) -> T:
     return decoded(kind, text, what)
 
 
-def require_schema_version(version: object, what: str) -> None:
+def require_schema_version(version: object, what: str, expected: int = SCHEMA_VERSION) -> None:
     """Raise the schema version error that says what is wrong with this version, unless it is ours."""
     if version is msgspec.UNSET:
-        raise MissingRecordSchemaVersion(what, SCHEMA_VERSION)
+        raise MissingRecordSchemaVersion(what, expected)
     # 1.0 and true are no versions, although they equal one
     if type(version) is not int or not 0 <= version <= U32_MAX:
-        raise InvalidRecordSchemaVersion(what, _shown(version), SCHEMA_VERSION)
-    if version != SCHEMA_VERSION:
-        raise UnsupportedRecordSchemaVersion(what, version, SCHEMA_VERSION)
+        raise InvalidRecordSchemaVersion(what, _shown(version), expected)
+    if version != expected:
+        raise UnsupportedRecordSchemaVersion(what, version, expected)
 
 
 def lookup(*names: str | UUID) -> str:

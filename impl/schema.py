@@ -13,7 +13,10 @@ import icontract
 
 from ..spec import Backend, InvalidArgument, InvalidRecordSchemaVersion, MissingRecordSchemaVersion
 from ..spec.contracts import ENFORCED, ensures
-from .encoding import SCHEMA_VERSION, U32_MAX, require_schema_version
+from .encoding import U32_MAX, require_schema_version
+
+TABLES_VERSION = 2
+"""The version of the tables: raised with every change of one."""
 
 STORE = "store"
 """The record kind that schema version errors of a whole file carry."""
@@ -100,7 +103,7 @@ CREATE = ";".join(
         *(f"CREATE INDEX {name} ON {columns}" for name, columns in INDEXES.items()),
         *(f"INSERT INTO {GUARDS} VALUES ('{name}', 0, 0)" for name in KINDS),
         f"CREATE TABLE {MARK} (schema_version VARCHAR)",
-        f"INSERT INTO {MARK} VALUES ('{SCHEMA_VERSION}')",
+        f"INSERT INTO {MARK} VALUES ('{TABLES_VERSION}')",
         "COMMIT",
     )
 )
@@ -208,12 +211,12 @@ def _require_version(connection: duckdb.DuckDBPyConnection) -> None:
     except duckdb.BinderException:
         versions = []
     if versions in ([], [None]):
-        raise MissingRecordSchemaVersion(STORE, SCHEMA_VERSION)
+        raise MissingRecordSchemaVersion(STORE, TABLES_VERSION)
     if len(versions) > 1:
-        raise InvalidRecordSchemaVersion(STORE, ", ".join(map(str, versions)), SCHEMA_VERSION)
+        raise InvalidRecordSchemaVersion(STORE, ", ".join(map(str, versions)), TABLES_VERSION)
     text = versions[0]
     is_number = text.isascii() and text.isdigit() and len(text) <= len(str(U32_MAX))
-    require_schema_version(int(text) if is_number else text, STORE)
+    require_schema_version(int(text) if is_number else text, STORE, TABLES_VERSION)
 
 
 def _tune(connection: duckdb.DuckDBPyConnection) -> None:

@@ -2,7 +2,8 @@
 
 A store enforces none of this (RUNTIME-18). The tables are those of the published authority; the check reads the versions of an
 input, or the states of a runtime, in the order in which they were written, and tells which of them no caller may write.
-Stamps of a boundary (RUNTIME-28) and what recovery does (RUNTIME-69) pass, although the tables do not have them.
+Stamps of a boundary (RUNTIME-28) and what recovery does (RUNTIME-69) pass, although the tables do not have them: so an input
+may bear a run that it was not staged for.
 """
 
 from __future__ import annotations
@@ -245,8 +246,9 @@ class Finding(NamedTuple):
 
 
 def check_input_versions(versions: Sequence[InputState]) -> tuple[Finding, ...]:
-    """What is wrong with the versions of one input, in the order in which they were written (RUNTIME-69)."""
+    """What is wrong with the versions of one input, in the order in which they were written (RUNTIME-67, RUNTIME-69)."""
     found = [Finding(place, "RUNTIME-69", says) for place, each in enumerate(versions) for says in _wrong_alone(each)]
+    found.extend(Finding(place, "RUNTIME-67", says) for place, each in enumerate(versions) for says in _wrongly_derived(each))
     for place, (before, after) in enumerate(pairwise(versions), 1):
         found.extend(Finding(place, "RUNTIME-69", says) for says in _wrong_after(before, after))
     return tuple(sorted(found))
@@ -262,22 +264,70 @@ OUTCOMES = {
 
 def _wrong_alone(version: InputState) -> Iterator[str]:
     """What is wrong with a version by itself."""
-    outcome = OUTCOMES.get(version.current_state)
+    state = version.current_state
+    outcome = OUTCOMES.get(state)
     if version.terminal_outcome is not None and type(version.terminal_outcome) is not outcome:
-        yield f"an input that is {version.current_state.value} has the outcome {type(version.terminal_outcome).__name__}"
+        yield f"an input that is {state.value} has the outcome {type(version.terminal_outcome).__name__}"
     if version.terminal_outcome is None and outcome is not None:
-        yield f"an input that is {version.current_state.value} has no outcome"
-    for earlier, later in pairwise(version.history):
+        yield f"an input that is {state.value} has no outcome"
+    if state in (S.Staged, S.Applied, S.AppliedPendingConsumption) and version.last_run_id is None:
+        yield f"an input that is {state.value} has no run"
+    if state is S.AppliedPendingConsumption and version.last_boundary_sequence is None:
+        yield f"an input that is {state.value} has no number of a boundary"
+    yield from _wrong_history(version)
+    given_up = version.terminal_outcome.reason if isinstance(version.terminal_outcome, OutcomeAbandoned) else None
+    if isinstance(given_up, MaxAttemptsExhausted):
+        yield from _wrongly_given_up(version, given_up.max_attempts_exhausted.attempts)
+
+
+UNDERIVED = {"operator": "source", "peer": "source", "external": "source", "prompt": "kind", "flow_step": "kind"}
+"""Sources and kinds of inputs that nothing could make again."""
+
+
+def _wrongly_derived(version: InputState) -> Iterator[str]:
+    """Whether an input that can be made again comes from where it cannot; told by its own JSON, as far as that says so."""
+    if version.durability is not InputDurability.Derived or version.persisted_input is None:
+        return
+    content = version.persisted_input.value()
+    header = content.get("header") if isinstance(content, dict) else None
+    source = header.get("source") if isinstance(header, dict) else None
+    origin = source.get("type") if isinstance(source, dict) else None
+    kind = content.get("input_type") if isinstance(content, dict) else None
+    for what, word in (("source", origin), ("kind", kind)):
+        if isinstance(word, str) and UNDERIVED.get(word) == what:
+            yield f"an input of the {what} {word} is derived, and nothing could make it again"
+
+
+def _wrong_history(version: InputState) -> Iterator[str]:
+    """What is wrong with the history of a version, which has every step that was taken."""
+    history, state = version.history, version.current_state
+    if not history and state is not S.Accepted:
+        yield f"an input that is {state.value} has no history"
+    if history and history[0].from_ is not S.Accepted:
+        yield f"its history begins at {history[0].from_.value}"
+    for earlier, later in pairwise(history):
         if earlier.to is not later.from_:
             yield f"its history goes on from {later.from_.value} where it had come to {earlier.to.value}"
-    for entry in version.history:
+    for entry in history:
         if (entry.from_, entry.to) not in LEGAL:
             yield f"its history goes from {entry.from_.value} to {entry.to.value}"
-    if version.history and version.history[-1].to is not version.current_state:
-        yield f"its history ends at {version.history[-1].to.value}, but it is {version.current_state.value}"
-    given_up = version.terminal_outcome.reason if isinstance(version.terminal_outcome, OutcomeAbandoned) else None
-    if isinstance(given_up, MaxAttemptsExhausted) and given_up.max_attempts_exhausted.attempts < ATTEMPTS:
-        yield f"it was given up after {given_up.max_attempts_exhausted.attempts} attempts of {ATTEMPTS}"
+    if history and history[-1].to is not state:
+        yield f"its history ends at {history[-1].to.value}, but it is {state.value}"
+    if history and history[-1].timestamp != version.updated_at:
+        yield f"it was updated at {version.updated_at}, but its history ends at {history[-1].timestamp}"
+    staged = sum(entry.to is S.Staged for entry in history)
+    if version.attempt_count != staged:
+        yield f"its history stages it {staged} times, but its attempts are {version.attempt_count}"
+
+
+def _wrongly_given_up(version: InputState, attempts: int) -> Iterator[str]:
+    """What is wrong with an input that was given up for its attempts."""
+    if attempts < ATTEMPTS:
+        yield f"it was given up after {attempts} attempts of {ATTEMPTS}"
+    if attempts != version.attempt_count:
+        yield f"it was given up after {attempts} attempts, but its attempts are {version.attempt_count}"
+    if version.history and version.history[-1].from_ is not S.Staged:
+        yield f"it was given up for its attempts when it was {version.history[-1].from_.value}, not when it was rolled back"
 
 
 def _wrong_after(before: InputState, after: InputState) -> Iterator[str]:
@@ -295,9 +345,9 @@ def _wrong_after(before: InputState, after: InputState) -> Iterator[str]:
         yield f"its history goes on from {new[0].from_.value}, but it was {before.current_state.value}"
     if before.current_state in TERMINAL_INPUTS and after.current_state is not before.current_state:
         yield f"it left {before.current_state.value}, which is an end"
-    staged = sum(entry.to is S.Staged for entry in new)
-    if after.attempt_count != before.attempt_count + staged:
-        yield f"it was staged {staged} times, but its attempts went from {before.attempt_count} to {after.attempt_count}"
+    # the id of the input that took its place is put in when that one is known
+    if isinstance(before.terminal_outcome, OutcomeAbandoned) and after.terminal_outcome != before.terminal_outcome:
+        yield "the reason for which it was abandoned has changed"
 
 
 def check_runtime_states(states: Sequence[RuntimeState]) -> tuple[Finding, ...]:

@@ -1,9 +1,10 @@
 """The protocol on the wire: values as JSON and back, and the schema of it, read off the annotations of the abstract stores.
 
-A record is an object of its fields, with its tag where it is one of several; opaque values are plain JSON, bytes base64, UUIDs
-lower-case text, members of an enumeration their words, refs of outputs bare texts. Integers are exact, and a u64 may be larger
-than a double can tell. The envelope of an event is the flat object of `events`. What is read was checked like whatever a
-program builds.
+This is the form between the kit and an adapter. A record is an object of its fields, with its tag where it is one of several;
+what is None and may be absent is left out, and a key that is none of its own is refused. Opaque values are plain JSON, bytes
+base64, UUIDs lower-case text, members of an enumeration their words, refs of outputs bare texts. Integers are exact, and may
+be larger than doubles can tell. The envelope of an event is the flat object of `events`. What is read was checked like
+whatever a program builds.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def to_wire(value: Any) -> Any:
         config = value.__struct_config__
         tag = {} if config.tag_field is None else {config.tag_field: config.tag}
         names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
-        return tag | {encoded: to_wire(getattr(value, name)) for name, encoded in names}
+        given = ((encoded, getattr(value, name)) for name, encoded in names)
+        absent = {each.encode_name for each in msgspec.structs.fields(value) if each.default is None}
+        return tag | {name: to_wire(each) for name, each in given if each is not None or name not in absent}
     if isinstance(value, StoreError):
         return {"kind": value.kind} | {name: to_wire(getattr(value, name)) for name, _ in _error_fields(type(value))}
     if isinstance(value, tuple | list):
@@ -173,7 +176,8 @@ def _one_of(options: tuple[Any, ...]) -> Read:
     nothing = type(None) in options
 
     def read(data: Any, where: str) -> Any:
-        if data is None and nothing:
+        # where opaque JSON may be absent too, null is a value, and a field that is absent is left out
+        if data is None and nothing and Json not in options:
             return None
         if others and not (records and isinstance(data, dict)):
             return reader_of(others[0])(data, where)

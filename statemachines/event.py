@@ -11,16 +11,6 @@ from fencepost.spec import (
     U64_MAX,
     AgentEvent,
     AgentEventEnvelope,
-    Done,
-    EventTokenUsage,
-    Json,
-    Start,
-    TextDelta,
-    ToolCallEnd,
-    ToolResult,
-    TurnComplete,
-    UnknownEvent,
-    UserInput,
 )
 from hypothesis.stateful import rule
 
@@ -28,21 +18,10 @@ from .checker import Call
 from .draws import ANY, latest, mixed
 from .lease import BAD_NUMBERS, BAD_TEXTS
 from .machine import Machine
+from .samples import EVENTS
 
 THREADS = ("th", "th", "th", "th2", "th1", "th10", "", "T%_'\"\0é")
 TURNS = (1, 1, 1, 2, 2, 3, 10, 0, 9, 2**31, 2**53 + 1, 2**63 - 1, 2**63, U64_MAX)
-USAGE = EventTokenUsage(2**32 - 1, 0, 7)
-EVENTS: tuple[AgentEvent, ...] = (
-    Start("th", 1),
-    # a turn and a thread that are not those of the call
-    Start("elsewhere", 99, "task"),
-    UserInput("th", Json([{"type": "text", "text": "é\0"}])),
-    TextDelta("m", "piece"),
-    ToolCallEnd("c", "grep", "Grep", ToolResult(True, "", Json({"n": [1, 1.0, True, None, 2**53 + 1]}), None)),
-    TurnComplete(1, USAGE),
-    Done("th", 3, USAGE, U64_MAX, 0.1),
-    UnknownEvent("from_the_future", Json({"deep": {"b": 1, "a": [1.5, "%_'"]}})),
-)
 SEQUENCES = (0, 0, 1, 1, 2, 10, 2**53 + 1, U64_MAX)
 INSTANTS = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000000001Z", "2025-12-31T23:59:59.5+02:00")
 IDS = tuple(UUID(f"00000000-0000-4000-8000-00000000000{digit}") for digit in "0123")

@@ -9,20 +9,11 @@ from uuid import UUID
 from fencepost.model import Refused, State
 from fencepost.spec import (
     U64_MAX,
-    InputAbandonReason,
-    InputDurability,
-    InputHistoryEntry,
-    InputLifecycleState,
     InputState,
-    Json,
-    OutcomeAbandoned,
-    OutcomeConsumed,
-    PolicySnapshot,
     RunApplyBoundary,
     RunBoundaryReceipt,
     RuntimeState,
     SessionDelta,
-    SourceCoalescing,
 )
 from hypothesis.stateful import rule
 
@@ -30,83 +21,22 @@ from .checker import Call
 from .draws import ANY, latest, mixed
 from .lease import BAD_NUMBERS, BAD_TEXTS
 from .machine import Machine
+from .samples import DECODABLE, SESSIONS, SHAPES, UNDECODABLE, numbered
 
 RUNTIMES = ("r", "r", "r", "r", "r2", "r1", "r10", "", "R%_'\"\0é")
 
 
-def _uuid(number: int) -> UUID:
-    return UUID(f"0190a1b2-0000-7000-8000-{number:012x}")
-
-
-RUNS = (_uuid(1), _uuid(1), _uuid(1), _uuid(2), _uuid(16))
-ENDING = _uuid(17)
+RUNS = (numbered(1), numbered(1), numbered(1), numbered(2), numbered(16))
+ENDING = numbered(17)
 """The run whose numbers are used up: a boundary of it that comes later is refused."""
 
-INPUTS = tuple(_uuid(number) for number in (9, 3, 3, 255, 16, 0, 2))
+INPUTS = tuple(numbered(number) for number in (9, 3, 3, 255, 16, 0, 2))
 """Ids in no order, so that the order of writing is not theirs."""
 
-SESSIONS = (_uuid(7), _uuid(8))
 INSTANTS = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000001Z", "2025-12-31T23:59:59.999999999Z")
-
-
-def snapshot(session_id: UUID | str, messages: str, version: int = 1, beside: str = "") -> bytes:
-    """A session with these messages, as JSON text."""
-    instant = '{"secs_since_epoch":1,"nanos_since_epoch":0}'
-    head = f'"version":{version},"id":"{session_id}"{beside},"created_at":{instant},"updated_at":{instant}'
-    return f'{{{head},"messages":[{messages}]}}'.encode()
-
-
-HELLO = '{"role":"user","content":"hello"}'
-WORK = (
-    '{"role":"block_assistant","stop_reason":"tool_use","blocks":[{"block_type":"tool_use",'
-    '"data":{"id":"t","name":"grep","args":{"b":[true,null,0.5],"a":1e2}}}]}'
-)
-DECODABLE = (
-    snapshot(SESSIONS[0], ""),
-    snapshot(SESSIONS[0], HELLO),
-    # the same messages in other bytes: one digest
-    snapshot(SESSIONS[0], ' {"content":[{"type":"text","text":"hello"}],"role":"user","new":{}} ', 2, ',"metadata":{"a":"é"}'),
-    snapshot(SESSIONS[1], f'{{"role":"system","content":"be brief\\u0001é"}},{HELLO},{WORK}'),
-    # one text block among others stays a block; an older notice becomes one
-    snapshot(
-        SESSIONS[1],
-        '{"role":"user","content":[{"type":"text","text":"a"},{"type":"image","media_type":"i","source":"blob","blob_id":"b"}]},'
-        '{"role":"user","content":"[SYSTEM NOTICE][BG_JOB] done","render_metadata":{"class":"ops_progress"}}',
-    ),
-)
-UNDECODABLE = (
-    b"",
-    b"no JSON",
-    b"\xef\xbb\xbf" + DECODABLE[0],
-    DECODABLE[1] + b"x",
-    snapshot(SESSIONS[0], WORK.replace("0.5", "NaN")),
-    snapshot(SESSIONS[0], WORK.replace("0.5", "1e999")),
-    snapshot(SESSIONS[0], '{"role":"user","content":"\\ud800"}'),
-    snapshot(SESSIONS[0], '{"role":"user","content":"a","content":"b"}'),
-    snapshot(SESSIONS[0], WORK.replace("null", "[" * 125 + "]" * 125)),
-    snapshot("no UUID", HELLO),
-)
 SNAPSHOTS = (*DECODABLE, *DECODABLE, *DECODABLE, *UNDECODABLE)
 KEYS = (None, None, "own", "own", "other")
 SEQUENCES = ("next", "next", "same", "gap", "0", "2^53", "2^63 - 1", "2^63", "2^64 - 1")
-POLICY = PolicySnapshot(3, Json({"apply_mode": "stage_run_start", "policy_version": 2**53 + 1}))
-HISTORY = (InputHistoryEntry(INSTANTS[0], InputLifecycleState.Accepted, InputLifecycleState.Queued, "QueueAccepted"),)
-SHAPES: tuple[dict[str, Any], ...] = (
-    {"current_state": InputLifecycleState.Accepted},
-    {"current_state": InputLifecycleState.Queued, "history": HISTORY, "durability": InputDurability.Durable},
-    {"current_state": InputLifecycleState.Staged, "attempt_count": 2**32 - 1, "last_run_id": _uuid(99), "policy": POLICY},
-    {"current_state": InputLifecycleState.AppliedPendingConsumption, "last_run_id": RUNS[0], "last_boundary_sequence": U64_MAX},
-    {"current_state": InputLifecycleState.Consumed, "terminal_outcome": OutcomeConsumed(), "idempotency_key": ""},
-    {
-        "current_state": InputLifecycleState.Abandoned,
-        "terminal_outcome": OutcomeAbandoned(InputAbandonReason.Reset),
-        "reconstruction_source": SourceCoalescing((INPUTS[0], INPUTS[0])),
-    },
-    {
-        "current_state": InputLifecycleState.Applied,
-        "persisted_input": Json({"input_type": "prompt", "text": "é", "n": [1, 1.0]}),
-    },
-)
 WRITES = (
     "commit_session_boundary",
     "atomic_apply",
@@ -213,7 +143,7 @@ class RuntimeRules(Machine):
         )
         delta = None if snapshot is None else SessionDelta(snapshot)
         own = next((session for session in SESSIONS if snapshot is not None and str(session).encode() in snapshot), SESSIONS[0])
-        store_key = {None: None, "own": own, "other": _uuid(70)}[key]
+        store_key = {None: None, "own": own, "other": numbered(70)}[key]
         self.perform("atomic_apply", runtime_id, delta, receipt, inputs, store_key)
 
     @rule(drawn=mixed(RUNTIMES, RUNS, DECODABLE, ("again", "again", "boundary", "last", "last"), INPUTS, SHAPES, ANY))
@@ -263,7 +193,13 @@ class RuntimeRules(Machine):
             "commit_session_boundary", runtime_id, SessionDelta(first), run_id, immediate, (staged.input_id,) * 2, (staged,)
         )
         self.perform(
-            "commit_session_boundary", runtime_id, SessionDelta(UNDECODABLE[index % 10]), run_id, immediate, (), (staged,)
+            "commit_session_boundary",
+            runtime_id,
+            SessionDelta(UNDECODABLE[index % len(UNDECODABLE)]),
+            run_id,
+            immediate,
+            (),
+            (staged,),
         )
         self.perform("commit_session_boundary", runtime_id + "1", SessionDelta(second), run_id, immediate, (), (staged,))
         self.perform("commit_session_boundary", runtime_id, SessionDelta(second), run_id, immediate, (staged.input_id,), ())
@@ -290,7 +226,7 @@ class RuntimeRules(Machine):
     def many(self, drawn: tuple[Any, ...]) -> None:
         """More than ten inputs, the largest id first."""
         runtime_id, count, shape = drawn
-        inputs = tuple(self.input_state(_uuid(number), shape, number) for number in reversed(range(count)))
+        inputs = tuple(self.input_state(numbered(number), shape, number) for number in reversed(range(count)))
         self.perform("atomic_lifecycle_commit", runtime_id, RuntimeState.Retired, inputs)
 
     @rule(drawn=mixed((*RUNTIMES, "nothing"), RUNS, INPUTS, SEQUENCES, range(5)))

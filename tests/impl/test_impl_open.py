@@ -121,15 +121,15 @@ def test_an_empty_database_becomes_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "error"),
     [
-        ("UPDATE fencepost_store SET schema_version = '2'", UnsupportedRecordSchemaVersion("store", 2, 1)),
-        ("UPDATE fencepost_store SET schema_version = '4294967296'", InvalidRecordSchemaVersion("store", "4294967296", 1)),
-        ("UPDATE fencepost_store SET schema_version = 'one'", InvalidRecordSchemaVersion("store", "one", 1)),
-        ("UPDATE fencepost_store SET schema_version = '1.0'", InvalidRecordSchemaVersion("store", "1.0", 1)),
-        ("UPDATE fencepost_store SET schema_version = '²'", InvalidRecordSchemaVersion("store", "²", 1)),
-        ("INSERT INTO fencepost_store VALUES ('1')", InvalidRecordSchemaVersion("store", "1, 1", 1)),
-        ("UPDATE fencepost_store SET schema_version = NULL", MissingRecordSchemaVersion("store", 1)),
-        ("DELETE FROM fencepost_store", MissingRecordSchemaVersion("store", 1)),
-        ("ALTER TABLE fencepost_store RENAME schema_version TO version", MissingRecordSchemaVersion("store", 1)),
+        ("UPDATE fencepost_store SET schema_version = '1'", UnsupportedRecordSchemaVersion("store", 1, 2)),
+        ("UPDATE fencepost_store SET schema_version = '4294967296'", InvalidRecordSchemaVersion("store", "4294967296", 2)),
+        ("UPDATE fencepost_store SET schema_version = 'one'", InvalidRecordSchemaVersion("store", "one", 2)),
+        ("UPDATE fencepost_store SET schema_version = '1.0'", InvalidRecordSchemaVersion("store", "1.0", 2)),
+        ("UPDATE fencepost_store SET schema_version = '²'", InvalidRecordSchemaVersion("store", "²", 2)),
+        ("INSERT INTO fencepost_store VALUES ('2')", InvalidRecordSchemaVersion("store", "2, 2", 2)),
+        ("UPDATE fencepost_store SET schema_version = NULL", MissingRecordSchemaVersion("store", 2)),
+        ("DELETE FROM fencepost_store", MissingRecordSchemaVersion("store", 2)),
+        ("ALTER TABLE fencepost_store RENAME schema_version TO version", MissingRecordSchemaVersion("store", 2)),
     ],
 )
 def test_a_store_of_another_version_is_refused(tmp_path: Path, statement: str, error: StoreError) -> None:

@@ -13,6 +13,7 @@ from fencepost.spec import (
     InputLifecycleState,
     InputState,
     InputTerminalOutcome,
+    Json,
     MaxAttempts,
     MaxAttemptsExhausted,
     OutcomeAbandoned,
@@ -73,6 +74,8 @@ def to(version: InputState, *states: InputLifecycleState, outcome: InputTerminal
             current_state=state,
             history=(*version.history, entry(version.current_state, state, T1)),
             attempt_count=version.attempt_count + (state is S.Staged),
+            last_run_id=RUN if state is S.Staged else version.last_run_id,
+            last_boundary_sequence=0 if state is S.AppliedPendingConsumption else version.last_boundary_sequence,
             updated_at=T1,
         )
     return replace(version, terminal_outcome=outcome)
@@ -146,11 +149,17 @@ WRONG: dict[str, tuple[tuple[InputState, ...], tuple[tuple[int, str], ...]]] = {
     ),
     "given up too early": (
         (to(STAGED, S.Abandoned, outcome=given_up(2)),),
-        ((0, "it was given up after 2 attempts of 3"),),
+        (
+            (0, "it was given up after 2 attempts of 3"),
+            (0, "it was given up after 2 attempts, but its attempts are 1"),
+        ),
     ),
     "a step that no table has": (
         (ACCEPTED, to(ACCEPTED, S.Applied)),
-        ((1, "its history goes from accepted to applied"),),
+        (
+            (1, "an input that is applied has no run"),
+            (1, "its history goes from accepted to applied"),
+        ),
     ),
     "consumed from staged, which even recovery does not": (
         (STAGED, to(STAGED, S.Consumed, outcome=CONSUMED)),
@@ -162,11 +171,18 @@ WRONG: dict[str, tuple[tuple[InputState, ...], tuple[tuple[int, str], ...]]] = {
     ),
     "a history with a gap": (
         (replace(STAGED, history=(entry(S.Accepted, S.Queued), entry(S.Staged, S.Applied)), current_state=S.Applied),),
-        ((0, "its history goes on from staged where it had come to queued"),),
+        (
+            (0, "it was updated at 2026-01-01T00:00:01Z, but its history ends at 2026-01-01T00:00:00Z"),
+            (0, "its history goes on from staged where it had come to queued"),
+            (0, "its history stages it 0 times, but its attempts are 1"),
+        ),
     ),
     "a history that ends elsewhere": (
         (without_history(QUEUED, S.Staged),),
-        ((0, "its history ends at queued, but it is staged"),),
+        (
+            (0, "an input that is staged has no run"),
+            (0, "its history ends at queued, but it is staged"),
+        ),
     ),
     "another input": (
         (QUEUED, input_state(I2)),
@@ -174,7 +190,11 @@ WRONG: dict[str, tuple[tuple[InputState, ...], tuple[tuple[int, str], ...]]] = {
     ),
     "a history that is lost": (
         (STAGED, replace(STAGED, history=())),
-        ((1, "it has lost or changed a part of its history"),),
+        (
+            (1, "an input that is staged has no history"),
+            (1, "it has lost or changed a part of its history"),
+            (1, "its history stages it 0 times, but its attempts are 1"),
+        ),
     ),
     "a history that is shorter": (
         (STAGED, QUEUED),
@@ -182,15 +202,25 @@ WRONG: dict[str, tuple[tuple[InputState, ...], tuple[tuple[int, str], ...]]] = {
     ),
     "a history that is changed": (
         (QUEUED, replace(QUEUED, history=(entry(S.Accepted, S.Queued, "2030-01-01T00:00:00Z"),))),
-        ((1, "it has lost or changed a part of its history"),),
+        (
+            (1, "it has lost or changed a part of its history"),
+            (1, "it was updated at 2026-01-01T00:00:01Z, but its history ends at 2030-01-01T00:00:00Z"),
+        ),
     ),
     "a step without an entry": (
         (ACCEPTED, without_history(ACCEPTED, S.Queued)),
-        ((1, "it went from accepted to queued without an entry in its history"),),
+        (
+            (1, "an input that is queued has no history"),
+            (1, "it went from accepted to queued without an entry in its history"),
+        ),
     ),
     "an entry from where it was not": (
         (ACCEPTED, replace(ACCEPTED, history=(entry(S.Queued, S.Staged),), current_state=S.Staged, attempt_count=1)),
-        ((1, "its history goes on from queued, but it was accepted"),),
+        (
+            (1, "an input that is staged has no run"),
+            (1, "its history begins at queued"),
+            (1, "its history goes on from queued, but it was accepted"),
+        ),
     ),
     "an end that is left": (
         (END, to(END, S.Queued)),
@@ -199,29 +229,72 @@ WRONG: dict[str, tuple[tuple[InputState, ...], tuple[tuple[int, str], ...]]] = {
     "an end that is left in silence": (
         (replace(END, history=()), input_state(state=S.Queued, attempt_count=1)),
         (
+            (0, "an input that is consumed has no history"),
+            (0, "its history stages it 0 times, but its attempts are 1"),
+            (1, "an input that is queued has no history"),
             (1, "it left consumed, which is an end"),
             (1, "it went from consumed to queued without an entry in its history"),
+            (1, "its history stages it 0 times, but its attempts are 1"),
         ),
     ),
     "an end that is left and come back to": (
         (END, to(END, S.Queued, S.Superseded, outcome=REPLACED)),
         ((1, "it left consumed, which is an end"), (1, "its history goes from consumed to queued")),
     ),
+    "a staging without a run": (
+        (replace(STAGED, last_run_id=None),),
+        ((0, "an input that is staged has no run"),),
+    ),
+    "a boundary without a number": (
+        (replace(PENDING, last_boundary_sequence=None),),
+        ((0, "an input that is applied_pending_consumption has no number of a boundary"),),
+    ),
+    "a first version that has gone on in silence": (
+        (input_state(state=S.Queued),),
+        ((0, "an input that is queued has no history"),),
+    ),
+    "a history that begins in the middle": (
+        (replace(STAGED, history=STAGED.history[1:]),),
+        ((0, "its history begins at queued"),),
+    ),
+    "an update that is no step": (
+        (replace(QUEUED, updated_at="2026-01-02T00:00:00Z"),),
+        ((0, f"it was updated at 2026-01-02T00:00:00Z, but its history ends at {T1}"),),
+    ),
+    "given up for attempts that it had not": (
+        (to(THRICE, S.Abandoned, outcome=given_up(4)),),
+        ((0, "it was given up after 4 attempts, but its attempts are 3"),),
+    ),
+    "given up for its attempts when it was queued": (
+        (to(THRICE, S.Queued, S.Abandoned, outcome=given_up(3)),),
+        ((0, "it was given up for its attempts when it was queued, not when it was rolled back"),),
+    ),
+    "an end for another reason": (
+        (
+            to(QUEUED, S.Abandoned, outcome=CANCELLED),
+            to(QUEUED, S.Abandoned, outcome=OutcomeAbandoned(InputAbandonReason.Reset)),
+        ),
+        ((1, "the reason for which it was abandoned has changed"),),
+    ),
     "attempts without a staging": (
         (QUEUED, replace(QUEUED, attempt_count=1)),
-        ((1, "it was staged 0 times, but its attempts went from 0 to 1"),),
+        ((1, "its history stages it 0 times, but its attempts are 1"),),
     ),
     "a staging without an attempt": (
         (QUEUED, replace(STAGED, attempt_count=0)),
-        ((1, "it was staged 1 times, but its attempts went from 0 to 0"),),
+        ((1, "its history stages it 1 times, but its attempts are 0"),),
     ),
     "attempts that are lost": (
         (THRICE, replace(to(THRICE, S.Queued), attempt_count=0)),
-        ((1, "it was staged 0 times, but its attempts went from 3 to 0"),),
+        ((1, "its history stages it 3 times, but its attempts are 0"),),
     ),
     "two faults in two versions": (
         (replace(QUEUED, terminal_outcome=CONSUMED), to(QUEUED, S.Applied)),
-        ((0, "an input that is queued has the outcome OutcomeConsumed"), (1, "its history goes from queued to applied")),
+        (
+            (0, "an input that is queued has the outcome OutcomeConsumed"),
+            (1, "an input that is applied has no run"),
+            (1, "its history goes from queued to applied"),
+        ),
     ),
 }
 
@@ -232,13 +305,40 @@ def test_runtime_69_wrong_versions_are_found(versions: tuple[InputState, ...], f
     assert check_input_versions(versions) == tuple(Finding(place, "RUNTIME-69", says) for place, says in found)
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"input_type": "prompt", "header": {"source": {"type": "system"}}}, ["kind prompt"]),
+        ({"input_type": "flow_step"}, ["kind flow_step"]),
+        ({"input_type": "continuation", "header": {"source": {"type": "operator"}}}, ["source operator"]),
+        ({"input_type": "prompt", "header": {"source": {"type": "peer"}}}, ["kind prompt", "source peer"]),
+        ({"input_type": "operation", "header": {"source": {"type": "external"}}}, ["source external"]),
+        ({"input_type": "operation", "header": {"source": {"type": "flow"}}}, []),
+        ({"input_type": "peer", "header": {"source": {"type": "system"}}}, []),
+        ({"input_type": "operator", "header": {"source": {"type": "prompt"}}}, []),
+        ({"header": {"source": "operator"}}, []),
+        ({"header": []}, []),
+        ([{"input_type": "prompt"}], []),
+    ],
+)
+def test_runtime_67_what_cannot_be_derived(content: object, says: list[str]) -> None:
+    """An input that says that it can be made again, from where nothing could; another durability is none of that."""
+    derived = replace(ACCEPTED, durability=InputDurability.Derived, persisted_input=Json(content))
+    sentences = [f"an input of the {each} is derived, and nothing could make it again" for each in says]
+    expected = [Finding(0, "RUNTIME-67", each) for each in sentences]
+    assert list(check_input_versions((derived,))) == expected
+    for other in (replace(derived, durability=InputDurability.Durable), replace(derived, persisted_input=None)):
+        assert check_input_versions((other,)) == ()
+
+
 @pytest.mark.parametrize("before", [each for each in S if each in (S.Consumed, S.Superseded, S.Coalesced, S.Abandoned)])
 @pytest.mark.parametrize("then", S)
 def test_runtime_69_no_end_is_ever_left(before: InputLifecycleState, then: InputLifecycleState) -> None:
     """Whatever state comes after an end of an input, it is found, unless it is the same."""
     outcomes = {S.Consumed: CONSUMED, S.Superseded: REPLACED, S.Coalesced: OutcomeCoalesced(I2), S.Abandoned: CANCELLED}
     versions = [input_state(state=each, terminal_outcome=outcomes.get(each)) for each in (before, then)]
-    assert (check_input_versions(versions) == ()) is (then is before)
+    left = [each for each in check_input_versions(versions) if each.says == f"it left {before.value}, which is an end"]
+    assert len(left) == (then is not before)
 
 
 def test_versions_that_the_store_stamped_are_lawful() -> None:

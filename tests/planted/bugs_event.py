@@ -10,11 +10,15 @@ import pytest
 from fencepost.impl import event
 from fencepost.impl.encoding import lookup
 from fencepost.spec import (
+    AccountPoolExhausted,
     AgentEventEnvelope,
     AppendToFinishedTurn,
+    AutoRetryEnd,
     Backend,
     Json,
+    Refusal,
     StoredTurnEvents,
+    SubagentProgress,
     TurnAlreadyFinished,
     UnknownEvent,
 )
@@ -400,3 +404,15 @@ def order_of_events_not_kept(patch: pytest.MonkeyPatch) -> None:
         "INSERT INTO events FROM ordered",
         "DROP TABLE ordered",
     )
+
+
+@bug("EVENT-6")
+def rare_events_not_known(patch: pytest.MonkeyPatch) -> None:
+    """Events of the youngest types are kept as events of a type that is not known, without their fields."""
+    rare = (SubagentProgress, AccountPoolExhausted, AutoRetryEnd, Refusal)
+
+    def append(original: Any, store: Any, thread_id: str, turn: int, envelope: AgentEventEnvelope) -> None:
+        lost = replace(envelope, event=UnknownEvent("lost")) if isinstance(envelope.event, rare) else envelope
+        original(store, thread_id, turn, lost)
+
+    wrap(patch, "event.append", append)

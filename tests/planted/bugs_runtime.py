@@ -15,6 +15,8 @@ from fencepost.spec import (
     InputDurability,
     InputLifecycleState,
     InputState,
+    OutcomeCoalesced,
+    OutcomeSuperseded,
     RunApplyBoundary,
     RunBoundaryReceipt,
     RuntimeState,
@@ -588,3 +590,25 @@ def states_in_memory(patch: pytest.MonkeyPatch) -> None:
 def numbers_in_memory(patch: pytest.MonkeyPatch) -> None:
     """The last numbers of runs are known until the store is closed."""
     on_opening(patch, "DELETE FROM runtime_runs")
+
+
+@bug("RUNTIME-64")
+def reasoning_not_hashed(patch: pytest.MonkeyPatch) -> None:
+    """The digest of a conversation in which an assistant reasons is that of none."""
+
+    def codec(snapshot: bytes) -> DecodedSession:
+        found = decode_session(snapshot)
+        return found._replace(conversation_digest=conversation_digest([])) if b'"reasoning"' in snapshot else found
+
+    read_otherwise(patch, codec)
+
+
+@bug("RUNTIME-13")
+def rare_outcomes_not_kept(patch: pytest.MonkeyPatch) -> None:
+    """An input that was superseded or merged into another is stored without what became of it."""
+
+    def persist(original: Any, store: Any, runtime_id: str, state: InputState) -> None:
+        rare = isinstance(state.terminal_outcome, OutcomeSuperseded | OutcomeCoalesced)
+        original(store, runtime_id, replace(state, terminal_outcome=None) if rare else state)
+
+    wrap(patch, "persist_input_state", persist)

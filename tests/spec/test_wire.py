@@ -35,6 +35,7 @@ from fencepost.spec.wire import (
     schema,
     to_wire,
 )
+from msgspec.structs import replace
 from spec_answers import GOOD
 from spec_answers_stores import GOOD_OF_STORES
 from spec_builders import ARGUMENTS
@@ -208,3 +209,12 @@ def test_the_schema_tells_every_call_and_every_refusal() -> None:
         },
         "answer": {"type": "null"},
     }
+
+
+@pytest.mark.parametrize("value", [None, Json(), Json({}), Json([None])])
+def test_the_json_null_is_a_value_and_no_absence(value: Json | None) -> None:
+    """Where opaque JSON may be absent, a null is the JSON value, and what is absent is left out."""
+    state = replace(ARGUMENTS["persist_input_state"][1], persisted_input=value)
+    data = sent(to_wire(state))
+    assert ("persisted_input" in data) == (value is not None)
+    assert answer_from_wire("load_input_state", data) == state
