@@ -166,41 +166,27 @@ def following(last: int) -> int:
     return last + 1
 
 
-class Line(NamedTuple):
-    """How what may be claimed is read, and how what the dead hold of it."""
-
-    read: Statement
-    read_of_dead: Statement
-
-
-def line(kind: str, columns: str, condition: str, place: str = "enqueue_seq") -> Line:
-    """A line of entries: those that meet the condition, in admission order.
+def line(kind: str, columns: str, condition: str, place: str = "enqueue_seq") -> Statement:
+    """The statement that reads a line of entries, those that meet the condition, and the fence.
 
     Any so many free entries are no sooner in line than the first so many: up to the last of any that a scan meets, all are
-    read. So a claim costs what it takes, and not what waits behind it. Of the others, it reads who holds them on the claimant's
+    read. So a claim costs what it takes, and not what waits behind it. Of the others it reads what is held on the claimant's
     host: nobody else's death can be told (GEN-5).
     """
-    rows, free = f"SELECT NULL, {columns}, {HELD_BY} FROM {kind} WHERE {condition}", f"{condition} AND {FREE}"
+    rows, free = f"{columns}, {HELD_BY} FROM {kind} WHERE", f"{condition} AND {FREE}"
     gaps = ", ".join("NULL" for _ in columns.split(","))
-    return Line(
-        Statement(
-            f"read the fence and {kind} to claim",
-            f"""SELECT 'fence', {gaps}, NULL, NULL, NULL, 0, 0 FROM leases WHERE {FENCED}
-            UNION ALL {rows} AND {FREE} AND {place} <=
-                (SELECT max(enqueue_seq) FROM (SELECT enqueue_seq FROM {kind} WHERE {free} LIMIT ?))
-            UNION ALL SELECT DISTINCT 'holder', {gaps}, NULL, NULL, claim_owner, 0, 0 FROM {kind}
-                WHERE claim_host = ? AND {condition} AND claim_expires_at > ?""",
-        ),
-        Statement(
-            f"read the {kind} that the dead hold",
-            f"{rows} AND claim_expires_at > ? AND claim_owner IN (SELECT unnest(?::VARCHAR[]))",
-        ),
+    return Statement(
+        f"read the fence and {kind} to claim",
+        f"""SELECT 'fence', {gaps}, NULL, NULL, NULL, 0, 0 FROM leases WHERE {FENCED}
+        UNION ALL SELECT 'free', {rows} {free} AND {place} <=
+            (SELECT max(enqueue_seq) FROM (SELECT enqueue_seq FROM {kind} WHERE {free} LIMIT ?))
+        UNION ALL SELECT 'held', {rows} claim_host = ? AND {condition} AND claim_expires_at > ?""",
     )
 
 
 def read_claimable(
     engine: Engine,
-    line: Line,
+    line: Statement,
     fence: SessionExecutionLeaseFence,
     now: int,
     facts: Sequence[object],
@@ -214,15 +200,12 @@ def read_claimable(
     """
     place = (*facts, now)
     host = host_of(claimant)
-    rows = engine.execute(line.read, (*fence_facts(fence, now), *place, *place, min(most, I64_MAX), host, *place))
+    rows = engine.execute(line, (*fence_facts(fence, now), *place, *place, min(most, I64_MAX), host, *place))
     if all(row[0] != "fence" for row in rows):
         raise SessionExecutionLeaseExpired(fence.session_id)
-    holders = [row[-3] for row in rows if row[0] == "holder"]
-    dead = [text for text in holders if dead_to(decoded(LeaseOwnerIdentity, text, "owner of a claim"), claimant, alive)]
-    found = [row for row in rows if row[0] is None]
-    if dead:
-        found += engine.execute(line.read_of_dead, (*place, dead))
-    return sorted(row[1:] for row in found)
+    holders = {row[-3] for row in rows if row[0] == "held"}
+    dead = {text for text in holders if dead_to(decoded(LeaseOwnerIdentity, text, "owner of a claim"), claimant, alive)}
+    return sorted(row[1:] for row in rows if row[0] == "free" or (row[0] == "held" and row[-3] in dead))
 
 
 def require_own(session_id: str, fence: SessionExecutionLeaseFence) -> None:

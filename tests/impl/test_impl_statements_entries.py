@@ -23,7 +23,7 @@ from fencepost.spec import (
     TokenUsage,
     VacuumReport,
 )
-from impl_builders import TTL, CountingEngine, acquired, full_commit, node, plain_commit, run, store_on
+from impl_builders import ADA, BOB, TTL, CountingEngine, acquired, full_commit, node, plain_commit, run, store_on
 from impl_entries import (
     AFTER_WORK,
     EVERY_CALL,
@@ -279,3 +279,18 @@ def test_rows_are_found_by_an_index(large: Engine, name: str) -> None:
     assert "Index Scan" in shown
     # three rows, one for each kind of entry
     assert shown.count("Sequential Scan") == shown.count("Table: memory.main.guards")
+
+
+def test_a_claim_from_the_dead_costs_as_much_as_any() -> None:
+    """What a dead process of the claimant's host holds is read with the rest: four statements, BEGIN and COMMIT included."""
+    engine = CountingEngine()
+    store = store_on(engine)
+    fence = acquired(store).fence()
+    store.enqueue_pending_turn_input(draft())
+    store.enqueue_queued_work(work())
+    store.claim_next_turn_inputs("s", fence, BOB, TTL, 9)
+    store.claim_ready_queued_work("s", fence, BOB, IDLE, TTL, 9)
+    cost, inputs = counted(engine, lambda: store.claim_next_turn_inputs("s", fence, ADA, TTL, 9))
+    assert (cost, inputs is None) == (4, False)
+    cost, batches = counted(engine, lambda: store.claim_ready_queued_work("s", fence, ADA, IDLE, TTL, 9))
+    assert (cost, batches is None) == (4, False)

@@ -32,6 +32,11 @@ def wrong(way: str) -> str:
     return shlex.join([sys.executable, str(PIPES), way])
 
 
+def patience(way: str) -> float:
+    """How long to wait for such a program: not long where nothing comes, but long enough for it to start."""
+    return 2.0 if way in ("silent from the start", "silent", "deaf", "half a line") else 20.0
+
+
 def held(command: str, *chapters: str, examples: int = 3, seconds: float = 10.0) -> Result:
     """A small run of the program's store."""
     name = f"exec:{command}"
@@ -39,7 +44,7 @@ def held(command: str, *chapters: str, examples: int = 3, seconds: float = 10.0)
 
 
 INTRODUCED: dict[str, str] = {
-    "silent from the start": r"did not answer the hello within 0\.5 s\. Expected one line of JSON",
+    "silent from the start": r"did not answer the hello within 2 s\. Expected one line of JSON",
     "dead from the start": r"ended with exit code 3 before it answered the hello\..*Its last words: 'out of cheese'",
     "another protocol": r"introduced itself with .*adapter/2.*\. Expected .*fencepost-adapter/1",
     "no chapters": r"declared chapters \[\]\. Expected",
@@ -53,7 +58,7 @@ INTRODUCED: dict[str, str] = {
 def test_a_program_that_does_not_introduce_itself_is_no_backend(way: str) -> None:
     """What was received and what was expected, in a sentence."""
     with pytest.raises(AdapterError, match=INTRODUCED[way]):
-        Adapter(wrong(way), 0.5)
+        Adapter(wrong(way), patience(way))
 
 
 @pytest.mark.parametrize(
@@ -71,15 +76,15 @@ def test_what_cannot_be_started_is_no_backend(command: str, match: str) -> None:
 
 
 FAILING: dict[str, str] = {
-    "silent": r"did not answer \w+.* within 0\.5 s",
-    "deaf": r"did not answer \w+.* within 0\.5 s",
+    "silent": r"did not answer \w+.* within 2 s",
+    "deaf": r"did not answer \w+.* within 2 s",
     "dying": r"ended with exit code 3 before it answered .*Its last words: 'out of cheese'",
     "dying at the reset": r"ended with exit code 3 before it answered the reset",
     "no reset": r"answered the reset with .*'crash': 'no'.*\. Expected an answer, null",
     "garbage": r"answered \w+.* with '<html>502</html>'\. Expected one line of JSON",
     "no object": r"answered .* with \[1\]\. Expected a JSON object",
     "NaN": r"answered .* with '{.id.:NaN}'\. Expected one line",
-    "half a line": r"did not answer \w+.* within 0\.5 s",
+    "half a line": r"did not answer \w+.* within 2 s",
     "old id": r"with the id \d+\. Expected \d+",
     "no answer": r"Expected \"answer\", \"error\" or \"crash\" beside the id",
     "unknown refusal": r"refused .*Oops.*: error: received .*an object whose kind is one of",
@@ -92,7 +97,7 @@ def test_a_program_that_fails_is_never_a_verdict(way: str) -> None:
     """The run could not be evaluated, and says what the program did; it neither hangs nor blames the store."""
     began = time.monotonic()
     try:
-        result = held(wrong(way), "output", seconds=0.5)
+        result = held(wrong(way), "output", seconds=patience(way))
     except AdapterError as error:
         # the first reset of all is made before the run
         assert "reset" in way
@@ -100,7 +105,7 @@ def test_a_program_that_fails_is_never_a_verdict(way: str) -> None:
     else:
         assert result.verdict is Verdict.not_evaluated
         troubles = result.troubles
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     (trouble,) = troubles
     assert re.search(FAILING[way], trouble), trouble
 
@@ -160,10 +165,10 @@ def test_what_the_signature_does_not_admit_stays_here() -> None:
 
 def test_a_large_request_to_a_program_that_does_not_read_ends() -> None:
     """What the pipe cannot take is given up when the time is over."""
-    adapter = Adapter(wrong("deaf"), 1.0)
+    adapter = Adapter(wrong("deaf"), 2.0)
     with fresh_environment() as environment:
         store: Any = adapter(environment).output
-        with pytest.raises(AdapterError, match="did not answer get within 1 s"):
+        with pytest.raises(AdapterError, match="did not answer get within 2 s"):
             store.get(OutputRef("x" * 10_000_000))
         assert adapter.pipe._process.poll() is not None
 
@@ -236,9 +241,9 @@ def test_the_self_test_of_a_bad_adapter() -> None:
     assert found.returncode == 2
     assert "echo    WRONG integers up to 2^64 - 1: expected [0, 1, 9007199254740993" in found.stdout
     assert "received None" in found.stdout
-    failed = asked("check", wrong("garbage"), "--timeout", "0.5")
+    failed = asked("check", wrong("garbage"))
     assert failed.returncode == 2
-    again = asked("check", wrong("silent from the start"), "--timeout", "0.5")
+    again = asked("check", wrong("silent from the start"), "--timeout", "2")
     assert (again.returncode, again.stdout) == (2, "")
     assert again.stderr.startswith("Error: The adapter")
 

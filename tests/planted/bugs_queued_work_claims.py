@@ -100,7 +100,7 @@ def command_taken_from_behind(patch: pytest.MonkeyPatch) -> None:
     def leading_command(candidates: Sequence[Candidate]) -> list[Candidate]:
         return [each for each in candidates if each.work_class is QueuedWorkClass.SessionCommand][:1]
 
-    def read_claimable(engine: Any, line: claim.Line, fence: Any, now: int, facts: Any, most: int, *rest: Any) -> Any:
+    def read_claimable(engine: Any, line: Statement, fence: Any, now: int, facts: Any, most: int, *rest: Any) -> Any:
         return claim.read_claimable(engine, line, fence, now, facts, 2**63, *rest)
 
     patch.setattr(queued_work, "leading_command", leading_command)
@@ -141,7 +141,7 @@ def work_looked_for_in_a_window(patch: pytest.MonkeyPatch) -> None:
     within(patch, "claim_ready_queued_work", queued_work, read_claimable=read_in_a_window)
 
 
-def read_in_a_window(engine: Any, line: claim.Line, fence: Any, now: int, facts: Any, most: int, *rest: Any) -> Any:
+def read_in_a_window(engine: Any, line: Statement, fence: Any, now: int, facts: Any, most: int, *rest: Any) -> Any:
     """`read_claimable`, of what is among the first ready batches."""
     rows = claim.read_claimable(engine, line, fence, now, facts, most, *rest)
     ready = "session_number = ? AND session_id = ? AND available_at <= ? ORDER BY enqueue_seq LIMIT ?"
@@ -162,7 +162,7 @@ def unready_joins(patch: pytest.MonkeyPatch) -> None:
     later = f"""SELECT enqueue_seq, batch_id, kinds, delivery_policy, slot_policy, merge_key, {HELD_BY} FROM batches
         WHERE session_number = ? AND session_id = ? AND available_at > ? AND enqueue_seq > ?"""
 
-    def read_claimable(engine: Any, line: claim.Line, fence: Any, now: int, facts: Any, *rest: Any) -> Any:
+    def read_claimable(engine: Any, line: Statement, fence: Any, now: int, facts: Any, *rest: Any) -> Any:
         rows = claim.read_claimable(engine, line, fence, now, facts, *rest)
         more = engine.execute(Statement("a planted fault", later), (*facts, rows[0][0])) if rows else []
         return sorted([*rows, *more])

@@ -70,7 +70,7 @@ def dead_to_the_lease_holder(patch: pytest.MonkeyPatch) -> None:
     def around(original: Any, store: Any, session_id: str, fence: Any, *rest: Any) -> Any:
         read = claim.read_claimable
 
-        def read_claimable(engine: Any, line: claim.Line, fence: Any, now: int, facts: Any, most: int, *who: Any) -> Any:
+        def read_claimable(engine: Any, line: Statement, fence: Any, now: int, facts: Any, most: int, *who: Any) -> Any:
             return read(engine, line, fence, now, facts, most, fence.owner, who[-1])
 
         with pytest.MonkeyPatch.context() as inner:
@@ -185,7 +185,7 @@ def one_short_of_the_most(patch: pytest.MonkeyPatch) -> None:
 def stopped_instead_of_passed(patch: pytest.MonkeyPatch) -> None:
     """A claim ends at the first input that somebody holds."""
 
-    def read_claimable(engine: Any, line: claim.Line, fence: Any, now: int, facts: Any, *rest: Any) -> Any:
+    def read_claimable(engine: Any, line: Statement, fence: Any, now: int, facts: Any, *rest: Any) -> Any:
         rows = claim.read_claimable(engine, line, fence, now, facts, *rest)
         look = Statement("a planted fault", f"SELECT enqueue_seq FROM inputs WHERE {IN_LINE} AND claim_expires_at > ?")
         held = {number for (number,) in engine.execute(look, (*facts, now))} - {row[0] for row in rows}
@@ -238,7 +238,7 @@ def accepted_claimed_again(patch: pytest.MonkeyPatch) -> None:
         lapsed = "session_id = ? AND state = 'accepted' AND claim_expires_at <= ?"
         select = f"SELECT enqueue_seq, 'pending_active', ingress, {HELD_BY} FROM inputs WHERE {lapsed}"
 
-        def read_claimable(engine: Any, line: claim.Line, shown: Any, now: int, *rest: Any) -> Any:
+        def read_claimable(engine: Any, line: Statement, shown: Any, now: int, *rest: Any) -> Any:
             rows = read(engine, line, shown, now, *rest)
             again = engine.execute(Statement("a planted fault", select), (session_id, now))
             own = [row for row in again if getattr(input_rows.ingress_of(row[2]), "turn_id", None) == turn_id]

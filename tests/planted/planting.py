@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 
 import pytest
 from fencepost.impl import DuckDBEventStore, DuckDBOutputStore, DuckDBRuntimePersistence, DuckDBRuntimeStore
-from fencepost.impl.claim import Line
 from fencepost.impl.engine import Engine, Row, Statement
 from fencepost.spec.catalogue import requirements
 from fencepost.spec.operations import OPERATIONS
@@ -78,10 +77,6 @@ def within(patch: pytest.MonkeyPatch, operation: str, module: Any, **names: Any)
 def reworded(patch: pytest.MonkeyPatch, module: Any, name: str, old: str, new: str) -> None:
     """Change the words of one of the store's statements, or of a part of one."""
     statement = getattr(module, name)
-    if isinstance(statement, Line):
-        assert old in statement.read.sql, f"{name} no longer says {old!r}"
-        patch.setattr(module, name, Line(*(each._replace(sql=each.sql.replace(old, new)) for each in statement)))
-        return
     if isinstance(statement, str):
         assert old in statement, f"{name} no longer says {old!r}"
         patch.setattr(module, name, statement.replace(old, new))
