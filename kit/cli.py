@@ -22,6 +22,7 @@ from .console import Terminal, let_go_of_stdout
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
 from .report import report
+from .report_files import require_folder, tell_github, write_report
 from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
 from .result import Request, Verdict
 from .verify import EXAMPLES, STEPS, verify
@@ -80,6 +81,7 @@ def cli() -> None:
 @click.option("--stores", type=STORES, metavar="NAME,NAME", help=OF_STORES)
 @click.option("--chapters", type=Names("chapters", CHAPTERS), metavar="NAME,NAME", help=CHOSEN)
 @click.option("--strict", is_flag=True, help="Fail where the store differs from a CURRENT requirement, too.")
+@click.option("--report", "folder", metavar="DIR", help="Write a folder: JSON, JUnit XML, a Markdown summary and a page.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
 @click.pass_context
 def verify_command(
@@ -93,6 +95,7 @@ def verify_command(
     stores: tuple[str, ...] | None,
     chapters: tuple[str, ...] | None,
     strict: bool,
+    folder: str | None,
     json_path: str | None,
 ) -> None:
     """Hold a store against the model, with a clock under control, and tell what it obeys.
@@ -105,11 +108,16 @@ def verify_command(
     try:
         if json_path:
             require_writable(json_path)
+        if folder:
+            require_folder(folder)
         factory = load_factory(backend, timeout)
         with _nothing_left_behind(), progress(console, request, factory.declares) as observer:
             result = verify(factory, request, observer)
         if json_path:
             write_json(json_path, result)
+        if folder:
+            write_report(folder, result)
+        tell_github(result)
     except (BackendError, ReportNotWritten) as error:
         _give_up(str(error))
     except KeyboardInterrupt:

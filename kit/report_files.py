@@ -1,0 +1,140 @@
+"""Reports as files: a folder with JSON for programs, JUnit XML for CI, Markdown for a summary, and a page to look at."""
+
+from __future__ import annotations
+
+import os
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+
+from .counterexample import Counterexample
+from .report import distinct
+from .report_html import page
+from .report_json import ReportNotWritten, encoded
+from .result import Judged, Result, Status, Verdict
+
+NAMES = ("report.json", "junit.xml", "summary.md", "index.html")
+"""The files of a report."""
+
+UNSAYABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML cannot say."""
+
+SUMMARY = "GITHUB_STEP_SUMMARY"
+"""Where GitHub Actions wants the summary of a step, if it runs there."""
+
+
+def write_report(directory: str, result: Result) -> None:
+    """Write the files of a report, each at once. Raises `ReportNotWritten`."""
+    texts = (encoded(result), junit(result), summary(result).encode(), page(result).encode())
+    try:
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in zip(NAMES, texts, strict=True):
+            beside = folder / f".{name}.new"
+            beside.write_bytes(text)
+            beside.replace(folder / name)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ReportNotWritten(f"The report cannot be written to {directory}: {reason}. Expected a folder.") from error
+
+
+def tell_github(result: Result) -> None:
+    """In a run of GitHub Actions, add the summary to that of the step, and an annotation for each violation."""
+    path = os.environ.get(SUMMARY)
+    if path:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(summary(result))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for found, _ in distinct(result.counterexamples):
+            print(f"::error title={found.requirements[0]} violated::{_one_line(found.reason)}")
+
+
+def summary(result: Result) -> str:
+    """The result in Markdown: verdict, command, a table by chapter, what failed and what departed."""
+    lines = [f"## Fencepost: {result.verdict.value}", "", f"`{result.request.backend}`", ""]
+    lines += [*(f"{each}\n" for each in result.troubles), *_table(result), ""]
+    for found, chapters in distinct(result.counterexamples):
+        lines += _violation(result, found, chapters)
+    departed = result.with_status(Status.differs)
+    if departed:
+        lines += [
+            "### Differs, and may",
+            "",
+            *(f"* **{each.requirement.id}**: {each.requirement.admits}" for each in departed),
+            "",
+        ]
+    figures = f"seed {result.request.seed}, {result.steps:,} steps in {result.seconds:,.1f} s"
+    return "\n".join([*lines, f"`{result.request.command}`", "", f"{figures}.", ""])
+
+
+def _table(result: Result) -> list[str]:
+    head = ["chapter", *(status.value for status in Status)]
+    rows = [[chapter, *(str(result.sums(chapter)[status]) for status in Status)] for chapter in result.answered]
+    rows.append(["**all**", *(f"**{len(result.with_status(status))}**" for status in Status)])
+    rule = ["---", *["---:"] * len(Status)]
+    return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
+
+
+def _violation(result: Result, found: Counterexample, chapters: Sequence[str]) -> list[str]:
+    first = next((each for each in result.judged if each.requirement.id == found.requirements[0]), None)
+    says = first.requirement.says if first else found.reason
+    told = [each for each in (found.story, found.claims) if each]
+    where = f"Chapter {', '.join(chapters)}, after {found.steps:,} steps."
+    program = ["```python", found.program.rstrip(), "```"]
+    return [f"### {found.requirements[0]} violated", "", says, "", *told, "", where, "", *program, ""]
+
+
+def junit(result: Result) -> bytes:
+    """The result as JUnit XML: a suite for each chapter, a case for each requirement; what was not reached is skipped."""
+    root = ET.Element("testsuites", name="fencepost", time=f"{result.seconds:.3f}")
+    found = {each.requirements[0]: each for each in reversed(result.counterexamples)}
+    for chapter in result.answered:
+        judged = [each for each in result.judged if each.requirement.chapter == chapter]
+        sums = result.sums(chapter)
+        skipped = sums[Status.not_reached] + sums[Status.not_declared]
+        counts = {"tests": len(judged), "failures": sums[Status.failed], "skipped": skipped, "errors": 0}
+        suite = ET.SubElement(root, "testsuite", {"name": chapter} | {name: str(count) for name, count in counts.items()})
+        for each in judged:
+            _case(suite, each, found)
+    if result.verdict is Verdict.not_evaluated:
+        suite = ET.SubElement(root, "testsuite", name="run", tests="1", failures="0", skipped="0", errors="1")
+        case = ET.SubElement(suite, "testcase", classname="fencepost.run", name="the run can be evaluated")
+        ET.SubElement(case, "error", message=_clean(" ".join(result.troubles) or "interrupted"))
+    ET.indent(root)
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def _case(suite: ET.Element, judged: Judged, found: dict[str, Counterexample]) -> None:
+    requirement = judged.requirement
+    case = ET.SubElement(suite, "testcase", classname=f"fencepost.{requirement.chapter}", name=requirement.id)
+    properties = ET.SubElement(case, "properties")
+    facts = {"requirement": requirement.id, "level": requirement.level.value, "reached": str(judged.count)}
+    for name, value in facts.items():
+        ET.SubElement(properties, "property", name=name, value=value)
+    if judged.status is Status.failed:
+        failure = ET.SubElement(case, "failure", message=_clean(requirement.says))
+        failure.text = _clean(found[requirement.id].program) if requirement.id in found else ""
+    elif judged.status in (Status.not_reached, Status.not_declared):
+        ET.SubElement(case, "skipped", message=_clean(f"{judged.status.value}: {judged.reason}"))
+
+
+def _clean(text: str) -> str:
+    """The text without what XML cannot say."""
+    return UNSAYABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _one_line(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def require_folder(directory: str) -> None:
+    """Raise `ReportNotWritten` now for a folder that could not be written later."""
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ReportNotWritten(f"The report cannot be written to {directory}: {reason}. Expected a folder.") from error
+    if not os.access(directory, os.W_OK):
+        raise ReportNotWritten(f"The report cannot be written to {directory}: it cannot be written to. Expected a folder.")

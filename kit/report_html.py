@@ -1,0 +1,142 @@
+"""The report as one page without a network: the verdict, each requirement as a cell, what failed, and what to know of each."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from html import escape
+
+from fencepost import __version__
+
+from .brief import brief, call_in_words
+from .counterexample import Counterexample
+from .report import distinct
+from .result import Judged, Result, Status
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --faint: #667085; --paper: #fff; --line: #e2e6ea; --panel: #f6f8fa;
+  --passed: #2da44e; --failed: #cf222e; --differs: #bf8700; --unreached: #c3c9d0; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --faint: #98a2b3; --paper: #12151a; --line: #2b313a;
+  --panel: #1a1f26; --unreached: #4a525e; } }
+body { margin: 0; font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
+main { max-width: 62rem; margin: 0 auto; padding: 2.5rem 1.5rem 5rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.15rem; margin: 2.6rem 0 .8rem; }
+.verdict { font-weight: 600; } .conforms { color: var(--passed); } .violates { color: var(--failed); }
+.could { color: var(--differs); } .faint { color: var(--faint); }
+code, pre { font: 13px/1.5 ui-monospace, Menlo, Consolas, monospace; }
+pre { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; overflow-x: auto; }
+.matrix { display: grid; grid-template-columns: 8rem 1fr; gap: .5rem 1rem; align-items: start; }
+.cells { display: flex; flex-wrap: wrap; gap: 3px; padding-top: .25rem; }
+.cells a { width: 14px; height: 14px; border-radius: 3px; background: var(--unreached); }
+.cells a:hover, .cells a:focus { outline: 2px solid var(--ink); }
+a.passed, .key.passed { background: var(--passed); } a.failed, .key.failed { background: var(--failed); }
+a.differs, .key.differs { background: var(--differs); } a.undeclared, .key.undeclared { background: transparent;
+  box-shadow: inset 0 0 0 1px var(--unreached); }
+.key { display: inline-block; width: 12px; height: 12px; border-radius: 3px; background: var(--unreached);
+  margin: 0 .35rem 0 0; }
+.legend span { margin-right: 1.2rem; }
+.violation { border: 1px solid var(--line); border-left: 4px solid var(--failed); border-radius: 8px; padding: 0 1.2rem 1rem;
+  margin-bottom: 1.4rem; }
+dl { display: grid; grid-template-columns: 7rem 1fr; gap: .3rem 1rem; } dt { color: var(--faint); } dd { margin: 0;
+  overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; } td, th { text-align: left; vertical-align: top;
+  padding: .45rem .8rem .45rem 0; border-bottom: 1px solid var(--line); }
+th { color: var(--faint); font-weight: 500; } td.number { text-align: right;
+  font-variant-numeric: tabular-nums; } tr:target { background: var(--panel); } td code { white-space: nowrap; }
+"""
+
+CLASSES = {Status.passed: "passed", Status.failed: "failed", Status.differs: "differs", Status.not_declared: "undeclared"}
+"""How a status is coloured; what is not here is not reached."""
+
+
+def page(result: Result) -> str:
+    """The whole page."""
+    parts = "\n".join((_head(result), _matrix(result), *_violations(result), _requirements(result), _foot(result)))
+    title = f"{result.request.backend} {result.verdict.value}"
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)} · Fencepost</title><style>{STYLE}</style></head>
+<body><main>
+{parts}
+</main></body></html>
+"""
+
+
+def _head(result: Result) -> str:
+    kind = result.verdict.value.split()[0]
+    reached = sum(1 for each in result.judged if each.status in (Status.passed, Status.differs, Status.failed))
+    troubles = "".join(f"<p>{escape(each)}</p>" for each in result.troubles)
+    figures = (
+        f"{reached} of {len(result.judged)} requirements decided an answer · {result.steps:,} steps in {result.seconds:,.1f} s"
+    )
+    return f"""<h1><span class="verdict {kind}">{escape(result.verdict.value)}</span></h1>
+<p><code>{escape(result.request.backend)}</code><br><span class="faint">{figures} · seed {result.request.seed}</span></p>
+{troubles}<pre>{escape(result.request.command)}</pre>"""
+
+
+def _matrix(result: Result) -> str:
+    rows = "\n".join(
+        f'<div>{escape(chapter)}</div><div class="cells">{"".join(map(_cell, _of(result, chapter)))}</div>'
+        for chapter in result.answered
+    )
+    keys = "".join(f'<span><i class="key {CLASSES.get(each, "")}"></i>{each.value}</span>' for each in Status)
+    return f'<h2>Requirements by chapter</h2><div class="matrix">{rows}</div><p class="legend faint">{keys}</p>'
+
+
+def _of(result: Result, chapter: str) -> list[Judged]:
+    return [each for each in result.judged if each.requirement.chapter == chapter]
+
+
+def _cell(judged: Judged) -> str:
+    told = f"{judged.requirement.id}, {judged.status.value}: {judged.requirement.says}"
+    kind = CLASSES.get(judged.status, "")
+    return f'<a class="{kind}" href="#{judged.requirement.id}" title="{escape(told)}" aria-label="{escape(told)}"></a>'
+
+
+def _violations(result: Result) -> Iterator[str]:
+    found = distinct(result.counterexamples)
+    if found:
+        yield "<h2>Violations</h2>"
+    sentences = {each.requirement.id: each.requirement.says for each in result.judged}
+    for each, chapters in found:
+        yield _violation(each, chapters, sentences.get(each.requirements[0], each.reason))
+
+
+def _violation(found: Counterexample, chapters: list[str], says: str) -> str:
+    facts = {
+        "called": f"{call_in_words(found.last.call)} at {found.last.now} ms",
+        "expected": " or ".join(dict.fromkeys(map(brief, found.admissible))),
+        "given": brief(found.last.answer),
+        "differs": found.path,
+        "lease": found.story or "",
+        "claims": found.claims or "",
+        "in question": ", ".join(found.requirements[1:]),
+        "found": f"after {found.steps:,} steps; chapter {', '.join(chapters)}",
+    }
+    rows = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items() if text)
+    head = f"<h3>{escape(found.requirements[0])} violated</h3><p>{escape(says)}</p>"
+    return f'<div class="violation">{head}<dl>{rows}</dl><pre>{escape(found.program.rstrip())}</pre></div>'
+
+
+def _requirements(result: Result) -> str:
+    rows = "\n".join(map(_row, result.judged))
+    return f"""<h2>What each requirement says</h2>
+<table><tr><th>id</th><th>level</th><th>status</th><th>answers</th><th></th></tr>
+{rows}
+</table>"""
+
+
+def _row(judged: Judged) -> str:
+    requirement = judged.requirement
+    says = escape(requirement.says)
+    beside = judged.reason if judged.status is not Status.passed else None
+    if beside:
+        says += f'<br><span class="faint">{escape(beside)}</span>'
+    key = f'<i class="key {CLASSES.get(judged.status, "")}"></i>{judged.status.value}'
+    cells = f"<td><code>{requirement.id}</code></td><td>{requirement.level.value}</td><td>{key}</td>"
+    return f'<tr id="{requirement.id}">{cells}<td class="number">{judged.count:,}</td><td>{says}</td></tr>'
+
+
+def _foot(result: Result) -> str:
+    where = f"fencepost {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    return f'<p class="faint">{escape(where)}</p>'
