@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fencepost.spec import Stores
-from fencepost.spec.operations import OPERATIONS, part_of
+from fencepost.spec.operations import CHAPTERS, OPERATIONS, part_of
 from fencepost.statemachines.environment import Environment
 
 from .marks import REOPENS, reopens
@@ -78,6 +78,16 @@ class Factory:
                 f"Expected an object with methods such as {next(iter(OPERATIONS))}; does the factory return its store?"
             )
         return store
+
+    def offers(self) -> tuple[str, ...]:
+        """The chapters whose calls the store has, all of them. Raises `BackendError`."""
+        with fresh_environment() as environment:
+            store = self.open(environment)
+            there = {name for name, operation in OPERATIONS.items() if operation.of(store)}
+            self.close(store)
+        return tuple(
+            chapter for chapter in CHAPTERS if there >= {name for name, each in OPERATIONS.items() if each.chapter == chapter}
+        )
 
     def gives_several(self) -> bool:
         """Whether the backend gives stores of several protocols. Raises `BackendError`."""

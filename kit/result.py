@@ -89,6 +89,8 @@ class Request:
     examples: int = 1
     steps: int = 1
     strict: bool = False
+    offered: tuple[str, ...] = ()
+    """The chapters that the store has besides, where these are run as in a run of all."""
 
     @property
     def command(self) -> str:
@@ -101,7 +103,7 @@ class Request:
             f"--seed {self.seed}",
             f"--examples {self.examples}",
             f"--steps {self.steps}",
-            f"--chapters {','.join(self.chapters)}",
+            f"--chapters {','.join(self.offered or self.chapters)}",
         ]
         return " ".join(words + ["--strict"] * self.strict)
 

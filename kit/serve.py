@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from fencepost.spec import StoreError, Stores
-from fencepost.spec.operations import CHAPTERS, OPERATIONS
+from fencepost.spec import StoreError
+from fencepost.spec.operations import OPERATIONS
 from fencepost.spec.wire import arguments_from_wire, to_wire
 from fencepost.statemachines.environment import Environment
 
@@ -50,15 +50,8 @@ class Server:
             self._store = None
 
     def _hello(self, _: Any) -> dict[str, Any]:
-        self._store = self._factory.open(self._environment)
-        offered = [chapter for chapter in CHAPTERS if self._offers(chapter)]
-        self.close()
-        return {"hello": {"protocol": PROTOCOL, "chapters": offered, "capabilities": list(self._factory.declares)}}
-
-    def _offers(self, chapter: str) -> bool:
-        if isinstance(self._store, Stores):
-            return all(each.of(self._store) for each in OPERATIONS.values() if each.chapter == chapter)
-        return all(hasattr(self._store, each.method_name) for each in OPERATIONS.values() if each.chapter == chapter)
+        chapters, capabilities = list(self._factory.offers()), list(self._factory.declares)
+        return {"hello": {"protocol": PROTOCOL, "chapters": chapters, "capabilities": capabilities}}
 
     def _reset(self, given: dict[str, Any]) -> dict[str, Any]:
         self.close()

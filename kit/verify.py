@@ -56,7 +56,7 @@ def verify(factory: Factory, request: Request, observer: Observer | None = None)
 
     Raises `BackendError` if the factory cannot even open one store.
     """
-    factory.require(operations_of(request.chapters))
+    factory.require(operations_of(request.offered or request.chapters))
     observer = observer or Observer()
     runs: list[ChapterRun] = []
     interrupted = False
@@ -138,5 +138,5 @@ def _drive(
 
     with tempfile.TemporaryDirectory(prefix="fencepost-", ignore_cleanup_errors=True) as directory:
         setup = Setup(recording.open, Path(directory), tally, request.strict, progress, recording.close, reopens)
-        machine = machine_of(chapter, offered_by(request.chapters))
+        machine = machine_of(chapter, offered_by(request.offered or request.chapters))
         return run_machine(machine, setup, Budget(request.seed, request.examples, request.steps))

@@ -1,3 +1,19 @@
 """Fencepost: the executable specification of agent-runtime session stores."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 __version__ = "0.1.0"
+
+
+def conformance(factory: str | Callable[[Any], Any], **how: Any) -> type:
+    """A class of tests, one for each chapter that the factory's store has: `TestMyStore = fencepost.conformance(factory)`.
+
+    See `fencepost.kit.conformance` for what may be given besides: chapters, seed, examples, steps, strict.
+    """
+    # imported late: whoever wants a part of the package does not load all of it
+    from .kit.conformance import conformance as make
+
+    return make(factory, **how)
