@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from fencepost.spec.operations import CHAPTERS, OPERATIONS, part_of
 from fencepost.statemachines.environment import Environment
 
 from .marks import REOPENS, reopens
+from .opening import awaited, entered, is_store
 
 __all__ = ["DEFAULT_BACKEND", "BackendError", "Factory", "fresh_environment", "load_factory", "reopens", "shortened", "told"]
 
@@ -52,6 +53,7 @@ class Factory:
 
     name: str
     call: Callable[[Environment], Any]
+    _letting_go: dict[int, Callable[[], None]] = field(default_factory=dict, compare=False)
 
     @property
     def declares(self) -> tuple[str, ...]:
@@ -66,18 +68,29 @@ class Factory:
     def open(self, environment: Environment, *, again: bool = False) -> Any:
         """A fresh store, or `again` the one that was closed. Raises `BackendError` if the factory raises, or gives no store."""
         try:
-            store = self.call(environment)
+            made = self.call(environment)
+            store, let_go = entered(made)
         except (KeyboardInterrupt, BackendError):
             raise
         except BaseException as error:
             expected = AGAIN if again else "Expected a fresh, empty store"
             raise BackendError(f"The factory {self.name} raised {told(error)}{' ' if again else '. '}{expected}.") from error
-        if not any(operation.of(store) for operation in OPERATIONS.values()):
+        if not is_store(store):
             raise BackendError(
                 f"The factory {self.name} gave {shortened(store)}, which has none of the calls of a store. "
                 f"Expected an object with methods such as {next(iter(OPERATIONS))}; does the factory return its store?"
             )
+        if let_go is not None:
+            self._letting_go[id(store)] = let_go
         return store
+
+    def is_plain(self) -> bool:
+        """Whether the factory gives its store as it is, ready to be called. Raises `BackendError`."""
+        with fresh_environment() as environment:
+            made = self.call(environment)
+            store, let_go = entered(made)
+            (let_go or (lambda: self.close(store)))()
+            return store is made
 
     def offers(self) -> tuple[str, ...]:
         """The chapters whose calls the store has, all of them. Raises `BackendError`."""
@@ -98,11 +111,11 @@ class Factory:
 
     def close(self, store: Any) -> None:
         """Let the store go. Raises `BackendError` if its `close()` raises."""
-        close = getattr(store, "close", None)
+        close = self._letting_go.pop(id(store), None) or getattr(store, "close", None)
         if close is None:
             return
         try:
-            close()
+            awaited(close())
         except Exception as error:
             raise BackendError(f"close() of the store of {self.name} raised {told(error)}. Expected it to return.") from error
 
@@ -113,16 +126,11 @@ class Factory:
         """
         with fresh_environment() as environment:
             store = self.open(environment)
-            later = [name for name, each in OPERATIONS.items() if inspect.iscoroutinefunction(each.of(store))]
             missing = [operation for operation in operations if not OPERATIONS[operation].of(store)]
+            can_close = hasattr(store, "close") or id(store) in self._letting_go
             self.close(store)
             if self.reopens:
-                self._require_reopening(store, environment)
-        if later:
-            raise BackendError(
-                f"The store of {self.name}, a {type(store).__name__}, has async methods: {', '.join(later)}. "
-                "Expected methods that answer when they are called: wrap them, for instance with asyncio.run."
-            )
+                self._require_reopening(store, environment, can_close=can_close)
         absent = [part for part in dict.fromkeys(part_of(OPERATIONS[each].chapter) for each in missing) if _lacks(store, part)]
         if absent:
             raise BackendError(
@@ -135,8 +143,8 @@ class Factory:
                 f"Expected every call of what was chosen: add what is missing, or choose others with --stores or --chapters."
             )
 
-    def _require_reopening(self, store: Any, environment: Environment) -> None:
-        if not hasattr(store, "close"):
+    def _require_reopening(self, store: Any, environment: Environment, *, can_close: bool) -> None:
+        if not can_close:
             raise BackendError(
                 f"The store of {self.name}, a {type(store).__name__}, has no close(). Expected one of a store that can be "
                 "opened again: add it, or take the mark `reopens` off the factory."

@@ -60,7 +60,7 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
     script, blamed, admissible = script_of(violation), violation.requirements, _admissible(violation)
     of_model = Claim(script, admissible, violation.path, _sentence(blamed), part_of(chapter))
     claim = of_model if factory.gives_several() else replace(of_model, part=None)
-    written = program(claim, factory.name)
+    written = program(claim, factory.name, is_plain=factory.is_plain())
     performed = tuple(line.performed for line in script)
     return Counterexample(
         chapter=chapter,

@@ -85,12 +85,12 @@ class Program:
     last_call: int
 
 
-def program(claim: Claim, backend: str) -> Program:
-    """The claim as a program that takes its store from the backend."""
+def program(claim: Claim, backend: str, *, is_plain: bool = True) -> Program:
+    """The claim as a program that takes its store from the backend; a factory that is plain gives it ready to be called."""
     # written twice: the first time shows which answers are referred to and need a name
-    first = _Writer(claim, {})
+    first = _Writer(claim, {}, is_plain=is_plain)
     first.write(backend)
-    return _Writer(claim, _numbered(claim.script, first.minted.used)).write(backend)
+    return _Writer(claim, _numbered(claim.script, first.minted.used), is_plain=is_plain).write(backend)
 
 
 def _numbered(script: Script, used: set[str]) -> dict[int, str]:
@@ -108,8 +108,9 @@ def _numbered(script: Script, used: set[str]) -> dict[int, str]:
 class _Writer:
     """Writes one program; the names of the answers by the place of their call."""
 
-    def __init__(self, claim: Claim, names: dict[int, str]) -> None:
+    def __init__(self, claim: Claim, names: dict[int, str], *, is_plain: bool) -> None:
         self.claim = claim
+        self.is_plain = is_plain
         self.names = names
         self.minted = Minted()
         self.last: Performed = claim.script[-1].performed
@@ -244,8 +245,10 @@ class _Writer:
         yield from (f"from {HOMES[name]} import {name}" for name in ("OPERATIONS", "Environment", "replace") if name in names)
         if module == EXEC:
             yield "from fencepost.kit.adapter import Adapter"
-        else:
+        elif self.is_plain:
             yield f"from {module} import {factory} as open_store"
+        else:
+            yield f"from fencepost.kit.opening import opened\nfrom {module} import {factory} as factory"
 
     def _setup(self, backend: str) -> Iterator[str]:
         self.minted.imports.add("Environment")
@@ -253,6 +256,8 @@ class _Writer:
         kind, _, command = backend.partition(":")
         if kind == EXEC:
             yield f"open_store = Adapter({simple(command)})"
+        elif not self.is_plain:
+            yield "open_store = opened(factory)"
         yield self._open()
         for owner, name in self.minted.owners.items():
             yield f"{name} = {laid_out(self.minted.record(owner), '', len(name) + 3)}"

@@ -348,13 +348,6 @@ def quits(_: Environment) -> object:
     raise SystemExit(0)
 
 
-class Later(Bent):
-    """A store with an async method."""
-
-    async def renew_session_execution_lease(self, *_: object) -> object:
-        return None
-
-
 class Unreadable(Bent):
     """A store that serves reads until its third commit, and refuses them from then on."""
 

@@ -177,12 +177,6 @@ def test_a_store_that_quits_breaks_the_law() -> None:
     assert result.counterexamples[0].requirements[0] == "VALUE-6"
 
 
-def test_an_async_store_is_told_to_be_one() -> None:
-    """Coroutine methods are named before the run."""
-    with pytest.raises(BackendError, match="has async methods: renew_session_execution_lease"):
-        verify(load_factory("faulty:Later"), Request("faulty:Later", ("lease",)))
-
-
 def test_a_scope_that_was_served_may_not_be_refused_later() -> None:
     """A store cannot hide behind READ-18 by turns."""
     result = verify(load_factory("faulty:Unreadable"), Request("faulty:Unreadable", ("commit",), 0, 20, 30))

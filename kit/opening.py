@@ -1,0 +1,111 @@
+"""What a factory may be besides a function that gives its store: a coroutine, a generator, a context manager; and async stores.
+
+All that has to be awaited runs on one event loop of the process, so that what a store opened in one call is there in the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import inspect
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any
+
+from fencepost.spec import Stores
+from fencepost.spec.operations import OPERATIONS
+
+PARTS = ("runtime_persistence", "runtime", "event", "output")
+
+
+def opened(factory: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The factory as a function that gives a store whose methods answer when they are called, for programs to use."""
+    return lambda environment: entered(factory(environment))[0]
+
+
+def entered(made: Any) -> tuple[Any, Callable[[], None] | None]:
+    """The store in what a factory gave, and what lets go of it, if that is not the store's own `close`.
+
+    Raises whatever the factory raises.
+    """
+    made = awaited(made)
+    if inspect.isgenerator(made):
+        return plain(next(made)), lambda: _finished(made)
+    if inspect.isasyncgen(made):
+        return plain(awaited(anext(made))), lambda: awaited(_afinished(made))
+    if is_store(made):
+        return plain(made), None
+    if hasattr(made, "__aenter__"):
+        return plain(awaited(made.__aenter__())), lambda: awaited(made.__aexit__(None, None, None))
+    if hasattr(made, "__enter__"):
+        return plain(made.__enter__()), lambda: made.__exit__(None, None, None)
+    return made, None
+
+
+def is_store(value: object) -> bool:
+    """Whether it has any call of a store."""
+    return any(operation.of(value) for operation in OPERATIONS.values())
+
+
+def plain(store: Any) -> Any:
+    """The store; in front of one whose methods are async, one whose methods are not."""
+    if not any(inspect.iscoroutinefunction(operation.of(store)) for operation in OPERATIONS.values()):
+        return store
+    if not isinstance(store, Stores):
+        return _Awaited(store)
+    parts: dict[str, Any] = {part: _Awaited(each) for part in PARTS if (each := getattr(store, part)) is not None}
+    return _AwaitedStores(store, parts)
+
+
+def awaited(value: Any) -> Any:
+    """The value; what it comes to, if it has to be awaited."""
+    return _loop().run(_result(value)) if inspect.isawaitable(value) else value
+
+
+class _Awaited:
+    """An async store, called like any other."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.__dict__["_store"], name)
+        return (lambda *arguments: awaited(found(*arguments))) if callable(found) else found
+
+
+class _AwaitedStores(Stores):
+    """Stores of which some are async."""
+
+    def __init__(self, stores: Stores, parts: dict[str, Any]) -> None:
+        super().__init__(**parts)
+        self._stores = stores
+
+    def close(self) -> None:
+        """Let them go, if they can be."""
+        close = getattr(self._stores, "close", None)
+        if close is not None:
+            awaited(close())
+
+
+async def _result(value: Awaitable[Any]) -> Any:
+    return await value
+
+
+def _finished(generator: Any) -> None:
+    """Run a generator to its end, which is behind its only `yield`."""
+    if next(generator, _finished) is not _finished:
+        generator.close()
+        raise RuntimeError("the factory has a second yield")
+
+
+async def _afinished(generator: Any) -> None:
+    if await anext(generator, _finished) is not _finished:
+        await generator.aclose()
+        raise RuntimeError("the factory has a second yield")
+
+
+@cache
+def _loop() -> asyncio.Runner:
+    runner = asyncio.Runner()
+    atexit.register(runner.close)
+    return runner

@@ -1,0 +1,55 @@
+"""Factories may be coroutines, generators and context managers, and stores may be async."""
+
+from __future__ import annotations
+
+import openings
+import pytest
+from fencepost.kit.backend import BackendError, fresh_environment, load_factory
+from fencepost.kit.result import Request, Result, Verdict
+from fencepost.kit.verify import verify
+
+
+def held(name: str, *chapters: str, examples: int = 3) -> Result:
+    """A small run."""
+    backend = f"openings:{name}"
+    return verify(load_factory(backend), Request(backend, chapters, 0, examples, 30))
+
+
+@pytest.mark.parametrize("name", ["generator", "manager", "async_manager", "coroutine", "async_generator"])
+def test_a_factory_of_any_shape_gives_its_store(name: str) -> None:
+    """The store is checked like any, and let go by what opened it, each time it was opened."""
+    openings.LOG.clear()
+    assert held(name, "output").verdict is Verdict.conforms
+    half = len(openings.LOG) // 2
+    assert openings.LOG[:2] * half == openings.LOG
+    assert len(set(openings.LOG)) == (0 if name == "coroutine" else 2)
+
+
+@pytest.mark.parametrize("name", ["async_store", "async_stores"])
+def test_async_stores_are_awaited(name: str) -> None:
+    """What their methods come to is what they answer; refusals too."""
+    result = held(name, "event")
+    assert (result.verdict, result.troubles) == (Verdict.conforms, ())
+    assert {each.requirement.id: each.count > 0 for each in result.judged}["EVENT-8"]
+
+
+def test_a_wrong_async_store_is_caught_and_shown_as_a_program() -> None:
+    """The program opens the store as the factory wants it."""
+    result = held("forgetful", "event", examples=15)
+    assert result.verdict is Verdict.violates
+    (found,) = result.counterexamples
+    assert "from fencepost.kit.opening import opened\nfrom openings import forgetful as factory\n" in found.program
+    assert "open_store = opened(factory)\n" in found.program
+    assert found.reproduces
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("twice", "RuntimeError: the factory has a second yield"), ("failing", "OSError: the disk is gone")]
+)
+def test_a_factory_that_does_not_let_go_is_told(name: str, says: str) -> None:
+    """A second yield, or an error at the end, is the backend's fault and no verdict."""
+    factory = load_factory(f"openings:{name}")
+    with fresh_environment() as environment:
+        store = factory.open(environment)
+        with pytest.raises(BackendError, match=says):
+            factory.close(store)
