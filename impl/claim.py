@@ -91,10 +91,6 @@ def granted(kind: str, enqueue_seq: int, head: Hold, owner: LeaseOwnerIdentity, 
     return Grant(claim_id, fresh(fencing_token), owner, fencing_token, now, saturating_add(now, ttl))
 
 
-I64_MAX = 2**63 - 1
-"""The largest limit that DuckDB takes."""
-
-
 def fresh(number: int) -> str:
     """A name that nothing ever had, nor can have been given to anything by somebody who guessed it (INPUT-4, GEN-17)."""
     return f"{number}-{secrets.token_hex(16)}"
@@ -130,9 +126,13 @@ def _to_settle(
     return completion.input_ids, TurnInputClaimExpired
 
 
+I64_MAX = 2**63 - 1
+"""The largest limit that DuckDB takes."""
+
 HELD_BY = "claim_id, claim_token, claim_owner, claim_fencing_token, claim_expires_at"
 FREE = "claim_expires_at <= ?"
-OWNED = "session_number = ? AND session_id = ? AND claim_id = ? AND claim_token = ?"
+OF_SESSION = "session_number = ? AND session_id = ?"
+OWNED = f"{OF_SESSION} AND claim_id = ? AND claim_token = ?"
 SET_GRANT = """claim_id = ?, claim_token = ?, claim_owner = ?, claim_host = ?, claim_expires_at = ?,
     claim_fencing_token = claim_fencing_token + 1"""
 SET_FREE = "claim_id = NULL, claim_token = NULL, claim_owner = NULL, claim_host = NULL, claim_expires_at = 0"
@@ -214,9 +214,14 @@ def require_own(session_id: str, fence: SessionExecutionLeaseFence) -> None:
         raise SessionExecutionLeaseExpired(session_id)
 
 
+def of_session(session_id: str) -> tuple[int, str]:
+    """The parameters of `OF_SESSION`."""
+    return (number_of(session_id), session_id)
+
+
 def owned(claim: QueuedWorkClaim | TurnInputClaim) -> tuple[object, ...]:
     """The parameters of `OWNED`."""
-    return (number_of(claim.session_id), claim.session_id, claim.claim_id, claim.lease_token)
+    return (*of_session(claim.session_id), claim.claim_id, claim.lease_token)
 
 
 def grant_facts(grant: Grant) -> tuple[object, ...]:

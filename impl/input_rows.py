@@ -35,6 +35,7 @@ from ..spec.contracts import ensures
 from .claim import (
     FREE,
     HELD_BY,
+    OF_SESSION,
     OWNED,
     SET_FREE,
     SET_GRANT,
@@ -46,6 +47,7 @@ from .claim import (
     hold_of,
     line,
     numbering,
+    of_session,
 )
 from .encoding import decoded, encoded, lookup, number_of
 from .engine import Contention, Engine, Row, Statement, guarding, one_of
@@ -116,7 +118,7 @@ INSERT = Statement(
 )
 LIST = Statement(
     "list the inputs",
-    f"""SELECT {COLUMNS} FROM inputs WHERE session_number = ? AND session_id = ? AND line IS NOT NULL AND {FREE}
+    f"""SELECT {COLUMNS} FROM inputs WHERE {OF_SESSION} AND line IS NOT NULL AND {FREE}
     ORDER BY enqueue_seq""",
 )
 READ_BY_ID = f"SELECT {COLUMNS}, {HELD_BY} FROM inputs WHERE input_id IN "
@@ -124,7 +126,7 @@ READ_BY_KEY = f"SELECT {COLUMNS}, {HELD_BY} FROM inputs WHERE key_lookup IN "
 # a scan of two columns of numbers, from the anchor on: it costs less than an index that has every input in it
 READ_SUFFIX = Statement(
     "read the inputs from the anchor on",
-    f"""SELECT {COLUMNS}, {HELD_BY} FROM inputs WHERE enqueue_seq >= ? AND session_number = ? AND session_id = ?
+    f"""SELECT {COLUMNS}, {HELD_BY} FROM inputs WHERE enqueue_seq >= ? AND {OF_SESSION}
     ORDER BY enqueue_seq""",
 )
 WAITING = line("inputs", "enqueue_seq, state, ingress", IN_LINE)
@@ -133,7 +135,7 @@ READ_OWNED = Statement("read what the claim holds", f"SELECT enqueue_seq, ingres
 
 def insert(engine: Engine, new: PendingTurnInput, key: str | None) -> None:
     """Store a new input, with the number after the last that was read. Raises `Contention` if it is given already."""
-    place = (number_of(new.session_id), new.session_id, line_of(new.session_id, new.ingress))
+    place = (*of_session(new.session_id), line_of(new.session_id, new.ingress))
     rest = (new.source_key, encoded(new.ingress), new.state.value, new.enqueued_at_ms, encoded(new.input))
     if engine.execute(INSERT, (new.enqueue_seq - 1, new.input_id, key, *place, *rest)) != [(1,)]:
         raise Contention("another input was submitted meanwhile")

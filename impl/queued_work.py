@@ -33,6 +33,7 @@ from ..spec import (
 from ..spec.contracts import ensures
 from .claim import (
     FREE,
+    OF_SESSION,
     OWNED,
     SET_FREE,
     SET_GRANT,
@@ -48,6 +49,7 @@ from .claim import (
     line,
     numbered,
     numbering,
+    of_session,
     owned,
     read_claimable,
     require_own,
@@ -122,7 +124,6 @@ INSERT = Statement(
     INSERT INTO batches SELECT last_number, ?, ?, ?, ?, CASE WHEN ? THEN last_number ELSE 0 END, ?, ?, ?, ?, ?, ?, ?, ?,
     {UNCLAIMED} FROM numbered""",
 )
-OF_SESSION = "session_number = ? AND session_id = ?"
 READY = line(
     "batches",
     "enqueue_seq, batch_id, kinds, delivery_policy, slot_policy, merge_key",
@@ -172,10 +173,7 @@ class DuckDBQueuedWorkStore(DuckDBStore, QueuedWorkStore):
     ) -> QueuedWorkClaim | None:
         """See `QueuedWorkStore`. Three statements; two if there is nothing to claim, none if nothing is asked for."""
 
-        def choose(candidates: Sequence[Candidate]) -> list[Candidate]:
-            return leading_group(candidates, boundary, max_batches)
-
-        return self._claim_work(session_id, session_execution_lease, owner, lease_ttl_ms, max_batches, choose)
+        return self._claim_group(session_id, session_execution_lease, owner, boundary, lease_ttl_ms, max_batches)
 
     def claim_ready_queued_work_by_batch_ids(
         self,
@@ -191,12 +189,8 @@ class DuckDBQueuedWorkStore(DuckDBStore, QueuedWorkStore):
         What would be claimed instead counts a claim, and nobody sees it held (QCLAIM-13).
         """
 
-        def choose(candidates: Sequence[Candidate]) -> list[Candidate]:
-            return leading_group(candidates, boundary, len(batch_ids))
-
-        return self._claim_work(
-            session_id, session_execution_lease, owner, lease_ttl_ms, len(batch_ids), choose, lambda found: found == batch_ids
-        )
+        most = len(batch_ids)
+        return self._claim_group(session_id, session_execution_lease, owner, boundary, lease_ttl_ms, most, batch_ids)
 
     def renew_queued_work_claim(self, claim: QueuedWorkClaim, lease_ttl_ms: int) -> QueuedWorkClaim:
         """See `QueuedWorkStore`. One statement; what it extended stays so if it is refused (QRENEW-3)."""
@@ -223,11 +217,26 @@ class DuckDBQueuedWorkStore(DuckDBStore, QueuedWorkStore):
 
     def list_queued_work(self, session_id: str) -> tuple[QueuedWorkBatch, ...]:
         """See `QueuedWorkStore`. One statement."""
-        return tuple(map(_batch, self._engine.once(LIST, (number_of(session_id), session_id))))
+        return tuple(map(_batch, self._engine.once(LIST, of_session(session_id))))
 
     def list_pending_queued_work(self, session_id: str) -> tuple[QueuedWorkBatch, ...]:
         """See `QueuedWorkStore`. One statement."""
-        return tuple(map(_batch, self._engine.once(LIST_PENDING, (number_of(session_id), session_id, self._now()))))
+        return tuple(map(_batch, self._engine.once(LIST_PENDING, (*of_session(session_id), self._now()))))
+
+    def _claim_group(
+        self,
+        session_id: str,
+        fence: SessionExecutionLeaseFence,
+        owner: LeaseOwnerIdentity,
+        boundary: QueuedWorkClaimBoundary,
+        ttl: int,
+        most: int,
+        batch_ids: tuple[str, ...] | None = None,
+    ) -> QueuedWorkClaim | None:
+        def choose(candidates: Sequence[Candidate]) -> list[Candidate]:
+            return leading_group(candidates, boundary, most)
+
+        return self._claim_work(session_id, fence, owner, ttl, most, choose, batch_ids)
 
     def _claim_work(
         self,
@@ -237,7 +246,7 @@ class DuckDBQueuedWorkStore(DuckDBStore, QueuedWorkStore):
         ttl: int,
         most: int,
         choose: Callable[[Sequence[Candidate]], list[Candidate]],
-        asked_for: Callable[[tuple[str, ...]], bool] = lambda batch_ids: True,
+        batch_ids: tuple[str, ...] | None = None,
     ) -> QueuedWorkClaim | None:
         engine = self._engine
         if most == 0:
@@ -246,12 +255,12 @@ class DuckDBQueuedWorkStore(DuckDBStore, QueuedWorkStore):
         require_own(session_id, fence)
 
         def claim() -> QueuedWorkClaim | None:
-            facts = (number_of(session_id), session_id, now)
+            facts = (*of_session(session_id), now)
             rows = read_claimable(engine, READY, fence, now, facts, most, owner, self._alive)
             chosen = choose(_candidates(rows))
             if not chosen:
                 return None
-            if not asked_for(tuple(each.batch_id for each in chosen)):
+            if batch_ids is not None and tuple(each.batch_id for each in chosen) != batch_ids:
                 _pass_by(engine, fence, now, chosen)
                 return None
             grant = granted("qwc", chosen[0].enqueue_seq, chosen[0].hold, owner, now, ttl)

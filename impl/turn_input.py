@@ -44,8 +44,8 @@ from ..spec import (
     admits,
 )
 from ..spec.contracts import ensures
-from .claim import Grant, Hold, following, fresh, granted, held, numbered, owned, read_claimable, require_own
-from .encoding import lookup, number_of
+from .claim import Grant, Hold, following, fresh, granted, held, numbered, of_session, owned, read_claimable, require_own
+from .encoding import lookup
 from .engine import Engine
 from .input_rows import (
     LIST,
@@ -154,7 +154,7 @@ class DuckDBTurnInputStore(DuckDBStore, TurnInputStore):
 
     def list_pending_turn_inputs(self, session_id: str) -> tuple[PendingTurnInput, ...]:
         """See `TurnInputStore`. One statement."""
-        return tuple(map(waiting_of, self._engine.once(LIST, (number_of(session_id), session_id, self._now()))))
+        return tuple(map(waiting_of, self._engine.once(LIST, (*of_session(session_id), self._now()))))
 
     def cancel_pending_turn_inputs(
         self, session_id: str, targets: tuple[PendingTurnInputCancelTarget, ...]
@@ -183,7 +183,7 @@ class DuckDBTurnInputStore(DuckDBStore, TurnInputStore):
             found = [row.input.enqueue_seq for row in read_targets(engine, session_id, (anchor,))]
             if not found:
                 return AnchorNotFound(anchor)
-            rows = engine.execute(READ_SUFFIX, (min(found), number_of(session_id), session_id))
+            rows = engine.execute(READ_SUFFIX, (min(found), *of_session(session_id)))
             outcomes = tuple(outcome_of(row_of(row), now) for row in rows)
             _cancel(engine, outcomes)
             return Outcomes(anchor, outcomes)

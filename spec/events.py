@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from .errors import InvalidArgument
-from .values import F64, U32, U64, Instant, Json, Record, canonical_json, shown
+from .values import F64, U32, U64, Instant, Json, Record, canonical_json, canonical_uuid, shown
 
 
 class EventTokenUsage(Record, frozen=True):
@@ -390,20 +390,11 @@ def envelope_from_json(text: str | bytes) -> AgentEventEnvelope:
         head = {each: keys.pop(each) for each in sorted(ENVELOPE_KEYS)}
         kind = EVENT_TYPES.get(head["type"])
         event = UnknownEvent(head["type"], Json(keys)) if kind is None else _built(kind, keys)
-        return AgentEventEnvelope(_id(head["event_id"]), head["sequence"], head["timestamp"], event)
+        event_id = canonical_uuid(head["event_id"], "AgentEventEnvelope.event_id")
+        return AgentEventEnvelope(event_id, head["sequence"], head["timestamp"], event)
     except (KeyError, TypeError, ValueError, RecursionError, msgspec.ValidationError) as error:
         why = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise InvalidArgument("envelope", shown(text), f"a flat event envelope ({why})") from error
-
-
-def _id(text: object) -> UUID:
-    try:
-        found = UUID(text) if isinstance(text, str) else None
-    except ValueError:
-        found = None
-    if found is None or str(found) != text:
-        raise InvalidArgument("AgentEventEnvelope.event_id", shown(text), "a UUID, lower-case and hyphenated")
-    return found
 
 
 def _plain(value: Any) -> Any:

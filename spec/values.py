@@ -68,6 +68,17 @@ class Finite(NamedTuple):
 F64 = Annotated[float, Finite()]
 
 
+def canonical_uuid(text: object, where: str) -> UUID:
+    """The UUID that is written so. Raises `InvalidArgument`, naming the place, for any other text or value."""
+    try:
+        found = UUID(text) if isinstance(text, str) else None
+    except ValueError:
+        found = None
+    if found is None or str(found) != text:
+        raise InvalidArgument(where, shown(text), "a UUID, lower-case and hyphenated")
+    return found
+
+
 def saturating_add(left: int, right: int) -> int:
     """The sum, clamped to the largest u64."""
     return min(left + right, U64_MAX)

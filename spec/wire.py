@@ -27,7 +27,7 @@ from .events import EVENT_TYPES, AgentEventEnvelope, envelope_from_json, envelop
 from .operations import OPERATIONS
 from .output import OutputRef
 from .session import SessionReadScope
-from .values import Finite, Form, Json, Range, canonical_json, shown
+from .values import Finite, Form, Json, Range, canonical_json, canonical_uuid, shown
 
 Read = Callable[[Any, str], Any]
 """Reads JSON data that stands at a place; raises `InvalidArgument` that names the place."""
@@ -51,7 +51,7 @@ def to_wire(value: Any) -> Any:
         tag = {} if config.tag_field is None else {config.tag_field: config.tag}
         names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
         given = ((encoded, getattr(value, name)) for name, encoded in names)
-        absent = {each.encode_name for each in msgspec.structs.fields(value) if each.default is None}
+        absent = _may_be_absent(type(value))
         return tag | {name: to_wire(each) for name, each in given if each is not None or name not in absent}
     if isinstance(value, StoreError):
         return {"kind": value.kind} | {name: to_wire(getattr(value, name)) for name, _ in _error_fields(type(value))}
@@ -90,8 +90,7 @@ def error_from_wire(data: Any) -> StoreError:
         raise InvalidArgument("error", shown(data), f"an object whose kind is one of {', '.join(sorted(ERRORS))}")
     kind = ERRORS[data["kind"]]
     hints = dict(_error_fields(kind))
-    optional = {each.name for each in fields(kind) if each.default == ""}  # type: ignore[arg-type]  # every kind is a dataclass
-    given = _object(data, "error", hints, optional | {"kind"})
+    given = _object(data, "error", hints, _for_people(kind) | {"kind"})
     return kind(**{name: reader_of(hints[name])(value, f"error.{name}") for name, value in given.items() if name != "kind"})
 
 
@@ -116,8 +115,20 @@ def reader_of(annotation: Any) -> Read:
     return _SCALARS[annotation]
 
 
+@cache
 def _hints(operation: str) -> dict[str, Any]:
     return get_type_hints(OPERATIONS[operation].method, include_extras=True)
+
+
+@cache
+def _may_be_absent(kind: type[msgspec.Struct]) -> frozenset[str]:
+    """The keys that are left out where they are None."""
+    return frozenset(each.encode_name for each in msgspec.structs.fields(kind) if each.default is None)
+
+
+def _for_people(kind: type[StoreError]) -> set[str]:
+    """The fields of a refusal that need not be sent: its texts."""
+    return {each.name for each in fields(kind) if each.default == ""}  # type: ignore[arg-type]  # every kind is a dataclass
 
 
 def _error_fields(kind: type[StoreError]) -> list[tuple[str, Any]]:
@@ -256,16 +267,6 @@ def _bytes(data: Any, where: str) -> bytes:
         raise InvalidArgument(where, shown(data), "bytes in base64") from None
 
 
-def _uuid(data: Any, where: str) -> UUID:
-    try:
-        found = UUID(data) if isinstance(data, str) else None
-    except ValueError:
-        found = None
-    if found is None or str(found) != data:
-        raise InvalidArgument(where, shown(data), "a UUID, lower-case and hyphenated")
-    return found
-
-
 def _json(data: Any, where: str) -> Json:
     try:
         return Json(data)
@@ -280,7 +281,7 @@ _SCALARS: dict[Any, Read] = {
     bool: _plain(bool, "true or false"),
     type(None): _plain(type(None), "null"),
     bytes: _bytes,
-    UUID: _uuid,
+    UUID: canonical_uuid,
     Json: _json,
 }
 
@@ -290,7 +291,7 @@ def schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     operations = {}
     for name in OPERATIONS:
-        hints = _hints(name)
+        hints = dict(_hints(name))
         answer = hints.pop("return")
         operations[name] = {
             "arguments": _closed({key: _schema_of(hint, definitions) for key, hint in hints.items()}, list(hints)),
@@ -305,9 +306,9 @@ def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
 
 
 def _error_schema(kind: type[StoreError], definitions: dict[str, Any]) -> dict[str, Any]:
-    optional = {each.name for each in fields(kind) if each.default == ""}  # type: ignore[arg-type]  # every kind is a dataclass
     own = {name: _schema_of(hint, definitions) for name, hint in _error_fields(kind)}
-    return _closed({"kind": {"const": kind.__name__}} | own, ["kind", *(name for name in own if name not in optional)])
+    required = [name for name in own if name not in _for_people(kind)]
+    return _closed({"kind": {"const": kind.__name__}} | own, ["kind", *required])
 
 
 def _schema_of(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
