@@ -47,6 +47,17 @@ def check(
     return verify(backend, Request(backend.name, (chapter,), seed, examples, steps, strict, offered))
 
 
+def settle(result: Result, record: Callable[[str, str], None]) -> None:
+    """End a test as the run ended, with what JUnit's report is to say of it recorded."""
+    import pytest
+
+    for name, value in properties(result):
+        record(name, value)
+    failure = told(result)
+    if failure is not None:
+        pytest.fail(failure, pytrace=False)
+
+
 def told(result: Result) -> str | None:
     """What a test that fails says; None for a store that conforms."""
     if result.verdict is Verdict.conforms:
@@ -72,13 +83,8 @@ def _test(backend: Factory, chapter: str, *how: Any) -> Callable[..., None]:
     import pytest
 
     @pytest.mark.fencepost(chapter)
-    def test(self: object, record_property: Callable[[str, object], None]) -> None:
-        result = check(backend, chapter, *how)
-        for name, value in properties(result):
-            record_property(name, value)
-        failure = told(result)
-        if failure is not None:
-            pytest.fail(failure, pytrace=False)
+    def test(self: object, record_property: Callable[[str, str], None]) -> None:
+        settle(check(backend, chapter, *how), record_property)
 
     test.__name__, test.__doc__ = f"test_{chapter}", f"The store obeys the chapter {chapter}."
     return test

@@ -56,16 +56,13 @@ class ChapterItem(pytest.Item):
 
     def runtest(self) -> None:
         """Hold the store against the chapter."""
-        from .conformance import check, properties, told
+        from .conformance import check, settle
         from .verify import EXAMPLES
 
         backend, chapter, offered = self._run
         examples = self.config.getoption("--fencepost-examples") or EXAMPLES
         result = check(backend, chapter, offered, self.config.getoption("--fencepost-seed"), examples)
-        self.user_properties.extend(properties(result))
-        failure = told(result)
-        if failure is not None:
-            pytest.fail(failure, pytrace=False)
+        settle(result, lambda name, value: self.user_properties.append((name, value)))
 
     def reportinfo(self) -> tuple[str, int | None, str]:
         """Where a failure is shown to be."""
