@@ -50,19 +50,19 @@ class Names(click.ParamType[tuple[str, ...]]):
 
 SECONDS = click.FloatRange(min=0, min_open=True)
 STORES = Names("stores", tuple(PROTOCOLS))
-OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: all]"
+OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: all that the store declares]"
 CHOSEN = (
     f"What to check; calls of other chapters are made only where these cannot do without.  [default: {', '.join(CHAPTERS)}]"
 )
 
 
 def chosen_chapters(stores: tuple[str, ...] | None, chapters: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The chapters that were chosen, or those of the protocols that were; all, if nothing was. A usage error for both."""
+    """The chapters that were chosen, or those of the protocols that were; none, if nothing was. A usage error for both."""
     if stores and chapters:
         raise click.UsageError("received --stores and --chapters, expected one of them: a protocol is a number of chapters.")
     if stores:
         return tuple(name for name in CHAPTERS if any(name in PROTOCOLS[each] for each in stores))
-    return chapters or CHAPTERS
+    return chapters or ()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -103,7 +103,7 @@ def verify_command(
     Exit code 0: it conforms. 1: it violates the law. 2: it could not be evaluated.
     """
     backend = backend if command is None else f"{EXEC}:{command}"
-    request = Request(backend, chosen_chapters(stores, chapters), seed, examples, steps, strict)
+    chosen = chosen_chapters(stores, chapters)
     console = Terminal(stderr=json_path == STANDARD_OUTPUT)
     try:
         if json_path:
@@ -111,6 +111,7 @@ def verify_command(
         if folder:
             require_folder(folder)
         factory = load_factory(backend, timeout)
+        request = Request(backend, chosen or factory.has or CHAPTERS, seed, examples, steps, strict)
         with _nothing_left_behind(), progress(console, request, factory.declares) as observer:
             result = verify(factory, request, observer)
         if json_path:

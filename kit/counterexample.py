@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fencepost.model import Ids
@@ -12,6 +13,7 @@ from fencepost.statemachines.checker import Performed, Violation
 from fencepost.statemachines.environment import Environment
 
 from .backend import Factory
+from .brief import brief, call_in_words
 from .claims import who_claimed
 from .model import Model
 from .program import Claim, Program, program
@@ -58,10 +60,11 @@ class Counterexample:
 def counterexample(factory: Factory, chapter: str, violation: Violation) -> Counterexample:
     """The counterexample of a violation."""
     script, blamed, admissible = script_of(violation), violation.requirements, _admissible(violation)
-    of_model = Claim(script, admissible, violation.path, _sentence(blamed), part_of(chapter))
+    of_model = Claim(script, admissible, violation.path, _sentence(blamed), part_of(chapter), violation.ahead)
     claim = of_model if factory.gives_several() else replace(of_model, part=None)
     written = program(claim, factory.name, is_plain=factory.is_plain())
     performed = tuple(line.performed for line in script)
+    again = not violation.is_race
     return Counterexample(
         chapter=chapter,
         requirements=blamed,
@@ -71,10 +74,18 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
         admissible=admissible,
         story=who_held(performed),
         claims=who_claimed(performed),
-        program=written.text,
-        reproduces=fails(written, factory) and not fails(program(of_model, MODEL)),
+        program=written.text if again else _told_in_comments(performed),
+        reproduces=again and fails(written, factory) and not fails(program(of_model, MODEL)),
         steps=violation.steps,
     )
+
+
+def _told_in_comments(performed: Sequence[Performed]) -> str:
+    """The calls of a race: which of them wins is chance, and no program makes it win again."""
+    lines = []
+    for each in performed:
+        lines += [f"# {call_in_words(each.call)}", f"#   -> {brief(each.answer)}"]
+    return "\n".join(lines)
 
 
 def fails(written: Program, factory: Factory | None = None) -> bool:

@@ -6,8 +6,8 @@ All that has to be awaited runs on one event loop of the process, so that what a
 from __future__ import annotations
 
 import asyncio
-import atexit
 import inspect
+import threading
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
@@ -59,7 +59,7 @@ def plain(store: Any) -> Any:
 
 def awaited(value: Any) -> Any:
     """The value; what it comes to, if it has to be awaited."""
-    return _loop().run(_result(value)) if inspect.isawaitable(value) else value
+    return asyncio.run_coroutine_threadsafe(_result(value), _loop()).result() if inspect.isawaitable(value) else value
 
 
 class _Awaited:
@@ -105,7 +105,8 @@ async def _afinished(generator: Any) -> None:
 
 
 @cache
-def _loop() -> asyncio.Runner:
-    runner = asyncio.Runner()
-    atexit.register(runner.close)
-    return runner
+def _loop() -> asyncio.AbstractEventLoop:
+    """The loop runs in a thread of its own: several callers may wait for it at once."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="fencepost", daemon=True).start()
+    return loop

@@ -28,7 +28,7 @@ from fencepost.spec import (
 )
 from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.checker import Call, Crash, Move, Performed, value_at
-from fencepost.statemachines.environment import Clock
+from fencepost.statemachines.environment import BEGINNING
 
 from .backend import EXEC
 from .brief import brief, written
@@ -67,7 +67,7 @@ class Claim:
     """What a program shows: the last answer of the script is none of the admissible ones, and differs in the field at the path.
 
     `says` is the sentence of the requirement that forbids it. `part` is the store that is called, where the backend gives
-    several; None where it gives that store alone.
+    several; None where it gives that store alone. With `ahead`, instants are waited for, and counted from the beginning.
     """
 
     script: Script
@@ -75,6 +75,7 @@ class Claim:
     path: str
     says: str
     part: str | None = None
+    ahead: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class _Writer:
         return Program(f"{head}{final}\n", head.count("\n") + 1)
 
     def _body(self) -> Iterator[str]:
-        now = Clock().now
+        now = BEGINNING + self.claim.ahead
         for place, line in enumerate(self.claim.script):
             for event in line.moves:
                 # a store may look at the clock while it is opened; who lives then shows at the next call
@@ -140,7 +141,8 @@ class _Writer:
 
     def _clock(self, now: int) -> str:
         edge = self._edge(now)
-        return f"environment.clock.move_to({simple(now)})" + (f"  # {edge}" if edge else "")
+        instant = f"start + {now - BEGINNING - self.claim.ahead}" if self.claim.ahead else simple(now)
+        return f"environment.clock.move_to({instant})" + (f"  # {edge}" if edge else "")
 
     def _edge(self, now: int) -> str:
         """What the instant is to the newest lease or claim that ends close to it."""
@@ -252,7 +254,10 @@ class _Writer:
 
     def _setup(self, backend: str) -> Iterator[str]:
         self.minted.imports.add("Environment")
-        yield "environment = Environment(Path(mkdtemp()))"
+        # without capabilities: above all without a clock under control
+        yield f"environment = Environment(Path(mkdtemp()){', ()' if self.claim.ahead else ''})"
+        if self.claim.ahead:
+            yield "start = environment.clock.now"
         kind, _, command = backend.partition(":")
         if kind == EXEC:
             yield f"open_store = Adapter({simple(command)})"

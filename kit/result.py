@@ -47,9 +47,6 @@ class Status(enum.Enum):
 
 
 UNSEEN = "Not seen through the protocol: "
-UNDECLARED = {"reopen": "It binds a store that can be opened again: mark its factory with `reopens` of fencepost.kit."}
-"""How to declare a capability."""
-
 MISSED = "No step of this run came into its situation; more examples, more steps or other chapters may."
 
 
@@ -221,7 +218,7 @@ def _status(requirement: Requirement, count: int, departures: int, declared: Col
     if count:
         return Status.passed, None
     if not _binds(requirement, declared):
-        return Status.not_declared, requirement.unreached or UNDECLARED.get(requirement.capability or "") or (
-            f"It binds only stores that declare {requirement.capability}."
+        return Status.not_declared, requirement.unreached or (
+            f"It binds a store that declares `{requirement.capability}`: mark its factory with `declares` of fencepost.kit."
         )
     return Status.not_reached, requirement.unreached or MISSED

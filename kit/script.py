@@ -26,7 +26,7 @@ def script_of(violation: Violation) -> Script:
         if isinstance(event.action, Move):
             moves.append(event)
         else:
-            lines.append(Line(tuple(moves), Performed(event.now, event.action, event.answer)))
+            lines.append(Line(tuple(moves), Performed(event.now + violation.ahead, event.action, event.answer)))
             moves.clear()
     last = violation.performed[-1]
     if moves or not lines:

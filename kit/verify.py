@@ -11,9 +11,11 @@ import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from fencepost.spec.operations import OPERATIONS
+from fencepost.spec.operations import OPERATIONS, part_of
 from fencepost.statemachines.checker import Violation
+from fencepost.statemachines.following import Undecided
 from fencepost.statemachines.machine import Setup
+from fencepost.statemachines.races import raced
 from fencepost.statemachines.run import CHAPTERS, Budget, machine_of, run_machine, uses
 from fencepost.statemachines.tally import Tally
 from hypothesis.errors import Flaky
@@ -56,6 +58,7 @@ def verify(factory: Factory, request: Request, observer: Observer | None = None)
 
     Raises `BackendError` if the factory cannot even open one store.
     """
+    factory.require_declared(offered_by(request.offered or request.chapters))
     factory.require(operations_of(request.offered or request.chapters))
     observer = observer or Observer()
     runs: list[ChapterRun] = []
@@ -90,6 +93,11 @@ def operations_of(chapters: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name, each in OPERATIONS.items() if each.chapter in used or name in read_back)
 
 
+def lacking(factory: Factory, chapter: str) -> frozenset[str]:
+    """The chapters that the store of this one has to refuse as unsupported. Raises `BackendError`."""
+    return factory.lacks() if part_of(chapter) == part_of("lease") else frozenset()
+
+
 def _chapter(
     factory: Factory, request: Request, chapter: str, observer: Observer, interrupt: Interrupt
 ) -> tuple[ChapterRun, bool]:
@@ -97,13 +105,15 @@ def _chapter(
     recording, tally, began = Recording(factory, interrupt), Tally(), time.perf_counter()
     violation, trouble, interrupted = None, None, False
     try:
-        violation = _drive(recording, tally, request, chapter, observer, reopens=factory.reopens)
+        violation = _drive(recording, tally, request, chapter, observer, factory)
         interrupted = violation is not None and violation.interrupted
     except KeyboardInterrupt:
         interrupted = True
     except Flaky:
         # whatever was seen, it cannot be shown again
         trouble = recording.trouble or UNSTEADY
+    except Undecided as error:
+        trouble = f"Chapter {chapter} could not be decided. {error}"
     except Exception as error:
         failed = f"The check of chapter {chapter} itself failed: it raised {told(error)}. {REPORT}"
         trouble = recording.trouble or failed
@@ -129,7 +139,7 @@ def _shown(factory: Factory, chapter: str, violation: Violation | None) -> tuple
 
 
 def _drive(
-    recording: Recording, tally: Tally, request: Request, chapter: str, observer: Observer, *, reopens: bool
+    recording: Recording, tally: Tally, request: Request, chapter: str, observer: Observer, factory: Factory
 ) -> Violation | None:
     """Run the chapter's machine; what it found, shrunk."""
 
@@ -137,6 +147,10 @@ def _drive(
         observer.steps(tally, shrinking=current is not tally)
 
     with tempfile.TemporaryDirectory(prefix="fencepost-", ignore_cleanup_errors=True) as directory:
-        setup = Setup(recording.open, Path(directory), tally, request.strict, progress, recording.close, reopens)
+        setup = Setup(recording.open, Path(directory), tally, request.strict, progress, recording.close)
+        setup.declared, setup.lacking = frozenset(factory.declares), lacking(factory, chapter)
         machine = machine_of(chapter, offered_by(request.offered or request.chapters))
-        return run_machine(machine, setup, Budget(request.seed, request.examples, request.steps))
+        violation = run_machine(machine, setup, Budget(request.seed, request.examples, request.steps))
+        if violation is None and "concurrent-callers" in setup.declared:
+            violation = raced(setup, chapter)
+        return violation

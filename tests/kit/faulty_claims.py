@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from faulty import Bent
+from fencepost.kit import declares
 from fencepost.kit.duckdb import memory
 from fencepost.spec import (
     NotFound,
@@ -168,6 +169,7 @@ class InputsOnly(Chapters):
     chapters = ("lease", "turn_input")
 
 
+@declares("controlled-clock", "attachments")
 class ManifestOnly(Chapters):
     """Attachments."""
 

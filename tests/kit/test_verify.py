@@ -254,7 +254,7 @@ def test_a_store_that_can_be_opened_again_is_held_to_it() -> None:
     unmarked = judged(reopening("Unmarked", "lease"))["VALUE-9"]
     assert unmarked.status is Status.not_declared
     assert unmarked.count == 0
-    assert unmarked.reason == "It binds a store that can be opened again: mark its factory with `reopens` of fencepost.kit."
+    assert unmarked.reason == "It binds a store that declares `reopen`: mark its factory with `declares` of fencepost.kit."
 
 
 def test_a_store_that_was_never_opened_again_has_not_passed() -> None:
