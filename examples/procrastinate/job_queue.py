@@ -9,201 +9,46 @@ The library keeps neither owners nor times to live: they stand with the argument
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from functools import wraps
-from typing import Any, TypeVar
 
 from fencepost.spec import (
-    U64_MAX,
-    Acquired,
-    Alive,
     Backend,
-    Busy,
     DeliveryPolicy,
     LeaseOwnerIdentity,
-    LocalProcess,
     QueuedWorkBatch,
     QueuedWorkBatchDraft,
     QueuedWorkClaim,
     QueuedWorkClaimBoundary,
     QueuedWorkClaimExpired,
-    SessionExecutionLease,
-    SessionExecutionLeaseClaimOutcome,
-    SessionExecutionLeaseCompletion,
-    SessionExecutionLeaseExpired,
     SessionExecutionLeaseFence,
     SlotPolicy,
 )
-from fencepost.spec.lease import LeaseProof
-from fencepost.spec.operations import OPERATIONS
 from fencepost.spec.queued_work import QueuedWorkClass, QueuedWorkItem
-from fencepost.spec.wire import reader_of, to_wire
 from fencepost.statemachines.environment import Environment
+from lanes import Lanes
 from msgspec.structs import replace
-from postgres_server import conninfo
-from procrastinate import App, PsycopgConnector, exceptions
-from procrastinate.jobs import Job, Status
+from procrastinate import exceptions
+from procrastinate.jobs import Job
 from procrastinate.types import JSONDict
-
-T = TypeVar("T")
-
-CENTURY_MS = 100 * 365 * 24 * 3600 * 1000
-"""No heartbeat is waited for longer: PostgreSQL's timestamps do not reach back by the longest time to live."""
+from running_jobs import after, call, emptied, kept, opened, queue, text
 
 LATEST_MS = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 1000
 """No job is scheduled later: Python's datetimes end there."""
 
-KEEP = "UPDATE procrastinate_jobs SET args = %(args)s WHERE id = %(id)s"
 
-CLOCK = """
-CREATE SCHEMA clock;
-CREATE FUNCTION clock.now() RETURNS timestamptz LANGUAGE sql STABLE
-    AS $$ SELECT to_timestamp(current_setting('clock.ms')::numeric / 1000) $$;
-"""
-"""What procrastinate takes for `now()`: it stands before that of PostgreSQL in the search path."""
-
-TABLES = "procrastinate_jobs, procrastinate_events, procrastinate_periodic_defers, procrastinate_workers"
-
-
-def call(method: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
-    """A call of the protocol: arguments are checked, the clock is set, and what PostgreSQL raises is `Backend`."""
-    operation = OPERATIONS[method.__name__]
-
-    @wraps(method)
-    async def called(store: JobQueue, *arguments: Any) -> T:
-        operation.refuse_invalid(arguments)
-        try:
-            await store.set_clock()
-            return await method(store, *arguments)
-        except exceptions.ConnectorException as error:
-            raise Backend(f"{method.__name__}: {error.__cause__ or error}") from error
-
-    return called
-
-
-class JobQueue:
-    """The calls of leases and of queued work, on an app that is open."""
-
-    def __init__(self, app: App, environment: Environment, early_ms: int = 0) -> None:
-        self._app = app
-        self._early_ms = early_ms
-        self._jobs = app.job_manager
-        self._clock = environment.clock
-        self._process_alive = environment.process_alive
-
-    async def set_clock(self) -> None:
-        """Let `now()` be the run's instant."""
-        await self._app.connector.execute_query_async("SELECT set_config('clock.ms', %(now)s, false)", now=str(self._clock()))
-
-    @call
-    async def try_claim_session_execution_lease(
-        self, session_id: str, owner: LeaseOwnerIdentity, lease_ttl_ms: int
-    ) -> SessionExecutionLeaseClaimOutcome:
-        """See `SessionExecutionLeaseStore`."""
-        job = await self._live(session_id)
-        if job is None:
-            return Acquired(await self._acquired(session_id, owner, lease_ttl_ms))
-        if _lease(job).owner.incarnation == owner.incarnation:
-            return Acquired(await self._prolonged(job, lease_ttl_ms))
-        return Busy(_lease(job))
-
-    @call
-    async def reclaim_session_execution_lease(
-        self, session_id: str, owner: LeaseOwnerIdentity, observed_holder: SessionExecutionLeaseFence, lease_ttl_ms: int
-    ) -> SessionExecutionLeaseClaimOutcome:
-        """See `SessionExecutionLeaseStore`."""
-        job = await self._live(session_id)
-        if job is None or (_proves(observed_holder, _lease(job)) and self._is_dead(_lease(job).owner, owner)):
-            return Acquired(await self._acquired(session_id, owner, lease_ttl_ms))
-        return Busy(_lease(job))
-
-    @call
-    async def renew_session_execution_lease(
-        self, fence: SessionExecutionLeaseFence, lease_ttl_ms: int
-    ) -> SessionExecutionLease:
-        """See `SessionExecutionLeaseStore`."""
-        return await self._prolonged(await self._fenced(fence.session_id, fence), lease_ttl_ms)
-
-    @call
-    async def release_session_execution_lease(self, completion: SessionExecutionLeaseCompletion) -> None:
-        """See `SessionExecutionLeaseStore`."""
-        job = await self._holding(completion.session_id)
-        if job is not None and _proves(completion, _lease(job)):
-            await self._end(job)
-
-    async def _holding(self, session_id: str) -> Job | None:
-        """The running job of the lane: its lock lets one run at a time."""
-        return next(iter(await self._jobs.list_jobs_async(queue=_queue("lane", session_id), status="doing")), None)
-
-    async def _live(self, session_id: str) -> Job | None:
-        """The running job of the lane, unless its worker has stalled."""
-        job = await self._holding(session_id)
-        return None if job is None or await self._has_stalled(job) else job
-
-    async def _has_stalled(self, job: Job) -> bool:
-        ttl_ms = min(int(str(job.task_kwargs["ttl_ms"])), CENTURY_MS) - self._early_ms
-        stalled = await self._jobs.get_stalled_jobs(queue=job.queue, seconds_since_heartbeat=ttl_ms / 1000)
-        return job.id in [each.id for each in stalled]
-
-    async def _fenced(self, session_id: str, fence: SessionExecutionLeaseFence) -> Job:
-        job = await self._live(session_id)
-        if job is None or fence.session_id != session_id or not _proves(fence, _lease(job)):
-            raise SessionExecutionLeaseExpired(session_id)
-        return job
-
-    async def _acquired(self, session_id: str, owner: LeaseOwnerIdentity, ttl_ms: int) -> SessionExecutionLease:
-        former = await self._holding(session_id)
-        if former is not None:
-            await self._end(former)
-        lane, now = _queue("lane", session_id), self._clock()
-        worker = await self._jobs.register_worker()
-        fencing_token = len(list(await self._jobs.list_jobs_async(queue=lane))) + 1
-        lease = SessionExecutionLease(session_id, owner, str(worker), fencing_token, now, _after(now, ttl_ms))
-        kept: JSONDict = {"lease": _text(lease), "ttl_ms": ttl_ms}
-        await self._jobs.defer_job_async(Job(queue=lane, lock=lane, queueing_lock=None, task_name="lane", task_kwargs=kept))
-        if await self._jobs.fetch_job([lane], worker) is None:
-            raise Backend(f"another caller took the lane of session {session_id!r} meanwhile: try again")
-        return lease
-
-    async def _prolonged(self, job: Job, ttl_ms: int) -> SessionExecutionLease:
-        lease = replace(_lease(job), expires_at_epoch_ms=_after(self._clock(), ttl_ms))
-        await self._beat(job, ttl_ms, lease=_text(lease))
-        return lease
-
-    async def _beat(self, job: Job, ttl_ms: int, **changed: Any) -> None:
-        """Send the heartbeat of the job's worker, and keep how long it holds."""
-        assert job.worker_id is not None  # it is running
-        await self._jobs.update_heartbeat(job.worker_id)
-        await self._keep(job, ttl_ms=ttl_ms, **changed)
-
-    async def _keep(self, job: Job, **changed: Any) -> None:
-        await self._app.connector.execute_query_async(KEEP, id=job.id, args={**job.task_kwargs, **changed})
-
-    async def _end(self, job: Job) -> None:
-        # it stays in the table: the fencing token counts it
-        await self._jobs.finish_job(job, Status.SUCCEEDED, delete_job=False)
-
-    def _is_dead(self, holder: LeaseOwnerIdentity, claimant: LeaseOwnerIdentity) -> bool:
-        held, asking = holder.liveness, claimant.liveness
-        return (
-            isinstance(held, LocalProcess)
-            and isinstance(asking, LocalProcess)
-            and (held.host_id, held.boot_id) == (asking.host_id, asking.boot_id)
-            and self._process_alive(held.pid, held.process_start) is Alive.no
-        )
+class JobQueue(Lanes):
+    """The calls of `QueuedWorkStore`, each a coroutine, beside those of leases."""
 
     @call
     async def enqueue_queued_work(self, batch: QueuedWorkBatchDraft) -> QueuedWorkBatch:
         """See `QueuedWorkStore`. The source key is a queueing lock."""
-        queue = _queue("work", batch.session_id)
-        lock = None if batch.source_key is None else f"{queue}:{json.dumps(batch.source_key)}"
+        name = queue("work", batch.session_id)
+        lock = None if batch.source_key is None else f"{name}:{json.dumps(batch.source_key)}"
         ready = datetime.fromtimestamp(min(batch.available_at_ms, LATEST_MS) / 1000, UTC)
-        kept: JSONDict = {"batch": _text(batch), "enqueued_at_ms": self._clock()}
-        job = Job(queue=queue, lock=None, queueing_lock=lock, task_name="work", task_kwargs=kept, scheduled_at=ready)
+        arguments: JSONDict = {"batch": text(batch), "enqueued_at_ms": self._clock()}
+        job = Job(queue=name, lock=None, queueing_lock=lock, task_name="work", task_kwargs=arguments, scheduled_at=ready)
         try:
             return _batch(await self._jobs.defer_job_async(job))
         except exceptions.AlreadyEnqueued:
@@ -262,7 +107,7 @@ class JobQueue:
             raise QueuedWorkClaimExpired(claim.session_id, claim.claim_id)
         for job in held:
             await self._beat(job, lease_ttl_ms)
-        return replace(claim, expires_at_epoch_ms=_after(self._clock(), lease_ttl_ms))
+        return replace(claim, expires_at_epoch_ms=after(self._clock(), lease_ttl_ms))
 
     @call
     async def abandon_queued_work_claim(self, claim: QueuedWorkClaim) -> None:
@@ -294,7 +139,7 @@ class JobQueue:
         return tuple([_batch(job) for job in jobs if job.status == "todo" or await self._has_stalled(job)])
 
     async def _work(self, session_id: str) -> list[Job]:
-        return list(await self._jobs.list_jobs_async(queue=_queue("work", session_id)))
+        return list(await self._jobs.list_jobs_async(queue=queue("work", session_id)))
 
     async def _held(self, claim: QueuedWorkClaim) -> list[Job]:
         """The jobs that the claim's worker has, in order."""
@@ -325,16 +170,16 @@ class JobQueue:
     async def _fetched(self, session_id: str, owner: LeaseOwnerIdentity, ttl_ms: int, count: int) -> QueuedWorkClaim:
         """A worker of its own fetches so many jobs."""
         worker, now = await self._jobs.register_worker(), self._clock()
-        fetched = [await self._jobs.fetch_job([_queue("work", session_id)], worker) for _ in range(count)]
+        fetched = [await self._jobs.fetch_job([queue("work", session_id)], worker) for _ in range(count)]
         jobs = [job for job in fetched if job is not None]
         if not jobs:
             raise Backend(f"another caller took the work of session {session_id!r} meanwhile: try again")
         for job in jobs:
-            await self._keep(job, owner=_text(owner), ttl_ms=ttl_ms)
+            await self._keep(job, owner=text(owner), ttl_ms=ttl_ms)
         batches = tuple(map(_batch, jobs))
         # the library counts the attempts that are over
         counter = jobs[0].attempts + 1
-        return QueuedWorkClaim(session_id, str(worker), owner, str(worker), counter, now, _after(now, ttl_ms), batches)
+        return QueuedWorkClaim(session_id, str(worker), owner, str(worker), counter, now, after(now, ttl_ms), batches)
 
 
 def _group(ready: list[QueuedWorkBatch], boundary: QueuedWorkClaimBoundary) -> list[QueuedWorkBatch]:
@@ -356,36 +201,13 @@ def _group(ready: list[QueuedWorkBatch], boundary: QueuedWorkClaimBoundary) -> l
     return joined
 
 
-def _queue(kind: str, session_id: str) -> str:
-    # a queue is the name of a channel too, of which PostgreSQL takes 63 bytes
-    return f"{kind}-{hashlib.sha256(session_id.encode()).hexdigest()[:32]}"
-
-
-def _text(value: Any) -> str:
-    # in ASCII: no text of PostgreSQL has the character 0
-    return json.dumps(to_wire(value))
-
-
-def _after(now: int, ttl_ms: int) -> int:
-    return min(now + ttl_ms, U64_MAX)
-
-
-def _kept(job: Job, kind: Any, name: str) -> Any:
-    return reader_of(kind)(json.loads(str(job.task_kwargs[name])), name)
-
-
-def _lease(job: Job) -> SessionExecutionLease:
-    lease: SessionExecutionLease = _kept(job, SessionExecutionLease, "lease")
-    return lease
-
-
 def _claimant(job: Job) -> LeaseOwnerIdentity:
-    owner: LeaseOwnerIdentity = _kept(job, LeaseOwnerIdentity, "owner")
+    owner: LeaseOwnerIdentity = kept(job, LeaseOwnerIdentity, "owner")
     return owner
 
 
 def _batch(job: Job) -> QueuedWorkBatch:
-    draft: QueuedWorkBatchDraft = _kept(job, QueuedWorkBatchDraft, "batch")
+    draft: QueuedWorkBatchDraft = kept(job, QueuedWorkBatchDraft, "batch")
     number = job.id
     assert number is not None  # it comes from the table
     return QueuedWorkBatch(
@@ -402,41 +224,15 @@ def _batch(job: Job) -> QueuedWorkBatch:
     )
 
 
-def _proves(proof: LeaseProof, lease: SessionExecutionLease) -> bool:
-    """Whether the proof is of this lease; liveness takes no part."""
-    shown = (proof.session_id, proof.owner.incarnation, proof.lease_token, proof.fencing_token)
-    return shown == (lease.session_id, lease.owner.incarnation, lease.lease_token, lease.fencing_token)
-
-
 async def factory(environment: Environment) -> AsyncIterator[JobQueue]:
     """The store as the library has it."""
-    async with _opened() as app:
-        await _emptied(app, environment.clock())
+    async with opened() as app:
+        await emptied(app, environment.clock())
         yield JobQueue(app, environment)
 
 
 async def a_millisecond_early(environment: Environment) -> AsyncIterator[JobQueue]:
     """The same, with workers that count as stalled a millisecond earlier: a time to live is then over when it has passed."""
-    async with _opened() as app:
-        await _emptied(app, environment.clock())
+    async with opened() as app:
+        await emptied(app, environment.clock())
         yield JobQueue(app, environment, early_ms=1)
-
-
-def _opened() -> AbstractAsyncContextManager[App]:
-    # one connection, so that the clock is set where it is read
-    options = {"options": "-c search_path=clock,public,pg_catalog"}
-    app: App = App(connector=PsycopgConnector(conninfo=conninfo(), kwargs=options, min_size=1, max_size=1))
-    return app.open_async()
-
-
-async def _emptied(app: App, now: int) -> None:
-    """The tables of procrastinate, made if they are not there."""
-    connector = app.connector
-    there = await connector.execute_query_one_async("SELECT to_regclass('public.procrastinate_jobs') IS NOT NULL AS there")
-    if not there["there"]:
-        await connector.execute_query_async(CLOCK)
-        await connector.execute_query_async("SELECT set_config('clock.ms', %(now)s, false)", now=str(now))
-        await connector.execute_query_async("SET search_path = public, clock, pg_catalog")
-        await app.schema_manager.apply_schema_async()
-        await connector.execute_query_async("SET search_path = clock, public, pg_catalog")
-    await connector.execute_query_async(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
