@@ -94,7 +94,7 @@ def serve_command(context: click.Context, factory: str) -> None:
 @click.option(
     "--kind", type=click.Choice(["python", "program"]), default="python", show_default=True, help="A class or a program."
 )
-@click.option("--language", type=click.Choice([*LANGUAGES]), default="python", show_default=True, help="That of a program.")
+@click.option("--language", type=click.Choice([*LANGUAGES]), help="That of a program.  [default: python]")
 @click.option("--output", required=True, metavar="DIR", help="The folder to write to. Files that are there stay as they are.")
 @click.pass_context
 def scaffold_command(
@@ -102,15 +102,17 @@ def scaffold_command(
     stores: tuple[str, ...] | None,
     chapters: tuple[str, ...] | None,
     kind: str,
-    language: str,
+    language: str | None,
     output: str,
 ) -> None:
     """Write the skeleton of an adapter, which runs at once: a Python class, or a program that speaks JSON lines.
 
     Each method says that it is not written yet, until it is. Exit code 2: a file of the skeleton is there already.
     """
+    if language and kind != "program":
+        raise click.UsageError(f"received --language {language}, expected --kind program beside it: a class is in Python.")
     chosen = chosen_chapters(stores, chapters)
-    skeleton = skeleton_of(kind, language, offered_by(chosen))
+    skeleton = skeleton_of(kind, language or "python", offered_by(chosen))
     try:
         write(skeleton, Path(output))
     except ScaffoldRefused as error:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from fencepost.kit.adapter import CAPABILITIES as WORDS
+from fencepost.kit.cli import cli
 from fencepost.kit.scaffold import CAPABILITIES
 from fencepost.spec.operations import CHAPTERS, OPERATIONS
 
@@ -28,10 +30,15 @@ def asked(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[s
     )
 
 
+def scaffold(folder: Path, *words: str) -> Result:
+    """What `fencepost adapter scaffold` says."""
+    return CliRunner().invoke(cli, ["adapter", "scaffold", "--output", str(folder), *words])
+
+
 def scaffolded(folder: Path, *words: str) -> Path:
     """A folder with a skeleton in it."""
-    found = asked("adapter", "scaffold", "--output", str(folder), *words)
-    assert (found.returncode, found.stderr) == (0, "")
+    found = scaffold(folder, *words)
+    assert (found.exit_code, found.stderr) == (0, "")
     return folder
 
 
@@ -122,8 +129,8 @@ def test_what_a_chapter_cannot_do_without_is_in_the_skeleton_too(tmp_path: Path)
 def test_no_file_that_is_there_is_touched(tmp_path: Path) -> None:
     """One file of the skeleton is there already: that is said, nothing is written, and the exit code is 2."""
     (tmp_path / "store.py").write_text("mine")
-    found = asked("adapter", "scaffold", "--output", str(tmp_path), "--stores", "event")
-    assert (found.returncode, found.stdout) == (2, "")
+    found = scaffold(tmp_path, "--stores", "event")
+    assert (found.exit_code, found.stdout) == (2, "")
     assert found.stderr == (
         f"Error: store.py is there already, in {tmp_path}. Nothing was written: name another --output, or move what is there.\n"
     )
@@ -134,15 +141,22 @@ def test_no_file_that_is_there_is_touched(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     """Where a file stands in the way: a sentence, and exit code 2."""
     (tmp_path / "file").write_text("")
-    found = asked("adapter", "scaffold", "--output", str(tmp_path / "file" / "mine"), "--stores", "event")
-    assert found.returncode == 2
-    assert "The skeleton cannot be written to" in found.stderr
-    assert "Traceback" not in found.stderr
+    found = scaffold(tmp_path / "file" / "mine", "--stores", "event")
+    assert found.exit_code == 2
+    assert re.fullmatch(r"Error: The skeleton cannot be written to .*mine: Not a directory. Expected a folder.\n", found.stderr)
+
+
+def test_a_language_is_that_of_a_program(tmp_path: Path) -> None:
+    """A class is in Python, and asking for one in Node.js is a mistake that is said."""
+    found = scaffold(tmp_path / "x", "--language", "node")
+    assert found.exit_code == 2
+    assert "received --language node, expected --kind program beside it" in found.stderr
+    assert not (tmp_path / "x").exists()
 
 
 def test_what_comes_next_is_said(tmp_path: Path) -> None:
     """The files, those of them to edit, and the commands to run."""
-    found = asked("adapter", "scaffold", "--output", str(tmp_path / "x"), "--stores", "event", "--kind", "program")
+    found = scaffold(tmp_path / "x", "--stores", "event", "--kind", "program")
     assert found.stdout.splitlines() == [
         f"Wrote store.py, protocol.json, adapter.py, README.md to {tmp_path / 'x'}. Edit store.py, where EDIT stands.",
         "Next, in that folder:",
