@@ -85,7 +85,7 @@ def test_every_example_is_in_the_table() -> None:
     """Each folder with an adapter has a row with its verdict and its command."""
     folders = {each.name for each in (ROOT / "examples").iterdir() if each.is_dir() and not each.name.startswith(("_", "."))}
     # its lock runs on its server's time, which no run controls
-    assert {each.folder for each in EXAMPLES} | {"redis"} == folders == set(NEEDED)
+    assert {each.folder for each in EXAMPLES if each.is_published} | {"redis"} == folders == set(NEEDED)
 
 
 @pytest.mark.parametrize(
