@@ -97,7 +97,7 @@ def test_a_quick_run_ends_as_the_table_and_the_report_say(row: Example, tmp_path
     """Same seed, few examples: the same verdict, and the same requirements violated."""
     for what, is_there in NEEDED[row.folder]:
         if not is_there():
-            pytest.skip(f"there is no {what.removeprefix('a ').removeprefix('the ')} here")
+            pytest.skip(f"{what} is not here")
     found = subprocess.run(
         [
             sys.executable,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from fencepost.kit.adapter import CAPABILITIES as WORDS
+from fencepost.kit.adapter import Adapter, StoreCrashed
+from fencepost.kit.backend import fresh_environment
 from fencepost.kit.cli import cli
 from fencepost.kit.scaffold import CAPABILITIES
+from fencepost.spec import LeaseOwnerIdentity
 from fencepost.spec.operations import CHAPTERS, OPERATIONS
 
 NODE = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js to run the skeleton with")
@@ -102,6 +106,43 @@ WRITTEN = """class MyOutputStore:
     def close(self):
         pass
 """
+
+
+TOLD = {
+    "python": (
+        r'raise NotImplementedError\(\s*"MyRuntimePersistence.try_claim[^)]*\)',
+        "of = self.environment; alive = [of.process_alive(each, 't') for each in (20, 21, 22)]; "
+        "raise ValueError((of.clock(), *alive, of.directory))",
+        "ValueError: (1005, 'yes', 'unknown', 'no', '{directory}')",
+    ),
+    "node": (
+        r'throw new Error\("MyRuntimePersistence.try_claim[^)]*\)',
+        "const of = this.environment, alive = (pid) => of.processAlive({ text: `${pid}` }, 't'); "
+        "throw new Error([of.clock(), alive(20), alive(21), alive(22), of.directory])",
+        "Error: 1005,yes,unknown,no,{directory}",
+    ),
+}
+"""What stands in a method that is not written, what to write instead, and what comes of it: all that a store is given."""
+
+
+@pytest.mark.parametrize(("language", "command"), PROGRAMS)
+def test_the_store_of_a_program_is_given_clock_processes_and_directory(tmp_path: Path, language: str, command: str) -> None:
+    """They are those of the call: the run's instant, processes that run, are hidden or gone, and the folder for files."""
+    folder = scaffolded(tmp_path / "mine", "--kind", "program", "--language", language, "--chapters", "lease")
+    (store,) = folder.glob("store.*")
+    old, new, told = TOLD[language]
+    text, count = re.subn(old, lambda _: new, store.read_text())
+    store.write_text(text)
+    words = shlex.split(command)
+    adapter = Adapter(shlex.join([*words[:-1], str(folder / words[-1])]))
+    with fresh_environment() as environment:
+        held: Any = adapter(environment).runtime_persistence
+        environment.clock.move_to(1_005)
+        environment.process_alive.become({20: "t", 21: "t"}, {21})
+        with pytest.raises(StoreCrashed) as crash:
+            held.try_claim_session_execution_lease("s", LeaseOwnerIdentity("a", "1"), 1)
+        assert (count, str(crash.value)) == (1, told.format(directory=environment.directory))
+    adapter.pipe.close()
 
 
 def test_every_call_is_in_the_skeleton_with_its_own_signature(tmp_path: Path) -> None:
