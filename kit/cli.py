@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NoReturn
 
 import click
@@ -18,6 +18,7 @@ from fencepost import __version__
 
 from .adapter_cli import adapter_group
 from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
+from .choices import OF_CHAPTERS, STORES, chosen_chapters
 from .console import Terminal, let_go_of_stdout
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
@@ -27,42 +28,11 @@ from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, wr
 from .result import Request, Verdict
 from .verify import EXAMPLES, STEPS, verify
 
-
-class Names(click.ParamType[tuple[str, ...]]):
-    """Some of these names, with commas between them."""
-
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        self.name = name
-        self.known = known
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The chosen names in reading order; a usage error for one that is not known."""
-        if isinstance(value, tuple):
-            return value
-        chosen = [name.strip() for name in str(value).split(",") if name.strip()]
-        unknown = [name for name in chosen if name not in self.known]
-        if unknown or not chosen:
-            received = ", ".join(map(repr, unknown)) or "none"
-            expected = ", ".join(self.known)
-            self.fail(f"received {received}, expected one or more of {expected}, with commas between them.", param, ctx)
-        return tuple(name for name in self.known if name in chosen)
-
-
 SECONDS = click.FloatRange(min=0, min_open=True)
-STORES = Names("stores", tuple(PROTOCOLS))
 OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: all that the store declares]"
 CHOSEN = (
     f"What to check; calls of other chapters are made only where these cannot do without.  [default: {', '.join(CHAPTERS)}]"
 )
-
-
-def chosen_chapters(stores: tuple[str, ...] | None, chapters: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The chapters that were chosen, or those of the protocols that were; none, if nothing was. A usage error for both."""
-    if stores and chapters:
-        raise click.UsageError("received --stores and --chapters, expected one of them: a protocol is a number of chapters.")
-    if stores:
-        return tuple(name for name in CHAPTERS if any(name in PROTOCOLS[each] for each in stores))
-    return chapters or ()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,7 +49,7 @@ def cli() -> None:
 @click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(min=1), help="Fresh stores a chapter.")
 @click.option("--steps", default=STEPS, show_default=True, type=click.IntRange(min=1), help="Steps an example, at most.")
 @click.option("--stores", type=STORES, metavar="NAME,NAME", help=OF_STORES)
-@click.option("--chapters", type=Names("chapters", CHAPTERS), metavar="NAME,NAME", help=CHOSEN)
+@click.option("--chapters", type=OF_CHAPTERS, metavar="NAME,NAME", help=CHOSEN)
 @click.option("--strict", is_flag=True, help="Fail where the store differs from a CURRENT requirement, too.")
 @click.option("--report", "folder", metavar="DIR", help="Write a folder: JSON, JUnit XML, a Markdown summary and a page.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")

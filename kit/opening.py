@@ -6,6 +6,8 @@ All that has to be awaited runs on one event loop of the process, so that what a
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
 import inspect
 import threading
 from collections.abc import Awaitable, Callable
@@ -20,7 +22,21 @@ PARTS = ("runtime_persistence", "runtime", "event", "output")
 
 def opened(factory: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """The factory as a function that gives a store whose methods answer when they are called, for programs to use."""
-    return lambda environment: entered(factory(environment))[0]
+
+    def open_store(environment: Any) -> Any:
+        store, let_go = entered(factory(environment))
+        if let_go is not None:
+            # until the program ends: a generator that nobody holds ends at once, and its store with it
+            atexit.register(_quietly, let_go)
+        return store
+
+    return open_store
+
+
+def _quietly(let_go: Callable[[], None]) -> None:
+    # what a program has shown by then is all that counts
+    with contextlib.suppress(Exception):
+        let_go()
 
 
 def entered(made: Any) -> tuple[Any, Callable[[], None] | None]:
