@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import click
@@ -27,6 +28,21 @@ class Names(click.ParamType[tuple[str, ...]]):
             expected = ", ".join(self.known)
             self.fail(f"received {received}, expected one or more of {expected}, with commas between them.", param, ctx)
         return tuple(name for name in self.known if name in chosen)
+
+
+class Duration(click.ParamType[float]):
+    """A span of time, such as 60s, 5m or 1h."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; a usage error for what is no span of time."""
+        if isinstance(value, int | float):
+            return float(value)
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|)", str(value).strip())
+        if found is None or float(found[1]) == 0:
+            self.fail(f"received {value!r}, expected a span of time such as 60s, 5m or 1h.", param, ctx)
+        return float(found[1]) * {"s": 1, "": 1, "m": 60, "h": 3_600}[found[2]]
 
 
 STORES = Names("stores", tuple(PROTOCOLS))

@@ -18,7 +18,7 @@ from fencepost import __version__
 
 from .adapter_cli import adapter_group
 from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
-from .choices import OF_CHAPTERS, STORES, chosen_chapters
+from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, let_go_of_stdout
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
@@ -27,7 +27,9 @@ from .report_files import require_folder, tell_github, write_report
 from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
 from .result import Request, Verdict
 from .verify import EXAMPLES, STEPS, verify
+from .workers import verify_at_once
 
+WORKERS = click.IntRange(min=1, max=64)
 SECONDS = click.FloatRange(min=0, min_open=True)
 OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: all that the store declares]"
 CHOSEN = (
@@ -47,6 +49,10 @@ def cli() -> None:
 @click.option("--timeout", default=ANSWER_S, show_default=True, type=SECONDS, help="Seconds that a COMMAND has to answer.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws the calls: same seed, same run.")
 @click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(min=1), help="Fresh stores a chapter.")
+@click.option(
+    "--budget", type=Duration(), metavar="TIME", help="Run for so long instead, such as 60s, where most is unreached."
+)
+@click.option("--workers", default=1, show_default=True, type=WORKERS, help="Seeds to run at once, this one and the next.")
 @click.option("--steps", default=STEPS, show_default=True, type=click.IntRange(min=1), help="Steps an example, at most.")
 @click.option("--stores", type=STORES, metavar="NAME,NAME", help=OF_STORES)
 @click.option("--chapters", type=OF_CHAPTERS, metavar="NAME,NAME", help=CHOSEN)
@@ -61,6 +67,8 @@ def verify_command(
     timeout: float,
     seed: int,
     examples: int,
+    budget: float | None,
+    workers: int,
     steps: int,
     stores: tuple[str, ...] | None,
     chapters: tuple[str, ...] | None,
@@ -81,9 +89,10 @@ def verify_command(
         if folder:
             require_folder(folder)
         factory = load_factory(backend, timeout)
-        request = Request(backend, chosen or factory.has or CHAPTERS, seed, examples, steps, strict)
+        request = Request(backend, chosen or factory.has or CHAPTERS, seed, examples, steps, strict, budget or 0, workers)
         with _nothing_left_behind(), progress(console, request, factory.declares) as observer:
-            result = verify(factory, request, observer)
+            at_once = workers > 1
+            result = verify_at_once(factory, request, observer, timeout) if at_once else verify(factory, request, observer)
         if json_path:
             write_json(json_path, result)
         if folder:

@@ -44,7 +44,7 @@ def check(
     strict: bool = False,
 ) -> Result:
     """The run of one chapter, as a run of all offered chapters makes it."""
-    return verify(backend, Request(backend.name, (chapter,), seed, examples, steps, strict, offered))
+    return verify(backend, Request(backend.name, (chapter,), seed, examples, steps, strict, offered=offered))
 
 
 def settle(result: Result, record: Callable[[str, str], None]) -> None:

@@ -86,8 +86,17 @@ class Request:
     examples: int = 1
     steps: int = 1
     strict: bool = False
+    seconds: float = 0
+    """With a budget, how long the run may take; then `examples` does not count."""
+    workers: int = 1
+    """How many seeds are run at once, this one and those after it."""
     offered: tuple[str, ...] = ()
     """The chapters that the store has besides, where these are run as in a run of all."""
+
+    @property
+    def seeds(self) -> str:
+        """The seed, or the first and the last of them."""
+        return f"seed {self.seed}" if self.workers == 1 else f"seeds {self.seed} to {self.seed + self.workers - 1}"
 
     @property
     def command(self) -> str:
@@ -98,10 +107,11 @@ class Request:
             "fencepost verify",
             chosen,
             f"--seed {self.seed}",
-            f"--examples {self.examples}",
+            f"--budget {self.seconds:g}s" if self.seconds else f"--examples {self.examples}",
             f"--steps {self.steps}",
             f"--chapters {','.join(self.offered or self.chapters)}",
         ]
+        words += [f"--workers {self.workers}"] * (self.workers > 1)
         return " ".join(words + ["--strict"] * self.strict)
 
 
