@@ -102,8 +102,8 @@ def verify_command(
 
     Exit code 0: it conforms. 1: it violates the law. 2: it could not be evaluated.
     """
-    backend = backend if command is None else f"{EXEC}:{command}"
-    request = Request(backend, chosen_chapters(stores, chapters), seed, examples, steps, strict)
+    backend = backend if command is None else f"{EXEC}{command}"
+    request = Request(backend, chosen_chapters(stores, chapters), seed, examples, steps, strict, stores=stores or ())
     console = Terminal(stderr=json_path == STANDARD_OUTPUT)
     try:
         if json_path:

@@ -6,16 +6,18 @@ import shutil
 from dataclasses import dataclass, replace
 
 from fencepost.model import Ids
-from fencepost.spec.catalogue import requirements
+from fencepost.spec.catalogue import Requirement, requirements
 from fencepost.spec.operations import part_of
-from fencepost.statemachines.checker import Performed, Violation
+from fencepost.statemachines.checker import Performed, Violation, value_at
 from fencepost.statemachines.environment import Environment
 
 from .backend import Factory
 from .claims import who_claimed
 from .model import Model
 from .program import Claim, Program, program
-from .script import script_of
+from .pytest_file import pytest_file
+from .script import Script, script_of
+from .source import kind_at, texts
 from .story import who_held
 
 MODEL = f"{Model.__module__}:{Model.__name__}"
@@ -28,21 +30,38 @@ class Counterexample:
 
     `requirements` starts with the one that failed; the others took part in the answer. `path` is the field that was wrong,
     empty if the answer was of the wrong kind. `story` and `claims` tell in words who held the lease when, and who which claim.
-    `program` repeats the calls; `reproduces` tells that it was tried, and failed on this store at its last call and not on the
-    model. `steps` is how many steps the run had made when it first saw a violation, before it was shrunk.
+    `program` repeats the calls, `test` does so as a file for pytest; `reproduces` tells that it was tried, and failed on this
+    store at its last call and not on the model. `steps` is how many steps the run had made when it first saw a violation,
+    before it was shrunk.
     """
 
     chapter: str
     requirements: Ids
     reason: str
     path: str
-    performed: tuple[Performed, ...]
+    script: Script
     admissible: tuple[object, ...]
     story: str | None
     claims: str | None
     program: str
+    test: str
     reproduces: bool
     steps: int
+
+    @property
+    def performed(self) -> tuple[Performed, ...]:
+        """The calls, without the moves between them."""
+        return tuple(line.performed for line in self.script)
+
+    @property
+    def requirement(self) -> Requirement | None:
+        """The requirement that failed, as the catalogue has it."""
+        return requirements().get(self.requirements[0])
+
+    @property
+    def says(self) -> str:
+        """The sentence of the requirement that failed."""
+        return self.requirement.says if self.requirement else self.reason
 
     @property
     def last(self) -> Performed:
@@ -55,24 +74,35 @@ class Counterexample:
         return self.admissible[0]
 
 
+def is_fresh(found: Counterexample) -> bool:
+    """Whether what was due where the answers differ is a value that the store was to make up."""
+    if not found.path:
+        return False
+    due = value_at(found.expected, found.path)
+    told = {text for each in found.performed for text in (*texts(each.answer), *texts(each.call.arguments))}
+    return kind_at(found.expected, found.path) is not None and isinstance(due, str) and due not in told
+
+
 def counterexample(factory: Factory, chapter: str, violation: Violation) -> Counterexample:
     """The counterexample of a violation."""
     script, blamed, admissible = script_of(violation), violation.requirements, _admissible(violation)
-    of_model = Claim(script, admissible, violation.path, _sentence(blamed), part_of(chapter))
+    of_model = Claim(script, admissible, violation.path, _sentence(blamed, violation.reason), part_of(chapter))
     claim = of_model if factory.gives_several() else replace(of_model, part=None)
     written = program(claim, factory.name, is_plain=factory.is_plain())
     performed = tuple(line.performed for line in script)
+    reproduces = fails(written, factory) and not fails(program(of_model, MODEL))
     return Counterexample(
         chapter=chapter,
         requirements=blamed,
         reason=violation.reason,
         path=violation.path,
-        performed=performed,
+        script=script,
         admissible=admissible,
         story=who_held(performed),
         claims=who_claimed(performed),
         program=written.text,
-        reproduces=fails(written, factory) and not fails(program(of_model, MODEL)),
+        test=pytest_file(written, blamed[0], claim.says, factory.name, reproduces=reproduces),
+        reproduces=reproduces,
         steps=violation.steps,
     )
 
@@ -116,6 +146,6 @@ def _admissible(violation: Violation) -> tuple[object, ...]:
     return tuple(step.answer for step in violation.admissible if not (departs and step.differs))
 
 
-def _sentence(ids: Ids) -> str:
-    known = requirements()
-    return f"{ids[0]}: {known[ids[0]].says}" if ids and ids[0] in known else "A requirement that is in no catalogue."
+def _sentence(ids: Ids, reason: str) -> str:
+    known = requirements().get(ids[0])
+    return f"{ids[0]}: {known.says if known else reason}"
