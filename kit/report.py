@@ -17,12 +17,10 @@ from .brief import brief, call_in_words, written
 from .console import Terminal
 from .counterexample import Counterexample, is_fresh
 from .result import MISSED, UNSEEN, Judged, Result, Status, Verdict
-from .source import Minted, on_one_line
+from .telling import due_at, given_at
 
 VERDICT_STYLES = {Verdict.conforms: "bold green", Verdict.violates: "bold red", Verdict.not_evaluated: "bold yellow"}
 STATUS_STYLES = {Status.passed: "green", Status.failed: "bold red", Status.differs: "yellow"}
-LONGEST = 300
-"""How many characters of a value are shown; the program has all of them."""
 
 
 def report(console: Terminal, result: Result) -> None:
@@ -87,8 +85,7 @@ def _expected(found: Counterexample) -> Text:
     if not found.path:
         others = dict.fromkeys(map(brief, found.admissible[1:]))
         return text.append("".join(f"\nor {other}" for other in others))
-    value = "a value that was never given before" if is_fresh(found) else _value(value_at(found.expected, found.path))
-    return text if _is_said(found) else text.append(f"\n{value}", "green")
+    return text if _is_said(found) else text.append(f"\n{due_at(found)}", "green")
 
 
 def _given(found: Counterexample) -> Text:
@@ -96,7 +93,7 @@ def _given(found: Counterexample) -> Text:
     if not found.path or _is_said(found):
         text.stylize("red")
         return text
-    return text.append(f"\n{_value(value_at(found.last.answer, found.path))}", "red")
+    return text.append(f"\n{given_at(found)}", "red")
 
 
 def _is_said(found: Counterexample) -> bool:
@@ -104,11 +101,6 @@ def _is_said(found: Counterexample) -> bool:
     ours, theirs = brief(found.expected), brief(found.last.answer)
     due, wrong = (str(value_at(each, found.path)) for each in (found.expected, found.last.answer))
     return ours != theirs and not is_fresh(found) and due in ours and wrong in theirs
-
-
-def _value(value: object) -> str:
-    text = on_one_line(Minted().source(value))
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def _table(result: Result) -> Padding:
