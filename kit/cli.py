@@ -82,7 +82,7 @@ def cli() -> None:
 @click.option("--stores", type=STORES, metavar="NAME,NAME", help=OF_STORES)
 @click.option("--chapters", type=Names("chapters", CHAPTERS), metavar="NAME,NAME", help=CHOSEN)
 @click.option("--strict", is_flag=True, help="Fail where the store differs from a CURRENT requirement, too.")
-@click.option("--report", "folder", metavar="DIR", help="Write a folder: JSON, JUnit XML, a Markdown summary and a page.")
+@click.option("--report", "folder", metavar="DIR", help="Write a folder: page, JSON, JUnit XML, summary, counterexamples.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
 @click.pass_context
 def verify_command(
@@ -123,7 +123,7 @@ def verify_command(
         _give_up(str(error))
     except KeyboardInterrupt:
         _give_up("interrupted before there was a result.")
-    report(console, result)
+    report(console, result, folder)
     context.exit(result.verdict.exit_code)
 
 

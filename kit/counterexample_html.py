@@ -13,8 +13,8 @@ from fencepost.statemachines.environment import Clock
 
 from fencepost import __version__
 
-from .brief import brief, call_in_words
-from .counterexample import Counterexample
+from .brief import brief, call_in_words, written
+from .counterexample import Counterexample, is_fresh
 from .counterexample_css import STYLE
 from .history import Moment, moments
 from .lanes import actor, actors, bars
@@ -22,7 +22,7 @@ from .result import Request
 from .rows import Rows, rows_of_answer, rows_of_state
 from .script import Line
 from .source import Group, Labelled, Minted, laid_out, simple
-from .telling import in_words
+from .telling import due_at, in_words
 from .timeline import hue, timeline
 
 MOST_ROWS = 60
@@ -77,6 +77,8 @@ class _Page:
 
     def _answers(self) -> Iterator[str]:
         ours, theirs = rows_of_answer(self.found.expected), rows_of_answer(self.found.last.answer)
+        if is_fresh(self.found):
+            ours[written(self.found.path)[1:]] = due_at(self.found)
         others = list(dict.fromkeys(map(brief, self.found.admissible[1:])))
         or_else = f'<p class="faint">or {escape("; or ".join(others))}</p>' if others else ""
         yield _answer("expected", "Expected", brief(self.found.expected), ours, theirs, or_else)
@@ -84,9 +86,11 @@ class _Page:
 
     def _timeline(self) -> str:
         drawn = timeline(self.found.performed, self.lanes, self.bars)
-        keys = [("", "lease, while it is live"), ("claim", "claim; dotted once lapsed"), ("band", "the call answered wrongly")]
+        known = {"lease": "lease, while it is live", "claim": "claim; dotted once lapsed"}
+        keys = [(kind, text) for kind, text in known.items() if any(bar.what == kind for bar in self.bars)]
+        keys.append(("band", "the call answered wrongly"))
         legend = "".join(f'<span><i class="{kind}"></i>{text}</span>' for kind, text in keys)
-        return f"""<h2>Who held what when</h2>
+        return f"""<h2>Who {"held what" if self.bars else "called"} when</h2>
 <div class="scroll">{drawn}</div>
 <p class="legend">{legend}<span>Instants in ms, in order and not to scale</span></p>"""
 

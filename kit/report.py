@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from textwrap import wrap
 
 from fencepost.statemachines.checker import value_at
@@ -16,6 +18,7 @@ from rich.text import Text
 from .brief import brief, call_in_words, written
 from .console import Terminal
 from .counterexample import Counterexample, is_fresh
+from .exhibits import FOLDER, names
 from .result import MISSED, UNSEEN, Judged, Result, Status, Verdict
 from .telling import due_at, given_at
 
@@ -23,10 +26,12 @@ VERDICT_STYLES = {Verdict.conforms: "bold green", Verdict.violates: "bold red", 
 STATUS_STYLES = {Status.passed: "green", Status.failed: "bold red", Status.differs: "yellow"}
 
 
-def report(console: Terminal, result: Result) -> None:
-    """Print the result."""
+def report(console: Terminal, result: Result, folder: str | None = None) -> None:
+    """Print the result, and where in the folder of a written report the counterexamples are."""
     for found, chapters in distinct(result.counterexamples):
         _counterexample(console, found, chapters)
+        if folder:
+            _where(console, found, result, Path(folder))
     if result.judged:
         console.show()
         console.show(_table(result))
@@ -78,6 +83,14 @@ def _counterexample(console: Terminal, found: Counterexample, chapters: list[str
     console.show()
     # no indent, no padding and no wrapping: it is there to be pasted
     console.show(Syntax("", "python", theme="ansi_dark").highlight(found.program.rstrip()), soft_wrap=True)
+
+
+def _where(console: Terminal, found: Counterexample, result: Result, folder: Path) -> None:
+    page, test, trace, diagram = names(found.chapter)
+    where = folder / FOLDER
+    again = f"fencepost replay {shlex.quote(str(where / trace))} {result.request.option}"
+    console.show()
+    console.show(Text(f"  {where / page}, and {test}, {trace} and {diagram} beside it; again: {again}"), soft_wrap=True)
 
 
 def _expected(found: Counterexample) -> Text:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .counterexample import Counterexample
+from .exhibits import write_exhibits
 from .files import write_whole
 from .report import distinct
 from .report_html import page
@@ -26,13 +27,14 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def write_report(directory: str, result: Result) -> None:
-    """Write the files of a report, each at once. Raises `ReportNotWritten`."""
+    """Write the files of a report and of its counterexamples, each at once. Raises `ReportNotWritten`."""
     texts = (encoded(result), junit(result), summary(result).encode(), page(result).encode())
     try:
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in zip(NAMES, texts, strict=True):
             write_whole(folder / name, text)
+        write_exhibits(folder, result)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ReportNotWritten(f"The report cannot be written to {directory}: {reason}. Expected a folder.") from error

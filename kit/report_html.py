@@ -10,6 +10,7 @@ from fencepost import __version__
 
 from .brief import brief, call_in_words
 from .counterexample import Counterexample
+from .exhibits import FOLDER, names
 from .report import distinct
 from .result import Judged, Result, Status
 
@@ -108,7 +109,9 @@ def _violation(found: Counterexample, chapters: list[str]) -> str:
     }
     rows = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items() if text)
     head = f"<h3>{escape(found.requirements[0])} violated</h3><p>{escape(found.says)}</p>"
-    return f'<div class="violation">{head}<dl>{rows}</dl><pre>{escape(found.program.rstrip())}</pre></div>'
+    links = " · ".join(f'<a href="{FOLDER}/{name}">{name}</a>' for name in names(found.chapter))
+    beside = f'<p class="faint">Step by step, as a test, a trace and a diagram: {links}</p>'
+    return f'<div class="violation">{head}<dl>{rows}</dl>{beside}<pre>{escape(found.program.rstrip())}</pre></div>'
 
 
 def _requirements(result: Result) -> str:

@@ -56,7 +56,7 @@ class _Drawing:
             self.tops[lane] = y
             y += 2 * PAD + ROW * len(self.rows[lane]) + DOTS
         self.height = y + PAD
-        self.width = GUTTER + self.wide * len(self.columns) + PAD
+        self.width = max(FULL, GUTTER + self.wide * len(self.columns) + PAD)
 
     def svg(self) -> str:
         parts = "\n".join((*self._lanes(), *self._axis(), *self._bars(), *self._dots()))
