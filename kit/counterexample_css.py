@@ -61,15 +61,17 @@ li:last-child .number::after { display: none; } li.wrong .number b { background:
   margin-bottom: .9rem; min-width: 0; } li.wrong .step { border-color: var(--bad); }
 li:target .step { outline: 2px solid var(--ink); }
 .step p { margin: .15rem 0; overflow-wrap: anywhere; } .when { float: right; } .who { color: var(--hue); font-weight: 650; }
-.between { color: var(--faint); font-size: .88rem; margin: 0 0 .9rem; padding-left: .2rem; }
-.between::before { content: "\\23F1\\FE0E\\00A0\\00A0"; }
+.between { color: var(--faint); font-size: .88rem; font-style: italic; margin: 0 0 .9rem; padding-left: .2rem; }
+.step p.faint { font-size: .88rem; } .answer td:first-child { width: 38%; }
 .what { font-weight: 600; } .what, .gave { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 13px; }
 .gave::before { content: "\\2192\\00A0\\00A0"; color: var(--faint); } .refused, li.wrong .gave { color: var(--bad); }
 details { margin: .45rem 0 0; } summary { cursor: pointer; color: var(--faint); font-size: .88rem; }
 summary:hover { color: var(--ink); } details details { margin-left: 0; }
 tr.changed td:nth-child(3) { background: var(--new); } .none { color: var(--faint); }
 ul.plain { padding-left: 1.1rem; margin: .4rem 0; } footer { margin-top: 3rem; font-size: .85rem; color: var(--faint); }
-a { color: var(--h0); }
+a { color: var(--h0); } p.faint a { color: inherit; text-decoration-color: var(--line); }
+dl { display: grid; grid-template-columns: 8.5rem minmax(0, 1fr); gap: .45rem 1rem; margin: 0; } dd { margin: 0; }
+dt { font: 600 12.5px/1.8 ui-monospace, Menlo, Consolas, monospace; } dt:target, dt:target + dd { background: var(--new); }
 @media (max-width: 46rem) { .pair { grid-template-columns: 1fr; } .when { float: none; display: block; } }
 @media print { .step, .answer, .story { break-inside: avoid; } }
 """

@@ -25,7 +25,7 @@ from .source import Group, Labelled, Minted, laid_out, simple
 from .telling import due_at, in_words
 from .timeline import hue, timeline
 
-MOST_ROWS = 60
+MOST_ROWS = 40
 """How many unchanged fields of a state, and how many changed ones, a step shows; it says how many more there are."""
 
 MOST_ALIKE = 12
@@ -54,6 +54,7 @@ class _Page:
         self.request = request
         self.bars = bars(found.performed)
         self.lanes = actors(found.performed, self.bars)
+        self.moments = list(moments(found.script, strict=request.strict))
 
     def parts(self) -> Iterator[str]:
         yield self._head()
@@ -95,25 +96,26 @@ class _Page:
 <p class="legend">{legend}<span>Instants in ms, in order and not to scale</span></p>"""
 
     def _steps(self) -> Iterator[str]:
-        now, known = Clock().now, moments(self.found.script, strict=self.request.strict)
-        for number, (line, moment) in enumerate(zip(self.found.script, known, strict=True), 1):
+        now = Clock().now
+        for number, (line, moment) in enumerate(zip(self.found.script, self.moments, strict=True), 1):
             yield self._step(number, line, moment, now)
             now = line.performed.now
 
     def _step(self, number: int, line: Line, moment: Moment, before: int) -> str:
         performed, is_last = line.performed, number == len(self.found.script)
         lane = actor(performed.call)
-        between = "".join(f'<p class="between">{escape(text)}</p>' for text in self._between(line, before))
+        moved = '<li><div class="number"></div><p class="between">{}</p></li>\n'
+        between = "".join(moved.format(escape(text)) for text in self._between(line, before))
         refused = " refused" * isinstance(performed.answer, Refused | Crash)
         due = f'<p class="faint">expected: {escape(brief(self.found.expected))}</p>' if is_last else ""
         ids = self.found.requirements if is_last else moment.because
-        return f"""<li id="step-{number}" class="{hue(self.lanes, lane)}{" wrong" * is_last}">
-<div class="number"><b>{number}</b></div><div>{between}<div class="step">
+        return f"""{between}<li id="step-{number}" class="{hue(self.lanes, lane)}{" wrong" * is_last}">
+<div class="number"><b>{number}</b></div><div class="step">
 <span class="when mono faint">{simple(performed.now)} ms</span><p class="who">{escape(lane)}</p>
 <p class="what">{escape(call_in_words(performed.call))}</p><p class="gave{refused}">{escape(brief(performed.answer))}</p>{due}
 {_rules(ids)}<details><summary>the call in full</summary><pre>{escape(_in_full(performed))}</pre></details>
 {_state(moment, is_last=is_last)}
-</div></div></li>"""
+</div></li>"""
 
     def _between(self, line: Line, before: int) -> Iterator[str]:
         """What happened since the call before: the clock, what ended by it, processes, and the store opened again."""
@@ -138,10 +140,12 @@ class _Page:
         if not self.found.reproduces:
             yield "<p>Called again, it did not show: the store may depend on something besides its calls and the clock.</p>"
         yield f"<details><summary>the test</summary><pre>{escape(self.found.test)}</pre></details>"
+        yield "<h2>The requirements that decided</h2>"
         if self.found.requirements[1:]:
-            rows = "".join(f"<li>{_rule(each)}</li>" for each in self.found.requirements[1:])
-            took_part = "requirements that took part in the answer, and may be at fault too"
-            yield f'<details><summary>{took_part}</summary><ul class="plain">{rows}</ul></details>'
+            others = ", ".join(map(_link, self.found.requirements[1:]))
+            yield f"<p>{others} took part in the answer that was wrong, and may be at fault too.</p>"
+        cited = dict.fromkeys([*self.found.requirements, *(each for moment in self.moments for each in moment.because)])
+        yield f"<dl>{''.join(map(_rule, cited))}</dl>"
 
 
 def _answer(kind: str, title: str, in_brief: str, rows: Rows, others: Rows, beside: str) -> str:
@@ -170,15 +174,17 @@ def _table(rows: Rows, shown: Sequence[str], differing: Collection[str]) -> str:
 def _rules(ids: Sequence[str]) -> str:
     if not ids:
         return ""
-    items = "".join(f"<li>{_rule(each)}</li>" for each in dict.fromkeys(ids))
-    listed = ", ".join(dict.fromkeys(ids))
-    return f'<details><summary>decided by {escape(listed)}</summary><ul class="plain">{items}</ul></details>'
+    return f'<p class="faint">decided by {", ".join(map(_link, dict.fromkeys(ids)))}</p>'
+
+
+def _link(requirement_id: str) -> str:
+    return f'<a href="#{escape(requirement_id)}">{escape(requirement_id)}</a>'
 
 
 def _rule(requirement_id: str) -> str:
     known = requirements().get(requirement_id)
-    says = f" <span class='faint'>{known.level.value}</span> {escape(known.says)}" if known else ""
-    return f"<b>{escape(requirement_id)}</b>{says}"
+    says = f'<span class="faint">{known.level.value}</span> {escape(known.says)}' if known else "In no catalogue."
+    return f'<dt id="{escape(requirement_id)}">{escape(requirement_id)}</dt><dd>{says}</dd>'
 
 
 def _in_full(performed: Performed) -> str:

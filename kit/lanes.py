@@ -76,7 +76,7 @@ def _leases(performed: Sequence[Performed]) -> Iterator[Bar]:
                 if bar is not None:
                     taken = "" if bar.ended is not None or bar.is_over(each.now) else f"taken over at {each.now}"
                     yield replace(bar, ended=place, how=taken) if taken else bar
-                label = f"lease {named(session_id)} · fence {held.fencing_token}"
+                label = f"fence {held.fencing_token} · {named(session_id)}"
                 bar = Bar(holder(held.owner), "lease", label, place, held.until)
             if held.released_at is not None and bar.ended is None:
                 bar = replace(bar, ended=place, how=f"released at {held.released_at}")

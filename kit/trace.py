@@ -154,9 +154,9 @@ class _Reader:
     def read(self, text: str) -> Trace:
         first, *lines = text.split("\n")
         head = self._head(first)
-        whole = bool(lines) and lines.pop() == ""
+        whole = lines[-1:] == [""]
         events, last = [], {}
-        for self._line, line in enumerate(lines, 2):
+        for self._line, line in enumerate(lines[: len(lines) - whole], 2):
             last = self._object(line)
             events.append(self._event(last))
         if not whole or "admissible" not in last:
