@@ -36,5 +36,5 @@ def pytest_file(program: Program, requirement_id: str, sentence: str, backend: s
 
 def _docstring(sentence: str) -> str:
     quoted = sentence.replace("\\", "\\\\").replace('"', '\\"')
-    first, *rest = wrap(quoted, WIDTH - 3)
+    first, *rest = wrap(quoted, WIDTH - len(INDENT) - 3)
     return "\n".join([f'"""{first}', *rest, '"""']) if rest else f'"""{first}"""'
