@@ -23,14 +23,13 @@ def names(chapter: str) -> tuple[str, str, str, str]:
     return (f"{chapter}.html", f"test_{chapter}.py", f"{chapter}.jsonl", f"{chapter}.mmd")
 
 
-def write_exhibits(report: Path, result: Result) -> None:
+def write_exhibits(folder: Path, result: Result) -> None:
     """Write the files of all counterexamples; what an earlier run left of others goes. Raises `OSError`."""
-    folder = report / FOLDER
     for chapter in CHAPTERS:
         for name in names(chapter):
             (folder / name).unlink(missing_ok=True)
     for found in result.counterexamples:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for name, data in zip(names(found.chapter), _contents(found, result.request), strict=True):
             write_whole(folder / name, data)
     if folder.is_dir() and not any(folder.iterdir()):

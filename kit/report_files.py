@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .counterexample import Counterexample
-from .exhibits import write_exhibits
+from .exhibits import FOLDER, write_exhibits
 from .files import write_whole
+from .mermaid import mermaid
 from .report import distinct
 from .report_html import page
 from .report_json import ReportNotWritten, encoded
@@ -34,7 +35,7 @@ def write_report(directory: str, result: Result) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in zip(NAMES, texts, strict=True):
             write_whole(folder / name, text)
-        write_exhibits(folder, result)
+        write_exhibits(folder / FOLDER, result)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ReportNotWritten(f"The report cannot be written to {directory}: {reason}. Expected a folder.") from error
@@ -80,8 +81,10 @@ def _table(result: Result) -> list[str]:
 def _violation(found: Counterexample, chapters: Sequence[str]) -> list[str]:
     told = [each for each in (found.story, found.claims) if each]
     where = f"Chapter {', '.join(chapters)}, after {found.steps:,} steps."
+    # GitHub draws it
+    drawn = ["```mermaid", mermaid(found).rstrip(), "```"]
     program = ["```python", found.program.rstrip(), "```"]
-    return [f"### {found.requirements[0]} violated", "", found.says, "", *told, "", where, "", *program, ""]
+    return [f"### {found.requirements[0]} violated", "", found.says, "", *told, "", where, "", *drawn, "", *program, ""]
 
 
 def junit(result: Result) -> bytes:
