@@ -71,7 +71,7 @@ class _Page:
     def _head(self) -> str:
         found = self.found
         level = f'<span class="level">{found.requirement.level.value}</span>' if found.requirement else ""
-        calls = f"{len(found.performed)} calls, shrunk from a run of {found.steps:,} steps"
+        calls = f"{len(found.performed)} calls · first seen after {found.steps:,} steps"
         return f"""<h1><span class="id">{escape(found.requirements[0])}</span> violated {level}</h1>
 <p class="law">{escape(found.says)}</p>
 <p class="faint"><code>{escape(self.request.backend)}</code> · {calls}</p>"""

@@ -19,8 +19,7 @@ UNSTEADY = '"""A counterexample that `fencepost verify` saw, and that did not sh
 
 def pytest_file(program: Program, requirement_id: str, sentence: str, backend: str, *, reproduces: bool) -> str:
     """The program as the text of a test file, whose test has the name and the sentence of the requirement."""
-    imports = program.imports.replace("from tempfile import mkdtemp", "").rstrip("\n")
-    imports = re.sub("\n\n+", "\n\n", imports)
+    imports = program.imports.replace("from tempfile import mkdtemp\n", "")
     if command_of(backend) is None:
         store = "\n".join(f"{line}  # noqa: E402" for line in program.store.splitlines())
         head = f"import sys\n{imports}\n\n{HERE}\n\n{store}"

@@ -18,10 +18,10 @@ HERE = Path(faulty.__file__).parent
 
 
 def run(text: str, folder: Path, where: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Plain pytest over the file alone, started in this folder; the faulty stores are importable."""
+    """Plain pytest over the file alone, started in this folder, or where the faulty stores are; else they are importable."""
     path = folder / "test_found.py"
     path.write_text(text)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:fencepost", str(path)]
+    command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:fencepost", str(path)]
     paths = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), *([] if where else [str(HERE)])])
     environment = os.environ | {"PYTHONPATH": paths}
     return subprocess.run(

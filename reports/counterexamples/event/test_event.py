@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-
 from uuid import UUID
 
 from fencepost.spec import (
