@@ -11,7 +11,7 @@ from fencepost.model import Refused, State
 from fencepost.spec import Json, StoreError
 from fencepost.statemachines.checker import Crash
 
-from .backend import told
+from .backend import shortened, told
 from .brief import named
 from .source import simple
 
@@ -90,4 +90,5 @@ def _whole(value: object) -> str:
         return ", ".join(sorted(map(_key, value))) or "none"
     if isinstance(value, tuple):
         return ", ".join(map(_whole, value)) or "none"
-    return simple(value)
+    # a store may answer any object, one that cannot even be shown too
+    return simple(value) if isinstance(value, str | int | float | None) else shortened(value, LONGEST)

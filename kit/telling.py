@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fencepost.model import Refused
+from fencepost.spec import ContractBroken
 from fencepost.statemachines.checker import Crash, value_at
 
 from .brief import brief, written
@@ -25,6 +26,8 @@ def in_words(found: Counterexample) -> str:
 def _therefore(found: Counterexample) -> str:
     due, given = brief(found.expected), brief(found.last.answer)
     by = f"By {found.requirements[0]}"
+    if isinstance(found.last.answer, Crash) and isinstance(found.last.answer.error, ContractBroken):
+        return f"{by} the answer had to be: {due}; the one that the store gave breaks the contract of the call."
     if isinstance(found.last.answer, Crash):
         return f"{by} the call had to be answered or refused; the store {given}."
     if isinstance(found.expected, Refused) and not isinstance(found.last.answer, Refused):

@@ -7,13 +7,16 @@ from html.parser import HTMLParser
 
 import pytest
 from caller import A, B, Caller
+from faulty import Bent
 from fencepost.kit.counterexample import counterexample
 from fencepost.kit.counterexample_html import counterexample_page
 from fencepost.kit.history import moments
 from fencepost.kit.lanes import actors, bars
+from fencepost.kit.mermaid import mermaid
 from fencepost.kit.result import Request
 from fencepost.kit.rows import rows_of_answer, rows_of_state
 from fencepost.kit.telling import in_words
+from fencepost.kit.trace import trace_of
 from fencepost.model import Refused
 from fencepost.spec import Acquired, LeaseOwnerIdentity, LocalProcess, SessionExecutionLeaseExpired
 from fencepost.statemachines.checker import Violation
@@ -213,6 +216,37 @@ def busy(caller: Caller) -> None:
         caller("list_queued_work", "s")
         caller.waits_until(caller.machine.now + 3)
     caller.commits(caller.claims(A), expected_head_revision=0)
+
+
+def claiming(caller: Caller) -> None:
+    """A lease."""
+    caller.claims(A)
+
+
+class Odd:
+    """What no store should answer."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("not even that")
+
+
+class AnswersOddly(Bent):
+    """A claim of a lease is answered with something that cannot be shown."""
+
+    def try_claim_session_execution_lease(self, *_: object) -> object:
+        """Answer it."""
+        return Odd()
+
+
+def test_an_answer_that_cannot_be_shown_is_told_by_its_type() -> None:
+    """The files of the counterexample are written all the same."""
+    odd = Caller("test_counterexample_page:AnswersOddly").shown(claiming)
+    asked = Request("test_counterexample_page:AnswersOddly", ("lease",))
+    told = "the answer had to be: Acquired: fencing token 1, expires at 1010; the one that the store gave breaks the contract"
+    assert told in Reading(counterexample_page(odd, asked)).text
+    assert b'"crash": "ContractBroken: VALUE-11' in trace_of(odd, asked)
+    assert "store--xa1: raised ContractBroken" in mermaid(odd)
+    assert rows_of_answer(Odd()) == {"": "a Odd"}
 
 
 def test_values_are_rows_by_their_paths() -> None:
