@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import faulty
-import pytest
 from fencepost.kit.counterexample import MODEL
 from fencepost.kit.program import Program
 from fencepost.kit.pytest_file import pytest_file
@@ -17,13 +17,14 @@ from kinds import KINDS, found
 HERE = Path(faulty.__file__).parent
 
 
-def run(text: str, folder: Path, where: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Plain pytest over the file alone, started in this folder, or where the faulty stores are; else they are importable."""
-    path = folder / "test_found.py"
-    path.write_text(text)
-    command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:fencepost", str(path)]
-    paths = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), *([] if where else [str(HERE)])])
-    environment = os.environ | {"PYTHONPATH": paths}
+def run(texts: dict[str, str], folder: Path, where: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Plain pytest over files, started in their folder, or where the faulty stores are; else those are importable."""
+    paths = [folder / f"test_{name}.py" for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text)
+    command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:fencepost", *map(str, paths)]
+    importable = [*filter(None, [os.environ.get("PYTHONPATH")]), *([] if where else [str(HERE)])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(importable), "COLUMNS": "200"}
     return subprocess.run(
         command, cwd=where or folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
@@ -62,30 +63,34 @@ def test_a_file_is_one_test_with_the_sentence_of_the_requirement() -> None:
     assert text.endswith("    assert isinstance(answer, Acquired), answer\n")
 
 
-@pytest.mark.parametrize(
-    ("kind", "error"),
-    [("commit", "AssertionError"), ("output", "OutputNotFound"), ("crash", "OverflowError"), ("reopened", "AssertionError")],
-)
-def test_a_file_fails_by_itself_and_passes_without_the_fault(kind: str, error: str, tmp_path: Path) -> None:
-    """In an empty folder: with an AssertionError, or with what the store raised; with the model as its store it passes."""
-    text = found(kind).test
-    failed = run(text, tmp_path)
+ERRORS = {"commit": "AssertionError", "output": "OutputNotFound", "crash": "OverflowError", "reopened": "AssertionError"}
+
+
+def test_files_fail_by_themselves_and_pass_without_the_fault(tmp_path: Path) -> None:
+    """In an empty folder: with an AssertionError, or with what the store raised; with the model as their store they pass."""
+    failed = run({kind: found(kind).test for kind in ERRORS}, tmp_path)
     assert failed.returncode == 1, failed.stdout
-    assert "1 failed" in failed.stdout
-    assert f"{error}" in failed.stdout.partition("short test summary")[2]
+    assert "4 failed in" in failed.stdout
+    summary = failed.stdout.partition("short test summary")[2]
+    for kind, error in ERRORS.items():
+        assert re.search(rf"FAILED test_{kind}.py::test_\w+ - ([\w.]+\.)?{error}", summary), summary
+    passed = run({kind: mended(kind) for kind in ERRORS}, tmp_path)
+    assert passed.returncode == 0, passed.stdout
+    assert "4 passed in" in passed.stdout
+
+
+def mended(kind: str) -> str:
+    """The file with the model as its store, which is all stores at once."""
     module, _, store = KINDS[kind].backend.partition(":")
     model, _, name = MODEL.partition(":")
-    line = "store = open_store(environment)"
+    text, opening = found(kind).test, "store = open_store(environment)"
     part = "" if "stores = " in text else f".{KINDS[kind].chapter}"
-    mended = text.replace(f"from {module} import {store} as", f"from {model} import {name} as").replace(line, line + part)
-    passed = run(mended, tmp_path)
-    assert passed.returncode == 0, passed.stdout
-    assert "1 passed" in passed.stdout
+    return text.replace(f"from {module} import {store} as", f"from {model} import {name} as").replace(opening, opening + part)
 
 
 def test_a_backend_in_the_folder_that_pytest_is_started_in_is_found(tmp_path: Path) -> None:
     """As `fencepost verify` finds it, wherever the test lies."""
-    failed = run(found("takeover").test, tmp_path, HERE)
+    failed = run({"found": found("takeover").test}, tmp_path, HERE)
     assert failed.returncode == 1
     assert "AssertionError: Busy(" in failed.stdout
 
