@@ -29,7 +29,7 @@ from .opening import awaited, entered, is_store
 
 __all__ = ["DEFAULT_BACKEND", "BackendError", "Factory", "declares", "fresh_environment", "load_factory", "shortened", "told"]
 
-EXEC = "exec"
+EXEC = "exec:"
 """What stands in front of the command of an adapter, where a backend is named."""
 
 ANSWER_S = 10.0
@@ -191,11 +191,12 @@ def load_factory(name: str, seconds: float = ANSWER_S) -> Factory:
 
     `exec:COMMAND` is a program that speaks the wire protocol, and has so many seconds for each answer.
     """
-    if name.startswith(f"{EXEC}:"):
+    command = command_of(name)
+    if command is not None:
         # an adapter is a backend, and raises what a backend raises
         from .adapter import Adapter
 
-        return Factory(name, Adapter(name.partition(":")[2], seconds))
+        return Factory(name, Adapter(command, seconds))
     module_name, colon, attribute = name.partition(":")
     if not (colon and module_name and attribute):
         raise BackendError(f"Received --backend {name!r}, expected {EXPECTED}.")
@@ -209,6 +210,11 @@ def load_factory(name: str, seconds: float = ANSWER_S) -> Factory:
     except ValueError:
         pass  # built without a signature: the first call will show
     return Factory(name, call)
+
+
+def command_of(name: str) -> str | None:
+    """The command of an adapter, where the name of a backend is that of one."""
+    return name.removeprefix(EXEC) if name.startswith(EXEC) else None
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The command line: `fencepost verify`, `fencepost requirements` and `fencepost adapter`."""
+"""The command line: `fencepost verify`, `fencepost replay`, `fencepost requirements` and `fencepost adapter`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import Iterator
-from typing import NoReturn
+from functools import partial
+from typing import Any, NoReturn
 
 import click
 from fencepost.spec.operations import PROTOCOLS
@@ -22,6 +23,7 @@ from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, let_go_of_stdout
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
+from .replay_cli import replay_command
 from .report import report
 from .report_files import require_folder, tell_github, write_report
 from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
@@ -57,7 +59,7 @@ def cli() -> None:
 @click.option("--stores", type=STORES, metavar="NAME,NAME", help=OF_STORES)
 @click.option("--chapters", type=OF_CHAPTERS, metavar="NAME,NAME", help=CHOSEN)
 @click.option("--strict", is_flag=True, help="Fail where the store differs from a CURRENT requirement, too.")
-@click.option("--report", "folder", metavar="DIR", help="Write a folder: JSON, JUnit XML, a Markdown summary and a page.")
+@click.option("--report", "folder", metavar="DIR", help="Write a folder: page, JSON, JUnit XML, summary, counterexamples.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
 @click.pass_context
 def verify_command(
@@ -80,7 +82,7 @@ def verify_command(
 
     Exit code 0: it conforms. 1: it violates the law. 2: it could not be evaluated.
     """
-    backend = backend if command is None else f"{EXEC}:{command}"
+    backend = backend if command is None else f"{EXEC}{command}"
     chosen = chosen_chapters(stores, chapters)
     console = Terminal(stderr=json_path == STANDARD_OUTPUT)
     try:
@@ -89,10 +91,11 @@ def verify_command(
         if folder:
             require_folder(folder)
         factory = load_factory(backend, timeout)
-        request = Request(backend, chosen or factory.has or CHAPTERS, seed, examples, steps, strict, budget or 0, workers)
+        how: dict[str, Any] = {"seconds": budget or 0, "workers": workers, "stores": stores or ()}
+        request = Request(backend, chosen or factory.has or CHAPTERS, seed, examples, steps, strict, **how)
         with _nothing_left_behind(), progress(console, request, factory.declares) as observer:
-            at_once = workers > 1
-            result = verify_at_once(factory, request, observer, timeout) if at_once else verify(factory, request, observer)
+            several = partial(verify_at_once, timeout=timeout)
+            result = (several if workers > 1 else verify)(factory, request, observer)
         if json_path:
             write_json(json_path, result)
         if folder:
@@ -102,7 +105,7 @@ def verify_command(
         _give_up(str(error))
     except KeyboardInterrupt:
         _give_up("interrupted before there was a result.")
-    report(console, result)
+    report(console, result, folder)
     context.exit(result.verdict.exit_code)
 
 
@@ -118,6 +121,7 @@ def requirements_command(requirement_id: str | None) -> None:
 
 
 cli.add_command(adapter_group)
+cli.add_command(replay_command)
 
 
 def main() -> None:

@@ -63,10 +63,8 @@ def told(result: Result) -> str | None:
     if result.verdict is Verdict.conforms:
         return None
     lines = [f"{result.request.backend} {result.verdict.value}", *result.troubles]
-    sentences = {each.requirement.id: each.requirement.says for each in result.judged}
     for each in result.counterexamples:
-        failed = each.requirements[0]
-        lines += ["", f"{failed}: {sentences.get(failed, each.reason)}", ""]
+        lines += ["", f"{each.requirements[0]}: {each.says}", ""]
         lines += [text for text in (each.story, each.claims) if text]
         lines += ["", each.program.rstrip()]
     return "\n".join([*lines, "", f"Again: {result.request.command}"])

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from fencepost.spec.catalogue import Level, Requirement, requirements
 from fencepost.statemachines.tally import Tally
 
-from .backend import EXEC
+from .backend import command_of
 from .counterexample import Counterexample
 
 
@@ -92,6 +92,14 @@ class Request:
     """How many seeds are run at once, this one and those after it."""
     offered: tuple[str, ...] = ()
     """The chapters that the store has besides, where these are run as in a run of all."""
+    stores: tuple[str, ...] = ()
+    """The protocols that the chapters were asked for by, if they were."""
+
+    @property
+    def option(self) -> str:
+        """The option that names the store."""
+        command = command_of(self.backend)
+        return f"--backend {self.backend}" if command is None else f"--exec {shlex.quote(command)}"
 
     @property
     def seeds(self) -> str:
@@ -101,15 +109,14 @@ class Request:
     @property
     def command(self) -> str:
         """The command that repeats the run."""
-        kind, _, command = self.backend.partition(":")
-        chosen = f"--exec {shlex.quote(command)}" if kind == EXEC else f"--backend {self.backend}"
+        chosen = f"--stores {','.join(self.stores)}" if self.stores else f"--chapters {','.join(self.offered or self.chapters)}"
         words = [
             "fencepost verify",
-            chosen,
+            self.option,
             f"--seed {self.seed}",
             f"--budget {self.seconds:g}s" if self.seconds else f"--examples {self.examples}",
             f"--steps {self.steps}",
-            f"--chapters {','.join(self.offered or self.chapters)}",
+            chosen,
         ]
         words += [f"--workers {self.workers}"] * (self.workers > 1)
         return " ".join(words + ["--strict"] * self.strict)
@@ -165,9 +172,23 @@ class Result:
         """The requirements of this status, in the order of the catalogue."""
         return tuple(each for each in self.judged if each.status is status)
 
+    @property
+    def reached(self) -> int:
+        """How many requirements decided an answer, right or wrong."""
+        return sum(each.status in (Status.passed, Status.differs, Status.failed) for each in self.judged)
+
+    @property
+    def within_reach(self) -> int:
+        """How many requirements a run like this can reach: those that it did, and those that it happened to miss."""
+        return self.reached + sum(each.reason == MISSED for each in self.judged)
+
+    def of_chapter(self, chapter: str) -> tuple[Judged, ...]:
+        """The requirements of a chapter, in the order of the catalogue."""
+        return tuple(each for each in self.judged if each.requirement.chapter == chapter)
+
     def sums(self, chapter: str) -> Counter[Status]:
         """How many requirements of a chapter have which status."""
-        return Counter(each.status for each in self.judged if each.requirement.chapter == chapter)
+        return Counter(each.status for each in self.of_chapter(chapter))
 
 
 def scope(chapters: Iterable[str]) -> tuple[Requirement, ...]:

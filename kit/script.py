@@ -24,7 +24,7 @@ def script_of(violation: Violation) -> Script:
     moves: list[Event] = []
     for event in violation.program:
         if isinstance(event.action, Move):
-            moves.append(event)
+            moves.append(event._replace(now=event.now + violation.ahead))
         else:
             lines.append(Line(tuple(moves), Performed(event.now + violation.ahead, event.action, event.answer)))
             moves.clear()

@@ -62,8 +62,10 @@ def _portable(run: ChapterRun) -> ChapterRun:
     found = run.counterexample
     if found is None:
         return run
-    performed = tuple(each._replace(answer=_sendable(each.answer)) for each in found.performed)
-    return replace(run, counterexample=replace(found, performed=performed))
+    script = tuple(
+        line._replace(performed=line.performed._replace(answer=_sendable(line.performed.answer))) for line in found.script
+    )
+    return replace(run, counterexample=replace(found, script=script))
 
 
 def _sendable(answer: object) -> object:

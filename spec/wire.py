@@ -79,6 +79,11 @@ def arguments_from_wire(operation: str, data: Any) -> tuple[Any, ...]:
     return tuple(reader_of(hint)(given[name], name) for name, hint in hints.items())
 
 
+def argument_from_wire(operation: str, name: str, data: Any) -> Any:
+    """The argument of this name alone. Raises `InvalidArgument`."""
+    return reader_of(_hints(operation)[name])(data, name)
+
+
 def answer_from_wire(operation: str, data: Any) -> Any:
     """The answer of a call. Raises `InvalidArgument` for what the call cannot answer."""
     return reader_of(_hints(operation)["return"])(data, "answer")
