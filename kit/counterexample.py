@@ -73,7 +73,7 @@ class Counterexample:
     def shows(self) -> str:
         """What is to be said above the program."""
         if self.is_race:
-            return "The last of these calls were made at once, and no order of them explains the answers. Who comes first is chance."
+            return "The last of these calls were made at once. No order of them explains the answers:"
         if self.reproduces:
             return "This program shows it, ending in an error while the fault is there:"
         if self.ahead:

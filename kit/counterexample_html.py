@@ -140,8 +140,8 @@ class _Page:
         yield f'<h2>See it fail</h2>\n<p>Beside this page:</p><ul class="plain">{listed}</ul>'
         if not self.found.reproduces:
             yield f"<p>{escape(self.found.shows)}</p>"
-        text = self.found.program if self.found.is_race else self.found.test
-        yield f"<details><summary>{'the calls' if self.found.is_race else 'the test'}</summary><pre>{escape(text)}</pre></details>"
+        what, text = ("the calls", self.found.program) if self.found.is_race else ("the test", self.found.test)
+        yield f"<details><summary>{what}</summary><pre>{escape(text)}</pre></details>"
         yield "<h2>The requirements that decided</h2>"
         if self.found.requirements[1:]:
             others = ", ".join(map(_link, self.found.requirements[1:]))
