@@ -55,9 +55,8 @@ def proof_of(shown: TurnInputClaim | QueuedWorkClaim | Completion) -> ClaimProof
 
 def minted(ports: Ports, session_id: str, issued: Issued) -> ClaimProof:
     """The proof that the store made up, if neither of its parts was ever answered; else one of ours (GEN-17)."""
-    seen = ports.seen
-    answered = isinstance(seen, TurnInputClaim | QueuedWorkClaim)
-    if answered and seen.claim_id not in issued.ids and seen.lease_token not in issued.tokens:
+    seen = ports.seen if isinstance(ports.seen, TurnInputClaim | QueuedWorkClaim) else None
+    if seen is not None and seen.claim_id not in issued.ids and seen.lease_token not in issued.tokens:
         return proof_of(seen)
     claim_id = made_up("claim", issued.ids)
     return (claim_id, f"{session_id}:{claim_id}:{ports.now}")
