@@ -1,4 +1,4 @@
-"""The command line: `fencepost verify`, `fencepost requirements` and `fencepost adapter`."""
+"""The command line: `fencepost verify`, `fencepost requirements`, `fencepost adapter` and `fencepost check-trace`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from .adapter_cli import adapter_group
 from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
 from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, let_go_of_stdout
+from .history_cli import check_trace_command
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
 from .report import report
@@ -118,6 +119,7 @@ def requirements_command(requirement_id: str | None) -> None:
 
 
 cli.add_command(adapter_group)
+cli.add_command(check_trace_command)
 
 
 def main() -> None:

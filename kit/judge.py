@@ -1,0 +1,204 @@
+"""The judge: holds a history against the model, call by call, and says which call breaks the law, or what cannot be decided.
+
+Nobody knows any more at which instant of its interval a call took effect, which processes were alive, and in which order
+calls that overlapped did. So every state is followed that some choice of these leads to, and a call breaks the law only if no
+choice explains it. Where there are more choices than are tried, nothing is said to be broken.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fencepost.model import Refused, State
+from fencepost.spec import Backend
+from fencepost.spec.operations import OPERATIONS, part_of
+from fencepost.statemachines.checker import CANDIDATES, Call, Candidate, Checker, Violation
+from fencepost.statemachines.environment import Environment
+from fencepost.statemachines.tally import Tally
+
+from .circumstances import Liveness, commute, deaths, instants
+from .history import Crashed, Invalid, Lost, Recorded
+
+Ways = tuple[Candidate, ...]
+"""The states that the store may be in."""
+
+ORDERS = 500
+"""How many calls are tried, in any order, to explain one that overlaps others."""
+
+
+START: Ways = (Candidate(State()),)
+
+
+class CrashedThere(Exception):
+    """What a store let out in production."""
+
+
+class Replayed:
+    """A store that answers one call as it was answered."""
+
+    def __init__(self, outcome: object) -> None:
+        self._outcome = outcome
+
+    def __getattr__(self, name: str) -> Any:
+        def answer(*arguments: object) -> object:
+            match self._outcome:
+                case Refused(error):
+                    raise error
+                case Crashed(words):
+                    raise CrashedThere(words)
+            return self._outcome
+
+        return answer
+
+
+class Follower:
+    """Takes the states that a store may be in over one call."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self.tally = Tally()
+        self.doubts: dict[str, str] = {}
+        """What cannot be known any more of a store of this name, and so of all that it answers later; a sentence."""
+        self.failures = 0
+        """How many calls were refused because the storage had failed, where the model sees no reason."""
+        self._aside = Tally()
+        self._checker = Checker(None, Environment(Path()), self.tally, strict=strict)
+
+    def over(self, ways: Ways, made: Recorded, first: int, last: int) -> tuple[Ways, Violation | None]:
+        """The states after the call, each once; if there are none, why not, in the likeliest circumstances."""
+        call = made.call
+        assert isinstance(call, Call)
+        if isinstance(made.outcome, Lost):
+            return self._lost(ways, made, call), None
+        found, violation = self._in_any_circumstances(ways, call, made, first, last)
+        if not found and isinstance(made.outcome, Refused) and isinstance(made.outcome.error, Backend):
+            self.failures += 1
+            return ways, None
+        if len(found) >= CANDIDATES:
+            self.doubt(call, f"From line {made.line} on there are more states that it may be in than are followed.")
+        return found, violation
+
+    def _in_any_circumstances(
+        self, ways: Ways, call: Call, made: Recorded, first: int, last: int
+    ) -> tuple[Ways, Violation | None]:
+        found: list[Candidate] = []
+        violation: Violation | None = None
+        for now in instants((each.state for each in ways), call, made.outcome, first, last):
+            alive = Liveness()
+            cases: list[tuple[tuple[int, str], ...]] = [()]
+            for dead in cases:
+                alive.dead = dead
+                try:
+                    _add(found, self._step(ways, call, made.outcome, now, alive, counted=not found))
+                except Violation as error:
+                    violation = violation or error
+                if not dead:
+                    # the first time tells who is asked about; the list grows while it is gone through
+                    cases.extend(deaths(tuple(alive.asked)))
+        return tuple(found), violation
+
+    def _step(self, ways: Ways, call: Call, outcome: object, now: int, alive: Liveness, *, counted: bool) -> Ways:
+        checker = self._checker
+        checker.tally = self.tally if counted else self._aside
+        checker.environment.clock.now, checker.environment.process_alive = now, alive  # type: ignore[assignment]  # any oracle
+        checker.store, checker.performed, checker._candidates = Replayed(outcome), [], ways
+        checker.perform(call, look=False)
+        checker._without_effect = ()
+        return checker._candidates
+
+    def _lost(self, ways: Ways, made: Recorded, call: Call) -> Ways:
+        if not OPERATIONS[call.operation].reads:
+            words = made.outcome.words
+            self.doubt(call, f"What became of the call in line {made.line} is not known: its caller went away ({words}).")
+        return ways
+
+    def doubt(self, call: Call | Invalid, sentence: str) -> None:
+        """Remember what cannot be known any more of the store that was called."""
+        self.doubts.setdefault(part_of(OPERATIONS[call.operation].chapter), sentence)
+
+
+def _add(found: list[Candidate], more: Iterable[Candidate]) -> None:
+    """Add the states that are not there yet. They share nearly everything, which makes it cheap to compare them."""
+    for each in more:
+        if not any(each.state is other.state or each == other for other in found):
+            found.append(each)
+
+
+class Spanned(NamedTuple):
+    """A call, the number of the first call that it overlaps, and the instants between which its store read the clock."""
+
+    made: Recorded
+    beside: int
+    first: int
+    last: int
+    unsure: str = ""
+    """A sentence on what is missing in the history before this call."""
+
+
+class Order:
+    """Takes calls over in an order in which they may have taken effect: as they ended, and where they overlapped in any other.
+
+    For each set of calls that took effect before one that ended earlier, the states that this leads to.
+    """
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._ways: dict[frozenset[int], Ways] = {frozenset(): START}
+
+    def take(self, at: int, spans: dict[int, Spanned]) -> Violation | None:
+        """Take the call of this number over; why no order allows it, if none does. `spans` are it and those that overlap it."""
+        others = _dependent(at, spans)
+        found: dict[frozenset[int], list[Candidate]] = {}
+        violation: Violation | None = None
+        for ahead, ways in self._ways.items():
+            if at in ahead:
+                _add(found.setdefault(ahead - {at}, []), ways)
+                continue
+            for before, states in self._with_some_before(at, others - ahead, ahead, ways, spans):
+                after, why = self._over(states, spans[at])
+                violation = violation or why
+                if after:
+                    _add(found.setdefault(before, []), after)
+        if found:
+            self._ways = {ahead: tuple(states) for ahead, states in found.items()}
+        return None if found else violation
+
+    def _with_some_before(
+        self, at: int, others: frozenset[int], ahead: frozenset[int], ways: Ways, spans: dict[int, Spanned]
+    ) -> Iterator[tuple[frozenset[int], Ways]]:
+        """The states in which the call may have found the store: none of the others before it first, then any in any order."""
+        pending, tried = deque([(ahead, ways)]), 0
+        while pending:
+            before, states = pending.popleft()
+            yield before, states
+            for other in sorted(others - before):
+                tried += 1
+                if tried > ORDERS:
+                    self._follower.doubt(spans[at].made.call, TOO_MANY.format(f"{spans[at].made.line:,}"))
+                    return
+                onward, _ = self._over(states, spans[other])
+                pending.extend([(before | {other}, onward)] if onward else [])
+
+    def _over(self, ways: Ways, span: Spanned) -> tuple[Ways, Violation | None]:
+        return self._follower.over(ways, span.made, span.first, span.last)
+
+
+TOO_MANY = "Line {} overlaps so many calls that not every order of them was tried."
+
+
+def _dependent(at: int, spans: dict[int, Spanned]) -> frozenset[int]:
+    """Those of the others whose place before this call makes a difference, to it or by way of one that does."""
+    found: set[int] = set()
+    pending = [at]
+    while pending:
+        call = spans[pending.pop()].made.call
+        near = {other for other in spans.keys() - found - {at} if _depend(call, spans[other].made.call)}
+        found |= near
+        pending.extend(near)
+    return frozenset(found)
+
+
+def _depend(one: Call | Invalid, other: Call | Invalid) -> bool:
+    return isinstance(one, Call) and isinstance(other, Call) and not commute(one, other)
