@@ -86,6 +86,8 @@ class Trial:
         self._notes: dict[str, str] = {}
         self._calls = 0
         self._back = 0
+        # how many of the calls that are read ahead overlap others at all
+        self._overlapping = 0
         self._is_closed = True
         # the latest instant among all calls up to the one of a number, for as many as can be overlapped
         self._latest: deque[int] = deque([0], maxlen=2 * AHEAD)
@@ -104,6 +106,7 @@ class Trial:
         ahead: deque[Spanned] = deque()
         for span in self._spanned(lines):
             ahead.append(span)
+            self._overlapping += span.made.over > 0
             if len(ahead) > AHEAD:
                 judgement = self._take(ahead)
                 if judgement:
@@ -151,7 +154,9 @@ class Trial:
         if ahead[0].unsure:
             self._follower.doubts = dict.fromkeys(PARTS, ahead[0].unsure) | self._follower.doubts
         spans = {at: ahead[0]}
-        spans |= {at + place: span for place, span in enumerate(ahead) if place and span.beside <= at}
+        if self._overlapping:
+            spans |= {at + place: span for place, span in enumerate(ahead) if place and span.beside <= at}
+            self._overlapping -= made.over > 0
         if len(ahead) > AHEAD and ahead[-1].beside <= at:
             self._follower.doubt(made.call, TOO_LONG.format(f"{made.line:,}", AHEAD))
         ahead.popleft()
