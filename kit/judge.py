@@ -54,6 +54,17 @@ class Replayed:
         return answer
 
 
+class Spanned(NamedTuple):
+    """A call, the number of the first call that it overlaps, and the instants between which its store read the clock."""
+
+    made: Recorded
+    beside: int
+    first: int
+    last: int
+    unsure: str = ""
+    """A sentence on what is missing in the history before this call."""
+
+
 class Follower:
     """Takes the states that a store may be in over one call."""
 
@@ -64,15 +75,21 @@ class Follower:
         self.failures = 0
         """How many calls were refused because the storage had failed, where the model sees no reason."""
         self._aside = Tally()
+        self.beside = Tally()
+        """The same of calls that overlapped others: what they depart from, in the order that was tried first, says little."""
         self._checker = Checker(None, Environment(Path()), self.tally, strict=strict)
 
-    def over(self, ways: Ways, made: Recorded, first: int, last: int) -> tuple[Ways, Violation | None]:
-        """The states after the call, each once; if there are none, why not, in the likeliest circumstances."""
-        call = made.call
+    def over(self, ways: Ways, span: Spanned, *, alone: bool) -> tuple[Ways, Violation | None]:
+        """The states after the call, each once; if there are none, why not, in the likeliest circumstances.
+
+        `alone` says that it overlapped no other.
+        """
+        made, call = span.made, span.made.call
         assert isinstance(call, Call)
         if isinstance(made.outcome, Lost):
             return self._lost(ways, made, call), None
-        found, violation = self._in_any_circumstances(ways, call, made, first, last)
+        self._checker.concurrent = not alone
+        found, violation = self._in_any_circumstances(ways, call, span, self.tally if alone else self.beside)
         if not found and isinstance(made.outcome, Refused) and isinstance(made.outcome.error, Backend):
             self.failures += 1
             return ways, None
@@ -80,18 +97,17 @@ class Follower:
             self.doubt(call, f"From line {made.line} on there are more states that it may be in than are followed.")
         return found, violation
 
-    def _in_any_circumstances(
-        self, ways: Ways, call: Call, made: Recorded, first: int, last: int
-    ) -> tuple[Ways, Violation | None]:
+    def _in_any_circumstances(self, ways: Ways, call: Call, span: Spanned, tally: Tally) -> tuple[Ways, Violation | None]:
         found: list[Candidate] = []
         violation: Violation | None = None
-        for now in instants((each.state for each in ways), call, made.outcome, first, last):
+        outcome = span.made.outcome
+        for now in instants([each.state for each in ways], call, outcome, span.first, span.last):
             alive = Liveness()
             cases: list[tuple[tuple[int, str], ...]] = [()]
             for dead in cases:
                 alive.dead = dead
                 try:
-                    _add(found, self._step(ways, call, made.outcome, now, alive, counted=not found))
+                    _add(found, self._step(ways, call, outcome, now, alive, self._aside if found else tally))
                 except Violation as error:
                     violation = violation or error
                 if not dead:
@@ -99,9 +115,9 @@ class Follower:
                     cases.extend(deaths(tuple(alive.asked)))
         return tuple(found), violation
 
-    def _step(self, ways: Ways, call: Call, outcome: object, now: int, alive: Liveness, *, counted: bool) -> Ways:
+    def _step(self, ways: Ways, call: Call, outcome: object, now: int, alive: Liveness, tally: Tally) -> Ways:
         checker = self._checker
-        checker.tally = self.tally if counted else self._aside
+        checker.tally = tally
         checker.environment.clock.now, checker.environment.process_alive = now, alive  # type: ignore[assignment]  # any oracle
         checker.store, checker.performed, checker._candidates = Replayed(outcome), [], ways
         checker.perform(call, look=False)
@@ -126,17 +142,6 @@ def _add(found: list[Candidate], more: Iterable[Candidate]) -> None:
             found.append(each)
 
 
-class Spanned(NamedTuple):
-    """A call, the number of the first call that it overlaps, and the instants between which its store read the clock."""
-
-    made: Recorded
-    beside: int
-    first: int
-    last: int
-    unsure: str = ""
-    """A sentence on what is missing in the history before this call."""
-
-
 class Order:
     """Takes calls over in an order in which they may have taken effect: as they ended, and where they overlapped in any other.
 
@@ -149,7 +154,7 @@ class Order:
 
     def take(self, at: int, spans: dict[int, Spanned]) -> Violation | None:
         """Take the call of this number over; why no order allows it, if none does. `spans` are it and those that overlap it."""
-        others = _dependent(at, spans)
+        others, alone = _dependent(at, spans), len(spans) == 1 and not spans[at].made.over
         found: dict[frozenset[int], list[Candidate]] = {}
         violation: Violation | None = None
         for ahead, ways in self._ways.items():
@@ -157,7 +162,7 @@ class Order:
                 _add(found.setdefault(ahead - {at}, []), ways)
                 continue
             for before, states in self._with_some_before(at, others - ahead, ahead, ways, spans):
-                after, why = self._over(states, spans[at])
+                after, why = self._follower.over(states, spans[at], alone=alone)
                 violation = violation or why
                 if after:
                     _add(found.setdefault(before, []), after)
@@ -178,11 +183,8 @@ class Order:
                 if tried > ORDERS:
                     self._follower.doubt(spans[at].made.call, TOO_MANY.format(f"{spans[at].made.line:,}"))
                     return
-                onward, _ = self._over(states, spans[other])
+                onward, _ = self._follower.over(states, spans[other], alone=False)
                 pending.extend([(before | {other}, onward)] if onward else [])
-
-    def _over(self, ways: Ways, span: Spanned) -> tuple[Ways, Violation | None]:
-        return self._follower.over(ways, span.made, span.first, span.last)
 
 
 TOO_MANY = "Line {} overlaps so many calls that not every order of them was tried."

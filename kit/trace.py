@@ -99,7 +99,10 @@ class Trial:
             notes["failures"] = FAILURES.format(f"{self._follower.failures:,}")
         if self._back:
             notes["back"] += f" So it was {self._back:,} times." if self._back > 1 else ""
-        return Judgement(verdict, calls=self._calls, notes=tuple(notes.values()), tally=self._follower.tally)
+        tally = Tally(differs=self._follower.tally.differs)
+        tally.reached = self._follower.tally.reached + self._follower.beside.reached
+        tally.operations = self._follower.tally.operations + self._follower.beside.operations
+        return Judgement(verdict, calls=self._calls, notes=tuple(notes.values()), tally=tally)
 
     def judged(self, lines: Iterator[Recorded | Mark | Torn]) -> Judgement:
         """The judgement on these lines. Raises `Unreadable`."""
