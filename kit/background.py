@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,9 +10,18 @@ from pathlib import Path
 
 import msgspec
 from fencepost.model import Refused
-from fencepost.spec import Json, StoreError
+from fencepost.spec import (
+    Acquired,
+    Json,
+    OutputRef,
+    PendingTurnInput,
+    QueuedWorkBatch,
+    QueuedWorkClaim,
+    RuntimeCommitResult,
+    SessionExecutionLease,
+    TurnInputClaim,
+)
 from fencepost.spec.operations import OPERATIONS, part_of
-from fencepost.spec.wire import to_wire
 from fencepost.statemachines.checker import Call, Performed, Violation, session_of, value_at
 
 from .circumstances import commute
@@ -88,36 +98,48 @@ def _about_the_same(one: Call, other: Call) -> bool:
 
 
 def _texts_not_ours(made: Recorded, violation: Violation) -> set[str]:
-    """The texts that the answer shows, as they are written, and neither the call brought nor our answer has."""
-    if isinstance(made.outcome, Crashed | Strange):
-        return set()
+    """The texts that the answer shows, as the history writes them, and that neither the call brought nor our answer has."""
     ours = violation.admissible[0].answer
     assert isinstance(made.call, Call)
     known = {text for value in (ours, *made.call.arguments) for text in _texts(value)}
-    return {text for text in _texts(made.outcome) if text not in known}
+    return {json.dumps(text) for text in _texts(_not_minted(made.outcome)) if text not in known}
+
+
+def _not_minted(answer: object) -> object:
+    """What an answer shows that the call did not bring into being."""
+    match answer:
+        case (
+            Acquired() | SessionExecutionLease() | RuntimeCommitResult() | PendingTurnInput() | QueuedWorkBatch() | OutputRef()
+        ):
+            return ()
+        case TurnInputClaim(inputs=inputs):
+            return inputs
+        case QueuedWorkClaim(batches=batches):
+            return batches
+    return answer
 
 
 def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, Refused):
-        yield from _texts(vars(value.error))
-    elif isinstance(value, str):
-        # as the history has it, between quotation marks
-        yield msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        yield value
     elif isinstance(value, dict):
-        for name, item in value.items():
-            if name != "message":
-                yield from _texts(item)
+        yield from _texts([item for name, item in value.items() if name != "message"])
     elif isinstance(value, tuple | list):
         for item in value:
             yield from _texts(item)
-    elif isinstance(value, msgspec.Struct | Json | StoreError):
-        yield from _texts(to_wire(value))
+    elif isinstance(value, Refused):
+        yield from _texts(vars(value.error))
+    elif isinstance(value, msgspec.Struct):
+        yield from _texts([getattr(value, name) for name in value.__struct_fields__])
+    elif isinstance(value, Json):
+        yield from _texts(value.value())
 
 
 def _older(made: Recorded, violation: Violation, foreign: set[str], *, is_first: bool) -> str | None:
     """What speaks for a store that was not empty when the recording began."""
     ours, line = violation.admissible[0].answer, f"{made.line:,}"
-    if isinstance(made.outcome, Crashed | Strange):
+    # a departure, or no answer at all, tells nothing about what was there
+    if isinstance(made.outcome, Crashed | Strange) or any(step.answer == made.outcome for step in violation.admissible):
         return None
     if foreign:
         return f"The answer in line {line} shows {min(foreign)}, which stands in no line before."

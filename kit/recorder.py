@@ -102,21 +102,23 @@ class Recorder:
             return
         path = Path(self._target)
         try:
-            self._file = path.open("ab", buffering=0)
-            _reserve(self._file, path)
+            self._file = _reserved(path, protocols)
             is_new = path.stat().st_size == 0
-            if not is_new:
-                _require_same(path, protocols)
+            self._write(head if is_new else {"resumed": self.clock(), "fencepost": __version__})
         except OSError as error:
             raise CannotRecord(f"{path} cannot be written: {error.strerror or error}.") from None
-        self._write(head if is_new else {"resumed": self.clock(), "fencepost": __version__})
         atexit.register(self.close)
 
     def called(self) -> tuple[int, int]:
         """What is noted of a call before it is made: how many have ended, and the instant."""
         with self._lock:
             self._running += 1
-            return self.ended, self.clock()
+            ended = self.ended
+        try:
+            return ended, self.clock()
+        except Exception as error:
+            self._stop(told(error))
+            return ended, 0
 
     def made(self, operation: Operation, arguments: tuple[Any, ...], noted: tuple[int, int], outcome: dict[str, Any]) -> None:
         """Write a call that has ended, or stop recording. Raises nothing."""
@@ -157,6 +159,9 @@ class Recorder:
             _put(file, "\n" + json.dumps({"stopped": why}) + "\n")
         except Exception:
             LOG.debug("and the history does not say so")
+        finally:
+            if file is not self._target:
+                file.close()
 
     def close(self) -> None:
         """End the recording; in a history whose calls have all ended, say so."""
@@ -185,6 +190,19 @@ def _put(file: Any, text: str) -> None:
         return
     file.write(text)
     file.flush()
+
+
+def _reserved(path: Path, protocols: tuple[str, ...]) -> IO[bytes]:
+    """The file to write to, new or a history of these protocols. Raises `OSError`, and `CannotRecord`."""
+    file = path.open("ab", buffering=0)
+    try:
+        _reserve(file, path)
+        if path.stat().st_size > 0:
+            _require_same(path, protocols)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _reserve(file: Any, path: Path) -> None:
