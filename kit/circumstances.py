@@ -1,41 +1,36 @@
-"""What a history leaves open about a call: the instant of its effect, who was alive then, and which of several came first."""
+"""What a history leaves open about a call: at which instant it took effect, and which of several came first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterator
 
 import msgspec
 from fencepost.model import State
 from fencepost.model.lease import lease_of
-from fencepost.spec import U64_MAX, Alive, RuntimeCommit
+from fencepost.spec import U64_MAX, RuntimeCommit
 from fencepost.spec.operations import OPERATIONS, part_of
-from fencepost.statemachines.checker import Call, session_of
+from fencepost.statemachines.checker import session_of
+from fencepost.statemachines.following import Call, Made
 
 CLOCKED = ("lease", "turn_input", "queued_work", "commit")
 """The chapters in which the instant of a call decides anything."""
 
-DEAD_AT_MOST = 3
-"""Of how many processes, that one call asks about, every combination is tried."""
 
-Process = tuple[int, str]
-
-
-def instants(states: Iterable[State], call: Call, answer: object, first: int, last: int) -> list[int]:
-    """Of the instants from the first to the last as many as make a difference, the likeliest first.
+def instants(state: State, made: Made, first: int) -> list[int]:
+    """Of the instants from the first to the end of a call as many as make a difference, the likeliest first.
 
     An instant decides on which side of an end it lies, of a lease, of a claim, of a wait; and it is shown, by itself or with a
     time to live added. So of those between two ends, and shown nowhere, one stands for all.
     """
+    call, last = made.call, made.ended
     if first >= last or OPERATIONS[call.operation].chapter not in CLOCKED:
         return [first]
     spans = {each for each in _numbers(call.arguments) if each <= U64_MAX}
-    shown = (number - span for number in _numbers(answer) for span in (0, *spans))
-    edges = (edge for state in states for edge in _edges(state, call))
-    # where a sum of times reaches the largest number
-    ends = (U64_MAX - span + 1 for span in spans)
+    shown = (number - span for number in _numbers(made.answer) for span in (0, *spans))
+    # a sum of times is another one from where it reaches the largest number
+    edges = {*_edges(state, call), *(U64_MAX - span + 1 for span in spans)}
     exact = sorted({each for each in shown if first <= each <= last})
-    return list(dict.fromkeys((*exact, first, *sorted({each for each in (*edges, *ends) if first < each <= last}))))
+    return list(dict.fromkeys((*exact, first, *sorted(each for each in edges if first < each <= last))))
 
 
 def _numbers(value: object) -> Iterator[int]:
@@ -68,25 +63,6 @@ def sessions_of(call: Call) -> set[str]:
             named.update(each.session_id for each in argument.completed_queue_claims + argument.completed_turn_input_claims)
             named.update(each.session_id for each in (argument.release_session_execution_lease,) if each is not None)
     return named - {""} or {""}
-
-
-class Liveness:
-    """A liveness oracle of a host that nobody can ask any more: it says of whom it was asked, and what it is told to say."""
-
-    def __init__(self) -> None:
-        self.asked: dict[Process, None] = {}
-        self.dead: Sequence[Process] = ()
-
-    def __call__(self, pid: int, process_start: str) -> Alive:
-        """Dead if it is taken to be dead, else unknown."""
-        self.asked[pid, process_start] = None
-        return Alive.no if (pid, process_start) in self.dead else Alive.unknown
-
-
-def deaths(asked: Sequence[Process]) -> list[tuple[Process, ...]]:
-    """Who may have been dead of the processes that were asked about, besides nobody."""
-    sizes = range(1, len(asked) + 1) if len(asked) <= DEAD_AT_MOST else (1, len(asked))
-    return [each for size in sizes for each in combinations(asked, size)]
 
 
 def commute(one: Call, other: Call) -> bool:

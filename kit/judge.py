@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 from fencepost.model import Refused, State
 from fencepost.spec import Backend
 from fencepost.spec.operations import OPERATIONS, part_of
-from fencepost.statemachines.checker import CANDIDATES, Call, Candidate, Checker, Violation
+from fencepost.statemachines.checker import Checker, Violation
 from fencepost.statemachines.environment import Environment
+from fencepost.statemachines.following import Call, Candidate, Made, place_of
 from fencepost.statemachines.tally import Tally
 
-from .circumstances import Liveness, commute, deaths, instants
+from .circumstances import commute, instants
 from .history import Crashed, Invalid, Lost, Recorded
 
 Ways = tuple[Candidate, ...]
@@ -74,55 +75,37 @@ class Follower:
         """What cannot be known any more of a store of this name, and so of all that it answers later; a sentence."""
         self.failures = 0
         """How many calls were refused because the storage had failed, where the model sees no reason."""
-        self._aside = Tally()
         self.beside = Tally()
         """The same of calls that overlapped others: what they depart from, in the order that was tried first, says little."""
-        self._checker = Checker(None, Environment(Path()), self.tally, strict=strict)
+        self._checker = Checker(None, Environment(Path()), self.tally, strict=strict, instants=instants)
 
     def over(self, ways: Ways, span: Spanned, *, alone: bool) -> tuple[Ways, Violation | None]:
-        """The states after the call, each once; if there are none, why not, in the likeliest circumstances.
+        """The states after the call, each once; if there are none, why not. `alone` says that it overlapped no other.
 
-        `alone` says that it overlapped no other.
+        Raises `Undecided`.
         """
-        made, call = span.made, span.made.call
-        assert isinstance(call, Call)
+        made, checker = span.made, self._checker
+        assert isinstance(made.call, Call)
         if isinstance(made.outcome, Lost):
-            return self._lost(ways, made, call), None
-        self._checker.concurrent = not alone
-        found, violation = self._in_any_circumstances(ways, call, span, self.tally if alone else self.beside)
-        if not found and isinstance(made.outcome, Refused) and isinstance(made.outcome.error, Backend):
-            self.failures += 1
-            return ways, None
-        if len(found) >= CANDIDATES:
-            self.doubt(call, f"From line {made.line} on there are more states that it may be in than are followed.")
-        return found, violation
+            return self._lost(ways, made, made.call), None
+        checker.following.candidates = ways
+        checker.tally = self.tally if alone else self.beside
+        checker.performed = []
+        try:
+            checker.compare(self._made(made.call, span, alone=alone))
+        except Violation as violation:
+            if isinstance(made.outcome, Refused) and isinstance(made.outcome.error, Backend):
+                self.failures += 1
+                return ways, None
+            return (), violation
+        # instants are bound to the intervals of calls alone: a store may read its clock before it takes its turn
+        return tuple(each._replace(now=0) for each in checker.following.candidates), None
 
-    def _in_any_circumstances(self, ways: Ways, call: Call, span: Spanned, tally: Tally) -> tuple[Ways, Violation | None]:
-        found: list[Candidate] = []
-        violation: Violation | None = None
-        outcome = span.made.outcome
-        for now in instants([each.state for each in ways], call, outcome, span.first, span.last):
-            alive = Liveness()
-            cases: list[tuple[tuple[int, str], ...]] = [()]
-            for dead in cases:
-                alive.dead = dead
-                try:
-                    _add(found, self._step(ways, call, outcome, now, alive, self._aside if found else tally))
-                except Violation as error:
-                    violation = violation or error
-                if not dead:
-                    # the first time tells who is asked about; the list grows while it is gone through
-                    cases.extend(deaths(tuple(alive.asked)))
-        return tuple(found), violation
-
-    def _step(self, ways: Ways, call: Call, outcome: object, now: int, alive: Liveness, tally: Tally) -> Ways:
-        checker = self._checker
-        checker.tally = tally
-        checker.environment.clock.now, checker.environment.process_alive = now, alive  # type: ignore[assignment]  # any oracle
-        checker.store, checker.performed, checker._candidates = Replayed(outcome), [], ways
-        checker.perform(call, look=False)
-        checker._without_effect = ()
-        return checker._candidates
+    def _made(self, call: Call, span: Spanned, *, alone: bool) -> Made:
+        """The call as the checker knows calls. Its outcome is held to the contracts as if a store had just given it."""
+        self._checker.store = Replayed(span.made.outcome)
+        made = self._checker.made(call)
+        return made._replace(began=span.first, ended=span.last, alive=None, concurrent=not alone)
 
     def _lost(self, ways: Ways, made: Recorded, call: Call) -> Ways:
         if not OPERATIONS[call.operation].reads:
@@ -136,10 +119,13 @@ class Follower:
 
 
 def _add(found: list[Candidate], more: Iterable[Candidate]) -> None:
-    """Add the states that are not there yet. They share nearly everything, which makes it cheap to compare them."""
+    """Add the states that are not there yet; of two ways to one state the one that departs from less stays."""
     for each in more:
-        if not any(each.state is other.state or each == other for other in found):
+        known = place_of(each.state, found)
+        if known is None:
             found.append(each)
+        elif len(each.departed) < len(found[known].departed):
+            found[known] = each
 
 
 class Order:

@@ -11,6 +11,7 @@ from pathlib import Path
 from fencepost.model import Ids, Refused
 from fencepost.spec.operations import OPERATIONS, part_of
 from fencepost.statemachines.checker import Violation
+from fencepost.statemachines.following import Undecided
 from fencepost.statemachines.tally import Tally
 
 from .background import Background, background
@@ -61,7 +62,7 @@ def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = 
             judgement = _looked_back(Path(path), judgement, from_empty=from_empty)
     except OSError as error:
         judgement = Judgement(Verdict.not_evaluated, f"{path} cannot be read: {error.strerror or error}.")
-    except Unreadable as error:
+    except (Unreadable, Undecided) as error:
         judgement = replace(trial.so_far(), verdict=Verdict.not_evaluated, says=str(error))
     return replace(judgement, head=head, seconds=time.perf_counter() - started)
 

@@ -55,7 +55,7 @@ class Site:
 
     def at(self, instant: int) -> Any:
         """The store of sessions, at this instant."""
-        self.environment.clock.now = instant
+        self.environment.clock.move_to(instant)
         return self.store.runtime_persistence
 
     def leased(self, instant: int, owner: LeaseOwnerIdentity = A, ttl: int = 100) -> SessionExecutionLease:
@@ -266,7 +266,7 @@ def test_a_process_may_have_been_dead_or_not(site: Site) -> None:
 def overlapping(site: Site) -> list[dict[str, Any]]:
     """The state of a runtime is set twice at once, then read: as it was set by the call that ended first."""
     for state in ("running", "idle"):
-        site.environment.clock.now += 1
+        site.environment.clock.move_to(site.environment.clock.now + 1)
         site.store.runtime.persist_runtime_state("r", type_of(state))
     site.store.runtime.load_runtime_state("r")
     head, first, second, read, *_ = site.lines()
