@@ -86,7 +86,7 @@ def check_trace(file: Path, *options: str) -> Result:
 
 
 def test_the_history_of_a_duckdb_store_conforms(tmp_path: Path) -> None:
-    """Half a thousand calls of all stores, by the clock on the wall and with hosts that die."""
+    """Hundreds of calls of all stores, by the clock on the wall and with hosts that die."""
     passed = 0
 
     def tick(milliseconds: int) -> None:
@@ -97,7 +97,7 @@ def test_the_history_of_a_duckdb_store_conforms(tmp_path: Path) -> None:
         return os.times().elapsed.__trunc__() * 1_000 + passed
 
     stores = record(DuckDBStores(clock=clock), tmp_path / "history.jsonl", clock=clock)
-    Production(stores, tick, seed=3).work(500)
+    Production(stores, tick, seed=3).work(250)
     stores.close()
     result = check_trace(tmp_path / "history.jsonl")
     assert result.exit_code == 0, result.output
