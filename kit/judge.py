@@ -140,7 +140,11 @@ class Order:
 
     def take(self, at: int, spans: dict[int, Spanned]) -> Violation | None:
         """Take the call of this number over; why no order allows it, if none does. `spans` are it and those that overlap it."""
-        others, alone = _dependent(at, spans), len(spans) == 1 and not spans[at].made.over
+        if len(spans) == 1 and not spans[at].made.over and self._ways.keys() == {frozenset()}:
+            after, why = self._follower.over(self._ways[frozenset()], spans[at], alone=True)
+            self._ways = {frozenset(): after} if after else self._ways
+            return why
+        others = _dependent(at, spans)
         found: dict[frozenset[int], list[Candidate]] = {}
         violation: Violation | None = None
         for ahead, ways in self._ways.items():
@@ -148,7 +152,7 @@ class Order:
                 _add(found.setdefault(ahead - {at}, []), ways)
                 continue
             for before, states in self._with_some_before(at, others - ahead, ahead, ways, spans):
-                after, why = self._follower.over(states, spans[at], alone=alone)
+                after, why = self._follower.over(states, spans[at], alone=False)
                 violation = violation or why
                 if after:
                     _add(found.setdefault(before, []), after)
