@@ -1,4 +1,4 @@
-"""The command line: `fencepost verify`, `fencepost replay`, `fencepost requirements` and `fencepost adapter`."""
+"""The command line of `fencepost`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from .adapter_cli import adapter_group
 from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
 from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, let_go_of_stdout
+from .history_cli import check_trace_command
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
 from .replay_cli import replay_command
@@ -122,6 +123,7 @@ def requirements_command(requirement_id: str | None) -> None:
 
 cli.add_command(adapter_group)
 cli.add_command(replay_command)
+cli.add_command(check_trace_command)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from fencepost.spec.operations import CHAPTERS, OPERATIONS, store_of
 from msgspec.structs import replace
 
 from .environment import Environment, Unavailable
-from .following import Call, Following, Made, beyond_signed
+from .following import Call, Following, Instants, Made, beyond_signed
 from .tally import Tally
 
 __all__ = ["Call", "Checker", "Crash", "Event", "Move", "Performed", "Violation", "difference", "session_of", "value_at"]
@@ -94,6 +94,7 @@ class Checker:
         observations: Callable[[State], Iterable[Call]] = lambda _: (),
         touches: Callable[[Call], Iterable[Call]] = lambda _: (),
         lacking: Collection[str] = (),
+        instants: Instants | None = None,
     ) -> None:
         self.store = store
         self.environment = environment
@@ -103,6 +104,7 @@ class Checker:
             beginning(environment.declared),
             strict=strict,
             transitions={**TRANSITIONS, **unsupported} if lacking else TRANSITIONS,
+            instants=instants,
         )
         self.performed: list[Performed] = []
         self._observations = observations
@@ -151,7 +153,11 @@ class Checker:
             self._compare(read, context)
 
     def _compare(self, call: Call, context: Ids, *, touched: bool = False) -> Step:
-        made = self.made(call)
+        return self.compare(self.made(call), context, touched=touched)
+
+    def compare(self, made: Made, context: Ids = (), *, touched: bool = False) -> Step:
+        """Go on with all that the store may hold after a call that was made; the likeliest step. Raises `Violation`."""
+        call = made.call
         self.performed.append(Performed(made.ended, call, made.answer))
         taken = self.following.ways(made)
         self._count_values(made)

@@ -44,7 +44,7 @@ class EventRules(Machine):
         """
         yield from super().touches(call)
         threads = self.state.event.threads
-        others = sorted(set(threads) - {(call.arguments or ("",))[0]}, key=lambda each: (len(threads[each]), each))
+        others = sorted(set(threads) - {(call.arguments or ("",))[0]}, key=lambda each: (len(threads[each].turns), each))
         if call.operation == "clear":
             yield from (Call("get_turns", (each,)) for each in (call.arguments[0], *others))
         elif call.operation in ("event.append", "finish_turn"):

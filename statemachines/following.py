@@ -7,13 +7,15 @@ answers tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, get_type_hints
+from uuid import UUID
 
 from fencepost.model import TRANSITIONS, Ids, Ports, Refused, State, Step, Steps
 from fencepost.model.step import SIGNED_MAX
-from fencepost.spec import U64_MAX, Alive, InvalidArgument, ProcessAlive, SessionCodec
+from fencepost.spec import U64_MAX, Alive, InvalidArgument, Json, ProcessAlive, SessionCodec
 from fencepost.spec.catalogue import Level, requirements
 from fencepost.spec.operations import OPERATIONS
 from msgspec import Struct
@@ -75,12 +77,36 @@ PROCESSES = 4
 """How many processes a call may ask about for each to be taken for dead or alive."""
 
 
+Instants: TypeAlias = Callable[[State, Made, int], Iterable[int]]
+"""The instants, from this one on, at which a call may have been made in a state."""
+
+
+def every_instant(_state: State, made: Made, first: int) -> Iterable[int]:
+    """Each millisecond of the call. Raises `Undecided` if there are too many."""
+    if made.ended - first >= INSTANTS:
+        raise Undecided(f"{made.call.operation} took more than {INSTANTS:,} ms, and might have been made at any of them.")
+    return range(first, max(first, made.ended) + 1)
+
+
+def place_of(state: State, candidates: Sequence[Candidate]) -> int | None:
+    """Where the state is among these. It is compared and not hashed: states share nearly everything that they hold."""
+    return next((place for place, each in enumerate(candidates) if each.state is state or each.state == state), None)
+
+
 class Following:
     """All that a store may hold, from call to call."""
 
-    def __init__(self, beginning: State, *, strict: bool = False, transitions: Mapping[str, Any] = TRANSITIONS) -> None:
+    def __init__(
+        self,
+        beginning: State,
+        *,
+        strict: bool = False,
+        transitions: Mapping[str, Any] = TRANSITIONS,
+        instants: Instants | None = None,
+    ) -> None:
         self.candidates: tuple[Candidate, ...] = (Candidate(beginning),)
         self.strict = strict
+        self._instants = instants or every_instant
         self._transitions = transitions
         self._forgotten = False
 
@@ -106,22 +132,20 @@ class Following:
         if len(taken) == 1:
             self.candidates = (Candidate(taken[0].step.state, (), taken[0].now),)
             return
-        states: dict[State, Candidate] = {}
+        found: list[Candidate] = []
         for step, departed, now in taken:
-            known = states.get(step.state)
+            known = place_of(step.state, found)
             if known is None:
-                states[step.state] = Candidate(step.state, tuple(each for each in departed if each not in counted), now)
-            elif now < known.now:
-                states[step.state] = known._replace(now=now)
-        self._forgotten = self._forgotten or len(states) > CANDIDATES
-        self.candidates = tuple(states.values())[:CANDIDATES]
+                found.append(Candidate(step.state, tuple(each for each in departed if each not in counted), now))
+            elif now < found[known].now:
+                found[known] = found[known]._replace(now=now)
+        self._forgotten = self._forgotten or len(found) > CANDIDATES
+        self.candidates = tuple(found[:CANDIDATES])
 
     def _tried(self, candidate: Candidate, made: Made) -> Iterator[tuple[Ports, Steps]]:
         """The admissible steps from a state, at each instant and for all that the oracle may have said."""
         first = max(candidate.now, made.began)
-        if made.ended - first >= INSTANTS:
-            raise Undecided(f"{made.call.operation} took more than {INSTANTS:,} ms, and might have been made at any of them.")
-        for now in range(first, max(first, made.ended) + 1):
+        for now in self._instants(candidate.state, made, first):
             if made.alive is not None:
                 ports = Ports(now, made.alive, made.answer, made.concurrent, made.codec)
                 yield ports, self._admissible(candidate.state, ports, made.call)
@@ -172,10 +196,19 @@ def binding(departed: Ids) -> Ids:
 
 def beyond_signed(value: object) -> bool:
     """Whether a number above 2^63 - 1 stands anywhere in the value."""
+    if type(value) is str or value is None:
+        return False
     if isinstance(value, int):
         return SIGNED_MAX < value <= U64_MAX
     if isinstance(value, tuple):
-        return any(beyond_signed(item) for item in value)
+        return any(map(beyond_signed, value))
     if isinstance(value, Struct):
-        return any(beyond_signed(getattr(value, name)) for name in value.__struct_fields__)
+        return any(beyond_signed(getattr(value, name)) for name in _with_numbers(type(value)))
     return False
+
+
+@cache
+def _with_numbers(record: type[Struct]) -> tuple[str, ...]:
+    """The fields of a record that are more than a text, so that a number may stand in them."""
+    hints = get_type_hints(record)
+    return tuple(name for name in record.__struct_fields__ if hints[name] not in (str, str | None, bool, bytes, Json, UUID))

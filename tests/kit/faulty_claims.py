@@ -81,7 +81,7 @@ class LastOne(Bent):
     """A cancel by id means the input that was submitted last."""
 
     def cancel_pending_turn_input(self, session_id: str, input_id: str) -> object:
-        rows = self.state.turn_input.of(session_id) if isinstance(session_id, str) else ()
+        rows = tuple(self.state.turn_input.of(session_id)) if isinstance(session_id, str) else ()
         known = input_id in {row.input_id for row in rows}
         return self.right("cancel_pending_turn_input", session_id, rows[-1].input_id if known else input_id)
 
