@@ -81,12 +81,13 @@ def _counterexample(console: Terminal, found: Counterexample, chapters: list[str
 
 
 def _where(console: Terminal, found: Counterexample, result: Result, folder: Path) -> None:
-    page, *others = names(found.chapter, is_race=found.is_race).values()
+    page, *others, diagram = names(found.chapter, is_race=found.is_race).values()
     where = folder / FOLDER
     trace = shlex.quote(str(where / f"{found.chapter}.jsonl"))
     again = "" if found.is_race else f"; again: fencepost replay {trace} {result.request.option}"
     console.show()
-    console.show(Text(f"  {where / page}, and {', '.join(others)} beside it{again}"), soft_wrap=True)
+    beside = f"{', '.join(others)} and {diagram}" if others else diagram
+    console.show(Text(f"  {where / page}, and {beside} beside it{again}"), soft_wrap=True)
 
 
 def _expected(found: Counterexample) -> Text:
