@@ -315,7 +315,7 @@ def test_a_caller_that_went_away_leaves_a_doubt(site: Site) -> None:
 
 
 def test_the_storage_may_fail_at_any_time(site: Site) -> None:
-    """A refusal that says so is admitted, is told, and had no effect."""
+    """A refusal that says so is admitted, is told, and had no effect; so a store that wrongly says so is not found out."""
     site.leased(1_000)
     head, first, *_ = site.lines()
     failed = {key: value for key, value in first.items() if key != "answer"} | {"error": {"kind": "Backend"}}

@@ -15,8 +15,18 @@ from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.run import MACHINES, Budget, Setup, run_machine
 from planting import PlantedBug
 
-SAMPLE = [bug for bug in BUGS if bug.requirement != "VALUE-9"][::26]
-"""Some of each chapter; what is lost when a store is opened again is no matter of one recording."""
+NAMES = (
+    "live-at-its-expiry",
+    "list-for-the-next-turn-only",
+    "stopped-instead-of-passed",
+    "renewal-mints-a-token",
+    "deferral-in-all-sessions",
+    "stored-blobs-counted-as-deleted",
+    "refused-boundary-keeps-the-snapshot",
+    "finished-turns-not-cleared",
+)
+SAMPLE = [bug for bug in BUGS if bug.name in NAMES]
+"""Some, of most chapters; none that shows only once a store was opened again, or that claims that the storage failed."""
 
 
 @pytest.mark.slow
