@@ -91,7 +91,7 @@ def test_another_seed_is_another_run(tmp_path: Path) -> None:
 
 
 def test_the_machines_reach_what_the_catalogue_says_can_be_reached(tmp_path: Path) -> None:
-    """Over two seeds every requirement decides an answer, but for those that races are for, or whose entry says why none can."""
+    """Over two seeds every requirement decides an answer, but for those of races, and those whose entry says why none can."""
     reached: Counter[str] = Counter()
     for each in range(2):
         for chapter in MACHINES:
