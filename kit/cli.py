@@ -19,6 +19,7 @@ from fencepost import __version__
 from .adapter_cli import adapter_group
 from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
 from .console import Terminal, let_go_of_stdout
+from .explore_cli import explore_command
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
 from .report import report
@@ -138,6 +139,7 @@ def requirements_command(requirement_id: str | None) -> None:
 
 
 cli.add_command(adapter_group)
+cli.add_command(explore_command)
 
 
 def main() -> None:

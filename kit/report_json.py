@@ -30,7 +30,7 @@ class ReportNotWritten(Exception):
     """The report cannot be written where it was asked for: the text is a sentence for the caller."""
 
 
-def require_writable(path: str) -> None:
+def require_writable(path: str, option: str = "--json") -> None:
     """Raise `ReportNotWritten` now for a path that could not be written later; nothing is left behind."""
     if path == STANDARD_OUTPUT or _is_device(path):
         return
@@ -40,12 +40,16 @@ def require_writable(path: str) -> None:
         _beside(path).touch()
         _beside(path).unlink()
     except OSError as error:
-        raise _not_written(path, error) from error
+        raise _not_written(path, option, error) from error
 
 
 def write_json(path: str, result: Result) -> None:
     """Write the report at once: a reader finds the old file or the new one, never a half. Raises `ReportNotWritten`."""
-    text = encoded(result)
+    write_whole(path, encoded(result))
+
+
+def write_whole(path: str, text: bytes, option: str = "--json") -> None:
+    """Write a text at once, under the option that asked for it. Raises `ReportNotWritten`."""
     try:
         if path == STANDARD_OUTPUT:
             sys.stdout.write(text.decode())
@@ -58,7 +62,7 @@ def write_json(path: str, result: Result) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise _not_written(path, error) from error
+        raise _not_written(path, option, error) from error
 
 
 def encoded(result: Result) -> bytes:
@@ -200,5 +204,5 @@ def _beside(path: str) -> Path:
     return Path(f"{path}.{os.getpid()}.partial")
 
 
-def _not_written(path: str, error: OSError) -> ReportNotWritten:
-    return ReportNotWritten(f"The report cannot be written to {path}: {error.strerror}. Choose another file for --json.")
+def _not_written(path: str, option: str, error: OSError) -> ReportNotWritten:
+    return ReportNotWritten(f"The report cannot be written to {path}: {error.strerror}. Choose another file for {option}.")
