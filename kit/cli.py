@@ -26,6 +26,8 @@ from .report import report
 from .report_files import require_folder, tell_github, write_report
 from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
 from .result import Request, Verdict
+from .suite_cli import suite_command
+from .suite_file import BUILTIN, SuiteUnusable, chapters_of
 from .verify import EXAMPLES, STEPS, verify
 
 
@@ -81,6 +83,7 @@ def cli() -> None:
 @click.option("--steps", default=STEPS, show_default=True, type=click.IntRange(min=1), help="Steps an example, at most.")
 @click.option("--stores", type=STORES, metavar="NAME,NAME", help=OF_STORES)
 @click.option("--chapters", type=Names("chapters", CHAPTERS), metavar="NAME,NAME", help=CHOSEN)
+@click.option("--suite", metavar=f"FILE|{BUILTIN}", help="Make the calls of a suite, and draw none.")
 @click.option("--strict", is_flag=True, help="Fail where the store differs from a CURRENT requirement, too.")
 @click.option("--report", "folder", metavar="DIR", help="Write a folder: JSON, JUnit XML, a Markdown summary and a page.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
@@ -95,6 +98,7 @@ def verify_command(
     steps: int,
     stores: tuple[str, ...] | None,
     chapters: tuple[str, ...] | None,
+    suite: str | None,
     strict: bool,
     folder: str | None,
     json_path: str | None,
@@ -104,9 +108,11 @@ def verify_command(
     Exit code 0: it conforms. 1: it violates the law. 2: it could not be evaluated.
     """
     backend = backend if command is None else f"{EXEC}:{command}"
-    request = Request(backend, chosen_chapters(stores, chapters), seed, examples, steps, strict)
+    chosen = chosen_chapters(stores, chapters)
     console = Terminal(stderr=json_path == STANDARD_OUTPUT)
     try:
+        chosen = chosen if suite is None else chapters_of(suite, chosen)
+        request = Request(backend, chosen, seed, examples, steps, strict, suite=suite)
         if json_path:
             require_writable(json_path)
         if folder:
@@ -119,7 +125,7 @@ def verify_command(
         if folder:
             write_report(folder, result)
         tell_github(result)
-    except (BackendError, ReportNotWritten) as error:
+    except (BackendError, ReportNotWritten, SuiteUnusable) as error:
         _give_up(str(error))
     except KeyboardInterrupt:
         _give_up("interrupted before there was a result.")
@@ -140,6 +146,7 @@ def requirements_command(requirement_id: str | None) -> None:
 
 cli.add_command(adapter_group)
 cli.add_command(explore_command)
+cli.add_command(suite_command)
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "processes": "How many of them are processes that may end or become impossible to tell.",
         "sessions": "Sessions, threads, runtimes or attachments.",
         "rows": "What each of these may hold.",
-        "times": "The clock goes from 0 to N ms.",
+        "times": "How far the clock goes, in ms.",
         "tokens": "Grants of a lease.",
     }
     command = click.option("--ttls", type=Times(), metavar="MS,MS", help="Times to live.  [default: the chapter's]")(command)
@@ -61,15 +61,15 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def bounds_of(chapter: str, chosen: dict[str, Any]) -> Bounds:
-    """The chapter's own bounds, with those that were chosen. A usage error for what has no meaning in the chapter."""
+def bounds_of(chapter: str, chosen: dict[str, Any], default: Bounds | None = None) -> Bounds:
+    """The chapter's own bounds, or other ones, with those that were chosen. A usage error for what means nothing here."""
     given = {name: value for name, value in chosen.items() if value is not None}
     scope = SCOPES[chapter]
     for name in given:
         if name not in scope.uses:
             known = ", ".join(f"--{each}" for each in scope.uses) or "no bounds"
             raise click.UsageError(f"received --{name}, expected {known}: the scope of chapter {chapter} has nothing else.")
-    bounds = replace(scope.default, **given)
+    bounds = replace(default or scope.default, **given)
     if bounds.processes > bounds.owners:
         raise click.UsageError(f"received {bounds.processes} processes, expected at most as many as owners: {bounds.owners}.")
     return bounds
@@ -120,12 +120,12 @@ def explore_command(
         if json_path:
             write_whole(json_path, explored_json(found))
     except (ReportNotWritten, NotIndependent, TooLarge) as error:
-        _give_up(context, str(error))
+        give_up(context, str(error))
     except KeyboardInterrupt:
-        _give_up(context, "interrupted before the last state.")
+        give_up(context, "interrupted before the last state.")
     report_explored(console, found, compared)
     if wanted is not None and not show_witness(console, found, wanted):
-        _give_up(context, f"no answer that {wanted} decides was reached.")
+        give_up(context, f"no answer that {wanted} decides was reached.")
     context.exit(verdict_of(found).exit_code)
 
 
@@ -139,7 +139,7 @@ def _live(console: Terminal) -> Iterator[Callable[[Figures], None]]:
         yield lambda figures: live.update(Text(figures_line(figures)))
 
 
-def _give_up(context: click.Context, sentence: str) -> NoReturn:
+def give_up(context: click.Context, sentence: str) -> NoReturn:
     """Leave with a sentence, and the exit code of what could not be evaluated."""
     click.echo(f"Error: {sentence}", err=True)
     context.exit(Verdict.not_evaluated.exit_code)

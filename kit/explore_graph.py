@@ -12,7 +12,7 @@ from fencepost.statemachines.witness import Stepped, steps_from
 
 from .explore_report import in_words, step_in_words
 
-MOST = 5_000
+MOST = 1_000
 """More states than this nobody looks at."""
 
 

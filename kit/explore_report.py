@@ -68,7 +68,7 @@ def report_explored(console: Terminal, found: Explored, compared: int) -> None:
 def in_words(scope: Scope) -> str:
     """The bounds that mean something in a scope."""
     said = {name: getattr(scope.bounds, name) for name in scope.uses}
-    words = [f"{name} {'0 to ' if name == 'times' else ''}{_number(value)}" for name, value in said.items()]
+    words = [f"{name} {_number(value)}" for name, value in said.items()]
     return ", ".join(words) or "this scope has no bounds to choose"
 
 

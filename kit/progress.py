@@ -59,7 +59,8 @@ class Lines(Observer):
 
     def _heading(self) -> None:
         request = self.request
-        budget = f"seed {request.seed}, {request.examples:,} examples of {request.steps:,} steps a chapter"
+        drawn = f", {request.examples:,} examples of {request.steps:,} steps a chapter" if request.suite is None else ""
+        budget = f"{request.origin}{drawn}"
         self.console.show(Text.assemble((f"fencepost {__version__}", "bold"), f"  {request.backend}"))
         self.console.show(Text(budget + (", strict" if request.strict else ""), style="dim"))
         self.console.show()

@@ -198,7 +198,7 @@ def _verdict(console: Terminal, result: Result) -> None:
     if result.interrupted or result.troubles:
         console.show()
     console.show(Text.assemble((result.verdict.value, VERDICT_STYLES[result.verdict]), f"  {result.request.backend}"))
-    figures = f"seed {result.request.seed}: {result.steps:,} steps in {result.seconds:,.1f} s, {result.rate:,.0f} a second"
+    figures = f"{result.request.origin}: {result.steps:,} steps in {result.seconds:,.1f} s, {result.rate:,.0f} a second"
     console.show(Text(figures, style="dim"))
     console.show(Text(_fitted(result.request.command, console)), soft_wrap=True)
 

@@ -91,6 +91,8 @@ class Request:
     strict: bool = False
     offered: tuple[str, ...] = ()
     """The chapters that the store has besides, where these are run as in a run of all."""
+    suite: str | None = None
+    """The suite whose calls are made, in place of calls that are drawn."""
 
     @property
     def command(self) -> str:
@@ -100,12 +102,22 @@ class Request:
         words = [
             "fencepost verify",
             chosen,
-            f"--seed {self.seed}",
-            f"--examples {self.examples}",
-            f"--steps {self.steps}",
+            *self._drawn,
             f"--chapters {','.join(self.offered or self.chapters)}",
         ]
         return " ".join(words + ["--strict"] * self.strict)
+
+    @property
+    def origin(self) -> str:
+        """Where the calls come from, in words."""
+        return f"seed {self.seed}" if self.suite is None else f"suite {self.suite}"
+
+    @property
+    def _drawn(self) -> tuple[str, ...]:
+        """What says which calls are made."""
+        if self.suite is not None:
+            return (f"--suite {shlex.quote(self.suite)}",)
+        return (f"--seed {self.seed}", f"--examples {self.examples}", f"--steps {self.steps}")
 
 
 @dataclass(frozen=True)

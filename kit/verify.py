@@ -15,6 +15,7 @@ from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.machine import Setup
 from fencepost.statemachines.run import CHAPTERS, Budget, machine_of, run_machine, uses
+from fencepost.statemachines.suite import run_suite
 from fencepost.statemachines.tally import Tally
 from hypothesis.errors import Flaky
 
@@ -23,6 +24,7 @@ from .counterexample import Counterexample, counterexample
 from .interrupt import Interrupt
 from .recording import Recording
 from .result import ChapterRun, Request, Result, judge
+from .suite_file import suites
 
 EXAMPLES = 25
 """Examples a chapter, unless told otherwise: with `STEPS` about 28,000 steps in all."""
@@ -139,4 +141,6 @@ def _drive(
     with tempfile.TemporaryDirectory(prefix="fencepost-", ignore_cleanup_errors=True) as directory:
         setup = Setup(recording.open, Path(directory), tally, request.strict, progress, recording.close, reopens)
         machine = machine_of(chapter, offered_by(request.offered or request.chapters))
+        if request.suite is not None:
+            return run_suite(machine, setup, suites(request.suite, chapter))
         return run_machine(machine, setup, Budget(request.seed, request.examples, request.steps))

@@ -16,6 +16,10 @@ from fencepost.model import State
 from fencepost.spec import Alive, LeaseOwnerIdentity, LocalProcess, Opaque
 
 from .checker import Call, Event, Move
+from .environment import Clock
+
+EPOCH = Clock().now
+"""What the clock of every run says at the beginning, ms."""
 
 STARTED = "tick-1"
 """The start stamp of every process of a scope."""
@@ -26,7 +30,7 @@ class Bounds:
     """How large a scope is. A chapter leaves alone what it has no use for.
 
     Of the `owners` the first `processes` are processes that may end, or become impossible to tell; the others are opaque. The
-    clock goes from 0 to `times`. `sessions` are the parts, `rows` what each may hold, `tokens` the grants of a lease.
+    clock goes on for `times` ms. `sessions` are the parts, `rows` what each may hold, `tokens` the grants of a lease.
     """
 
     owners: int = 1
@@ -72,6 +76,8 @@ class Scope:
 
     chapter: ClassVar[str] = ""
     default: ClassVar[Bounds] = Bounds()
+    suite: ClassVar[Bounds] = Bounds()
+    """The bounds for a suite that covers every edge."""
     uses: ClassVar[tuple[str, ...]] = ()
     """The bounds that mean something here."""
     alike: ClassVar[bool] = False
@@ -94,7 +100,7 @@ class Scope:
     def opening(self) -> tuple[Event, ...]:
         """What a run does to come to the beginning: processes start, and calls make what is there."""
         started = (Move("start", (pid, STARTED)) for pid in range(1, self.bounds.processes + 1))
-        return tuple(Event(0, move) for move in started)
+        return tuple(Event(EPOCH, move) for move in started)
 
     def attempts(self, part: State, place: int, instant: Instant) -> Iterable[Attempt]:
         """Every call to try on a part."""
@@ -131,11 +137,11 @@ class Scope:
     def instants(self) -> tuple[Instant, ...]:
         """Every instant, the beginning first."""
         tables = product((Alive.yes, Alive.no, Alive.unknown), repeat=self.bounds.processes)
-        return tuple(Instant(now, table) for table in tables for now in range(self.bounds.times + 1))
+        return tuple(Instant(now, table) for table in tables for now in range(EPOCH, EPOCH + self.bounds.times + 1))
 
     def moves(self, instant: Instant) -> Iterator[tuple[Instant, Move]]:
         """What may happen without a call: the clock ticks, a process ends or cannot be told any more."""
-        if instant.now < self.bounds.times:
+        if instant.now < EPOCH + self.bounds.times:
             yield instant._replace(now=instant.now + 1), Move("tick", ())
         for place, known in enumerate(instant.table):
             for becomes, move in MOVES.items():

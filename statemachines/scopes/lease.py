@@ -32,6 +32,7 @@ class LeaseScope(Scope):
 
     chapter = "lease"
     default = Bounds(owners=3, processes=2, sessions=2, times=3, tokens=2, ttls=(0, 2))
+    suite = Bounds(owners=2, processes=1, sessions=1, times=2, tokens=2, ttls=(0, 2))
     uses = ("owners", "processes", "sessions", "times", "tokens", "ttls")
     alike = True
     shifts = True
