@@ -95,7 +95,7 @@ class Search:
     def __init__(self, scope: Scope, *, reduce: bool = True, workers: int = 1, memory_mb: int | None = None) -> None:
         self.scope = scope
         self.instants = scope.instants()
-        self.reduce = reduce
+        self.reduce = reduce and scope.has_symmetry
         self.workers = workers
         self.memory_mb = memory_mb
         self.parents: dict[World, World | None] = {}
@@ -155,7 +155,8 @@ class Search:
     def _beginning(self) -> World:
         start = self.world_of(self.instants[0], self.scope.begin())
         self.parents[start] = None
-        self._best[self._class(start)] = start
+        if self.reduce:
+            self._best[self._class(start)] = start
         whole = self.scope.joined(self.scope.begin())
         for requirement, holds in INVARIANTS:
             if not holds(whole, whole):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import permutations, product
 from typing import ClassVar, NamedTuple
 
-from fencepost.model import State
+from fencepost.model import TRANSITIONS, Ports, State
 from fencepost.spec import Alive, LeaseOwnerIdentity, LocalProcess, Opaque
 
 from .checker import Call, Event, Move
@@ -93,14 +93,26 @@ class Scope:
         self.names: tuple[str, ...] = ("",)
         """The names of the parts."""
 
+    def prelude(self) -> tuple[Call, ...]:
+        """The calls that make what is there at the beginning."""
+        return ()
+
     def begin(self) -> tuple[State, ...]:
         """The parts at the beginning."""
-        return (State(),)
+        return (self._opened()[0],)
 
     def opening(self) -> tuple[Event, ...]:
-        """What a run does to come to the beginning: processes start, and calls make what is there."""
+        """What a run does to come to the beginning: processes start, and the calls of the prelude are made."""
         started = (Move("start", (pid, STARTED)) for pid in range(1, self.bounds.processes + 1))
-        return tuple(Event(EPOCH, move) for move in started)
+        return (*(Event(EPOCH, move) for move in started), *self._opened()[1])
+
+    def _opened(self) -> tuple[State, list[Event]]:
+        state, events, instant = State(), list[Event](), self.instants()[0]
+        for call in self.prelude():
+            step = TRANSITIONS[call.operation](state, Ports(instant.now, instant.alive), *call.arguments)[0]
+            state = step.state
+            events.append(Event(EPOCH, call, step.answer))
+        return state, events
 
     def attempts(self, part: State, place: int, instant: Instant) -> Iterable[Attempt]:
         """Every call to try on a part."""
@@ -148,6 +160,11 @@ class Scope:
                 if known is Alive.yes:
                     table = (*instant.table[:place], becomes, *instant.table[place + 1 :])
                     yield instant._replace(table=table), Move(move, (place + 1,))
+
+    @property
+    def has_symmetry(self) -> bool:
+        """Whether there are worlds that are the same but for names or for the time."""
+        return self.shifts or (self.alike and len(self.names) > 1) or len(self.renamings()) > 1
 
     def renamings(self) -> tuple[Renaming, ...]:
         """Every way to exchange owners that are alike, the one that changes nothing first."""

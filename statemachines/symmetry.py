@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 from fencepost.model import State
 from immutables import Map
+from msgspec.structs import replace
 
 from .scope import Renaming, Scope
 
@@ -26,7 +27,7 @@ def renamed(value: Any, names: dict[object, object]) -> Any:
     if isinstance(value, msgspec.Struct):
         if value in names:
             return names[value]
-        return type(value)(*(renamed(getattr(value, name), names) for name in value.__struct_fields__))
+        return replace(value, **_changed(value, value.__struct_fields__, names))
     if isinstance(value, tuple):
         items = [renamed(item, names) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
@@ -35,8 +36,14 @@ def renamed(value: Any, names: dict[object, object]) -> Any:
     if isinstance(value, Map):
         return Map({renamed(key, names): renamed(item, names) for key, item in value.items()})
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return type(value)(*(renamed(getattr(value, each.name), names) for each in dataclasses.fields(value)))
+        return dataclasses.replace(value, **_changed(value, [each.name for each in dataclasses.fields(value)], names))
     return value
+
+
+def _changed(value: object, fields: Iterable[str], names: dict[object, object]) -> dict[str, Any]:
+    """The fields that have other names in them."""
+    found = ((field, getattr(value, field)) for field in fields)
+    return {field: new for field, old in found if (new := renamed(old, names)) != old}
 
 
 class Symmetry:
