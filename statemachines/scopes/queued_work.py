@@ -55,9 +55,10 @@ class QueuedWorkScope(Scope):
         return (*(lane(name, self.owners[0], LONG) for name in (SESSION, OTHER)), Call(ENQUEUE, (elsewhere,)))
 
     def within(self, part: State, place: int) -> bool:
-        """So many batches, those that are gone counted too, and so many claims."""
+        """So many batches, those that are gone too, and so many claims, refused ones that count too (QCLAIM-13)."""
         queue = part.queued_work
-        return len(queue.ids) <= self.bounds.rows + 1 and len(queue.claims) <= self.bounds.tokens
+        counted = max((row.record.claim.fencing_token for row in queue.of(SESSION)), default=0)
+        return len(queue.ids) <= self.bounds.rows + 1 and max(len(queue.claims), counted) <= self.bounds.tokens
 
     def attempts(self, part: State, place: int, instant: Instant) -> Iterator[Attempt]:
         """All nine calls."""
