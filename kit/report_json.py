@@ -84,6 +84,7 @@ def document(result: Result) -> dict[str, Any]:
         "steps": request.steps,
         "chapters": request.chapters,
         "strict": request.strict,
+        "suite": request.suite,
         "command": request.command,
         "sums": {
             chapter: _sums(result, chapter) for chapter in dict.fromkeys(each.requirement.chapter for each in result.judged)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from fencepost.model import INVARIANTS, TRANSITIONS, Ids, Ports, Refused, State, Step, Why
+from fencepost.model import INVARIANTS, TRANSITIONS, Ids, Invariant, Ports, Refused, State, Step, Why
 
 from .scope import Attempt, Instant, Scope
 
@@ -63,7 +63,7 @@ def expanded(scope: Scope, state: State, place: int, instant: Instant) -> Expans
     """Every call tried on a part. Raises `NotIndependent` if one writes where only a shadow stands."""
     part = scope.part(state, place)
     shadows = [(at, scope.part(state, at)) for at in range(len(scope.names)) if at != place]
-    tally = _Tally()
+    tally = _Tally(state)
     reasons: dict[tuple[str, str, Ids], None] = {}
     after_each: dict[State, tuple[State | None, bool]] = {}
     for number, (attempt, step) in enumerate(_steps(scope, state, part, place, instant)):
@@ -74,7 +74,7 @@ def expanded(scope: Scope, state: State, place: int, instant: Instant) -> Expans
         if step.state not in after_each:
             if any(scope.part(step.state, at) != shadow for at, shadow in shadows):
                 raise NotIndependent(f"{attempt.call.operation} on {scope.names[place]} changes another part of the store")
-            tally.hold(state, step.state, number)
+            tally.hold(step.state, number)
             after = scope.part(step.state, place)
             after_each[step.state] = (after if after != part else None, scope.within(after, place))
         tally.beyond += not after_each[step.state][1]
@@ -90,8 +90,10 @@ def expanded(scope: Scope, state: State, place: int, instant: Instant) -> Expans
 class _Tally:
     """Counts of one expansion."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: State) -> None:
         self.calls = self.refused = self.beyond = 0
+        self._before = before
+        self._watched: list[tuple[Invariant, set[str]]] | None = None
         self.decided: dict[str, int] = {}
         self.broken: dict[str, int] = {}
         self._counted: set[tuple[Ids, Why]] = set()
@@ -106,11 +108,37 @@ class _Tally:
             for requirement in decided_by(step):
                 self.decided.setdefault(requirement, number)
 
-    def hold(self, before: State, after: State, number: int) -> None:
-        """Hold the invariants against a change of state."""
-        for requirement, holds in INVARIANTS:
-            if not holds(before, after):
+    def hold(self, after: State, number: int) -> None:
+        """Hold the invariants against a change of state.
+
+        What an invariant reads decides it: if it holds of the state before, and nothing it read there has changed, it holds.
+        """
+        before = self._before
+        if self._watched is None:
+            self._watched = [(each, _read(each, before)) for each in INVARIANTS]
+        changed = {name for name in State.__struct_fields__ if getattr(before, name) is not getattr(after, name)}
+        for (requirement, holds), read in self._watched:
+            if not read.isdisjoint(changed) and not holds(before, after):
                 self.broken.setdefault(requirement, number)
+
+
+class _Watched:
+    """A state that remembers which chapters were read."""
+
+    def __init__(self, state: State, read: set[str]) -> None:
+        self._state = state
+        self._read = read
+
+    def __getattr__(self, name: str) -> object:
+        self._read.add(name)
+        return getattr(self._state, name)
+
+
+def _read(invariant: Invariant, state: State) -> set[str]:
+    """The chapters that an invariant reads of a state that does not change; all of them if it does not hold there."""
+    read: set[str] = set()
+    watched: Any = _Watched(state, read)
+    return read if invariant.holds(watched, watched) else set(State.__struct_fields__)
 
 
 def _steps(scope: Scope, state: State, part: State, place: int, instant: Instant) -> Iterator[tuple[Attempt, Step]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 from fencepost.model import State
@@ -24,8 +24,15 @@ class AttachmentScope(Scope):
     suite = Bounds(rows=1)
     uses = ("rows",)
 
+    def __init__(self, bounds: Bounds | None = None, *, canonical: bool = True) -> None:
+        super().__init__(bounds, canonical=canonical)
+        self._attempts = tuple(self._tried())
+
     def attempts(self, part: State, place: int, instant: Instant) -> Iterable[Attempt]:
-        """All four calls, of attachments that are there and of one that is not."""
+        """All four calls, of attachments that are there and of one that is not: the same in every state."""
+        return self._attempts
+
+    def _tried(self) -> Iterator[Attempt]:
         ids = tuple(f"a{number}" for number in range(1, self.bounds.rows + 1))
         for each, session, uri, at in product(ids, SESSIONS, URIS, TIMES):
             yield Attempt(Call("record_intent", (AttachmentIntent(each, session, uri, at),)))

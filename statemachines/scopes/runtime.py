@@ -35,6 +35,10 @@ class RuntimeScope(Scope):
     suite = Bounds(rows=1)
     uses = ("rows",)
 
+    def __init__(self, bounds: Bounds | None = None, *, canonical: bool = True) -> None:
+        super().__init__(bounds, canonical=canonical)
+        self._attempts = (*map(Attempt, _writes()), *map(Attempt, _reads(self.bounds.rows)))
+
     def prelude(self) -> tuple[Call, ...]:
         """The other runtime has a boundary with the same input."""
         return (Call("commit_session_boundary", (OTHER, SESSIONS[0], RUN, BOUNDARY, (FIRST,), WRITTEN[:1])),)
@@ -44,8 +48,8 @@ class RuntimeScope(Scope):
         return sum(key[0] == RUNTIME for key in part.runtime.receipts) <= self.bounds.rows
 
     def attempts(self, part: State, place: int, instant: Instant) -> Iterable[Attempt]:
-        """All ten calls."""
-        return (*map(Attempt, _writes()), *map(Attempt, _reads(self.bounds.rows)))
+        """All ten calls: the same in every state."""
+        return self._attempts
 
     def situation(self, state: State, name: str, now: int) -> str:
         """What the runtime has."""
