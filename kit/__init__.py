@@ -1,8 +1,8 @@
 """The product around the floors below: backends, the command line, verdicts, counterexamples, reports.
 
-A backend needs nothing of it but the mark for a factory whose store can be opened again.
+A backend needs nothing of it but the mark that says what its store has.
 """
 
-from .marks import reopens
+from .marks import declares
 
-__all__ = ["reopens"]
+__all__ = ["declares"]

@@ -21,16 +21,16 @@ from typing import IO, Any, NamedTuple
 from fencepost.spec import InvalidArgument, StoreError, Stores
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, Operation, part_of
 from fencepost.spec.wire import answer_from_wire, arguments_to_wire, error_from_wire
-from fencepost.statemachines.environment import Environment, Unavailable
+from fencepost.statemachines.environment import CAPABILITIES, Environment, Unavailable
 
 from .backend import ANSWER_S, BackendError, shortened
-from .marks import REOPENS
+from .marks import DECLARES, OFFERS
 
 PROTOCOL = "fencepost-adapter/1"
 """Raised with every change that an adapter could stumble over."""
 
-CAPABILITIES = ("reopen",)
-"""What an adapter may declare."""
+DECLARABLE = tuple(each for each in CAPABILITIES if each != "concurrent-callers")
+"""What an adapter may declare: one request after the other is all that its lines are for."""
 
 LINE = "Expected one line of JSON for each request, with its id"
 
@@ -157,7 +157,8 @@ class Adapter:
         self.pipe = Pipe(words, seconds)
         self.declared = self._introduced()
         self._environment: Environment | None = None
-        setattr(self, REOPENS, "reopen" in self.declared.capabilities)
+        setattr(self, DECLARES, self.declared.capabilities)
+        setattr(self, OFFERS, self.declared.chapters)
 
     def __call__(self, environment: Environment) -> PipedStores:
         """An empty store, or in the environment of the last one that store again. Raises `AdapterError`."""
@@ -189,7 +190,7 @@ class Adapter:
         return tuple(each for each in known if each in given)
 
 
-DECLARED: dict[str, Sequence[str]] = {"chapters": tuple(CHAPTERS), "capabilities": CAPABILITIES}
+DECLARED: dict[str, Sequence[str]] = {"chapters": tuple(CHAPTERS), "capabilities": DECLARABLE}
 
 
 class PipedStores(Stores):

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 from fencepost.spec import Json
 from fencepost.spec.wire import schema
+from fencepost.statemachines.run import CHAPTERS
 from rich.text import Text
 
 from .adapter import PROTOCOL, Adapter
 from .backend import ANSWER_S, BackendError, fresh_environment, shortened
+from .choices import OF_CHAPTERS, STORES, chosen_chapters
 from .console import Terminal
+from .scaffold import LANGUAGES, ScaffoldRefused, skeleton_of, write
 from .serve import serve
+from .verify import offered_by
 
 ECHOES: dict[str, Any] = {
     "a text with every kind of character": 'é "\\ \u0000\u2028\U0001f600',
@@ -82,6 +87,42 @@ def serve_command(context: click.Context, factory: str) -> None:
     except BackendError as error:
         click.echo(f"Error: {error}", err=True)
         context.exit(2)
+
+
+@adapter_group.command("scaffold")
+@click.option("--stores", type=STORES, metavar="NAME,NAME", help="Protocols that the store has.")
+@click.option("--chapters", type=OF_CHAPTERS, metavar="NAME,NAME", help="Chapters that the store has.  [default: all]")
+@click.option(
+    "--kind", type=click.Choice(["python", "program"]), default="python", show_default=True, help="A class or a program."
+)
+@click.option("--language", type=click.Choice([*LANGUAGES]), help="That of a program.  [default: python]")
+@click.option("--output", required=True, metavar="DIR", help="The folder to write to. Files that are there stay as they are.")
+@click.pass_context
+def scaffold_command(
+    context: click.Context,
+    stores: tuple[str, ...] | None,
+    chapters: tuple[str, ...] | None,
+    kind: str,
+    language: str | None,
+    output: str,
+) -> None:
+    """Write the skeleton of an adapter, which runs at once: a Python class, or a program that speaks JSON lines.
+
+    Each method says that it is not written yet, until it is. Exit code 2: a file of the skeleton is there already.
+    """
+    if language and kind != "program":
+        raise click.UsageError(f"received --language {language}, expected --kind program beside it: a class is in Python.")
+    chosen = chosen_chapters(stores, chapters) or CHAPTERS
+    skeleton = skeleton_of(kind, language or "python", offered_by(chosen))
+    try:
+        write(skeleton, Path(output))
+    except ScaffoldRefused as error:
+        click.echo(f"Error: {error}", err=True)
+        context.exit(2)
+    click.echo(f"Wrote {', '.join(skeleton.files)} to {output}. Edit {' and '.join(skeleton.edit)}, where EDIT stands.")
+    click.echo("Next, in that folder:")
+    for command in skeleton.commands:
+        click.echo(f"  {command}")
 
 
 def messages() -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """Backends: where a store under check comes from.
 
 A backend is named `module:factory`. The factory takes one `Environment` and gives a fresh, empty store; it is called once for
-every example, and the store's `close()`, if it has one, at the example's end. A factory marked with `reopens` is called again
-with the same environment in between. Whatever is wrong with a backend is told in one sentence: what was received, what was
-expected, and what to do next.
+every example, and the store's `close()`, if it has one, at the example's end. What else its store has, a factory `declares`.
+Whatever is wrong with a backend is told in one sentence: what was received, what was expected, and what to do next.
 """
 
 from __future__ import annotations
@@ -15,21 +14,22 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fencepost.spec import Stores
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, part_of
-from fencepost.statemachines.environment import Environment
+from fencepost.statemachines.environment import USUAL, Environment
+from fencepost.statemachines.lacking import CALLS_OF
 
-from .marks import REOPENS, reopens
+from .marks import declared, declares, offered
 from .opening import awaited, entered, is_store
 
-__all__ = ["DEFAULT_BACKEND", "BackendError", "Factory", "fresh_environment", "load_factory", "reopens", "shortened", "told"]
+__all__ = ["DEFAULT_BACKEND", "BackendError", "Factory", "declares", "fresh_environment", "load_factory", "shortened", "told"]
 
-EXEC = "exec"
+EXEC = "exec:"
 """What stands in front of the command of an adapter, where a backend is named."""
 
 ANSWER_S = 10.0
@@ -58,12 +58,17 @@ class Factory:
     @property
     def declares(self) -> tuple[str, ...]:
         """The capabilities of the store that the factory declares."""
-        return ("reopen",) * self.reopens
+        return declared(self.call)
 
     @property
     def reopens(self) -> bool:
         """Whether the store can be opened again."""
-        return bool(getattr(self.call, REOPENS, False))
+        return "reopen" in self.declares
+
+    @property
+    def has(self) -> tuple[str, ...]:
+        """The chapters that the factory declares; none if it leaves that open."""
+        return offered(self.call)
 
     def open(self, environment: Environment, *, again: bool = False) -> Any:
         """A fresh store, or `again` the one that was closed. Raises `BackendError` if the factory raises, or gives no store."""
@@ -85,16 +90,18 @@ class Factory:
         return store
 
     def is_plain(self) -> bool:
-        """Whether the factory gives its store as it is, ready to be called. Raises `BackendError`."""
-        with fresh_environment() as environment:
+        """Whether the factory gives its store as it is, ready to be called. Raises what the factory raises."""
+        with fresh_environment(self.declares) as environment:
             made = self.call(environment)
             store, let_go = entered(made)
             (let_go or (lambda: self.close(store)))()
             return store is made
 
     def offers(self) -> tuple[str, ...]:
-        """The chapters whose calls the store has, all of them. Raises `BackendError`."""
-        with fresh_environment() as environment:
+        """The chapters that are declared, else those whose calls the store has, all of them. Raises `BackendError`."""
+        if self.has:
+            return self.has
+        with fresh_environment(self.declares) as environment:
             store = self.open(environment)
             there = {name for name, operation in OPERATIONS.items() if operation.of(store)}
             self.close(store)
@@ -102,9 +109,23 @@ class Factory:
             chapter for chapter in CHAPTERS if there >= {name for name, each in OPERATIONS.items() if each.chapter == chapter}
         )
 
+    def lacks(self) -> frozenset[str]:
+        """The chapters of a store of sessions that are not declared, and whose calls are there all the same.
+
+        Only a factory that declares its chapters lacks any. Raises `BackendError`.
+        """
+        absent = [each for each in CALLS_OF if each not in self.has] if self.has else []
+        if not absent:
+            return frozenset()
+        with fresh_environment(self.declares) as environment:
+            store = self.open(environment)
+            there = {each.chapter for each in OPERATIONS.values() if each.of(store)}
+            self.close(store)
+        return frozenset(each for each in absent if each in there)
+
     def gives_several(self) -> bool:
         """Whether the backend gives stores of several protocols. Raises `BackendError`."""
-        with fresh_environment() as environment:
+        with fresh_environment(self.declares) as environment:
             store = self.open(environment)
             self.close(store)
             return isinstance(store, Stores)
@@ -119,12 +140,21 @@ class Factory:
         except Exception as error:
             raise BackendError(f"close() of the store of {self.name} raised {told(error)}. Expected it to return.") from error
 
+    def require_declared(self, chapters: Collection[str]) -> None:
+        """Raise `BackendError` if the factory declares its chapters, and one of these is not among them."""
+        undeclared = [each for each in chapters if each not in self.has] if self.has else []
+        if undeclared:
+            raise BackendError(
+                f"The factory {self.name} declares the chapters {', '.join(self.has)}, and not {', '.join(undeclared)}, which "
+                "what was chosen cannot do without. Expected it declared, or others chosen with --stores or --chapters."
+            )
+
     def require(self, operations: Iterable[str]) -> None:
         """Open and close a store, and once more if it can be opened again.
 
         Raises `BackendError` if that fails, or one of these operations is missing.
         """
-        with fresh_environment() as environment:
+        with fresh_environment(self.declares) as environment:
             store = self.open(environment)
             missing = [operation for operation in operations if not OPERATIONS[operation].of(store)]
             can_close = hasattr(store, "close") or id(store) in self._letting_go
@@ -147,7 +177,7 @@ class Factory:
         if not can_close:
             raise BackendError(
                 f"The store of {self.name}, a {type(store).__name__}, has no close(). Expected one of a store that can be "
-                "opened again: add it, or take the mark `reopens` off the factory."
+                "opened again: add it, or do not declare `reopen`."
             )
         self.close(self.open(environment, again=True))
 
@@ -161,11 +191,12 @@ def load_factory(name: str, seconds: float = ANSWER_S) -> Factory:
 
     `exec:COMMAND` is a program that speaks the wire protocol, and has so many seconds for each answer.
     """
-    if name.startswith(f"{EXEC}:"):
+    command = command_of(name)
+    if command is not None:
         # an adapter is a backend, and raises what a backend raises
         from .adapter import Adapter
 
-        return Factory(name, Adapter(name.partition(":")[2], seconds))
+        return Factory(name, Adapter(command, seconds))
     module_name, colon, attribute = name.partition(":")
     if not (colon and module_name and attribute):
         raise BackendError(f"Received --backend {name!r}, expected {EXPECTED}.")
@@ -181,12 +212,17 @@ def load_factory(name: str, seconds: float = ANSWER_S) -> Factory:
     return Factory(name, call)
 
 
+def command_of(name: str) -> str | None:
+    """The command of an adapter, where the name of a backend is that of one."""
+    return name.removeprefix(EXEC) if name.startswith(EXEC) else None
+
+
 @contextlib.contextmanager
-def fresh_environment() -> Iterator[Environment]:
+def fresh_environment(declared: Iterable[str] = USUAL) -> Iterator[Environment]:
     """An environment with an empty directory of its own, which is removed at the end."""
     directory = Path(tempfile.mkdtemp(prefix="fencepost-"))
     try:
-        yield Environment(directory)
+        yield Environment(directory, tuple(declared))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -185,6 +186,8 @@ def _argument(value: object) -> str:
             return f"attachment {named(value.attachment_id)} of session {simple(value.session_id)}"
         case tuple():
             return f"({listed(map(_argument, value))})"
+        case enum.Enum():
+            return value.name
         case str() | int() | None:
             return simple(value)
     return shortened(value, 40)

@@ -1,12 +1,13 @@
-"""The command line: `fencepost verify`, `fencepost requirements` and `fencepost adapter`."""
+"""The command line of `fencepost`."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NoReturn
 
 import click
 from fencepost.spec.operations import PROTOCOLS
@@ -18,54 +19,28 @@ from fencepost import __version__
 
 from .adapter_cli import adapter_group
 from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
+from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, let_go_of_stdout
 from .explore_cli import explore_command
+from .history_cli import check_trace_command
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
+from .replay_cli import replay_command
 from .report import report
 from .report_files import require_folder, tell_github, write_report
 from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
 from .result import Request, Verdict
-from .suite_cli import suite_command
+from .suite_cli import require_nothing_drawn, suite_command
 from .suite_file import BUILTIN, SuiteUnusable, chapters_of
 from .verify import EXAMPLES, STEPS, verify
+from .workers import verify_at_once
 
-
-class Names(click.ParamType[tuple[str, ...]]):
-    """Some of these names, with commas between them."""
-
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        self.name = name
-        self.known = known
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The chosen names in reading order; a usage error for one that is not known."""
-        if isinstance(value, tuple):
-            return value
-        chosen = [name.strip() for name in str(value).split(",") if name.strip()]
-        unknown = [name for name in chosen if name not in self.known]
-        if unknown or not chosen:
-            received = ", ".join(map(repr, unknown)) or "none"
-            expected = ", ".join(self.known)
-            self.fail(f"received {received}, expected one or more of {expected}, with commas between them.", param, ctx)
-        return tuple(name for name in self.known if name in chosen)
-
-
+WORKERS = click.IntRange(min=1, max=64)
 SECONDS = click.FloatRange(min=0, min_open=True)
-STORES = Names("stores", tuple(PROTOCOLS))
-OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: all]"
+OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: all that the store declares]"
 CHOSEN = (
     f"What to check; calls of other chapters are made only where these cannot do without.  [default: {', '.join(CHAPTERS)}]"
 )
-
-
-def chosen_chapters(stores: tuple[str, ...] | None, chapters: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The chapters that were chosen, or those of the protocols that were; all, if nothing was. A usage error for both."""
-    if stores and chapters:
-        raise click.UsageError("received --stores and --chapters, expected one of them: a protocol is a number of chapters.")
-    if stores:
-        return tuple(name for name in CHAPTERS if any(name in PROTOCOLS[each] for each in stores))
-    return chapters or CHAPTERS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -80,12 +55,16 @@ def cli() -> None:
 @click.option("--timeout", default=ANSWER_S, show_default=True, type=SECONDS, help="Seconds that a COMMAND has to answer.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws the calls: same seed, same run.")
 @click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(min=1), help="Fresh stores a chapter.")
+@click.option(
+    "--budget", type=Duration(), metavar="TIME", help="Run for so long instead, such as 60s, where most is unreached."
+)
+@click.option("--workers", default=1, show_default=True, type=WORKERS, help="Seeds to run at once, this one and the next.")
 @click.option("--steps", default=STEPS, show_default=True, type=click.IntRange(min=1), help="Steps an example, at most.")
 @click.option("--stores", type=STORES, metavar="NAME,NAME", help=OF_STORES)
-@click.option("--chapters", type=Names("chapters", CHAPTERS), metavar="NAME,NAME", help=CHOSEN)
+@click.option("--chapters", type=OF_CHAPTERS, metavar="NAME,NAME", help=CHOSEN)
 @click.option("--suite", metavar=f"FILE|{BUILTIN}", help="Make the calls of a suite, and draw none.")
 @click.option("--strict", is_flag=True, help="Fail where the store differs from a CURRENT requirement, too.")
-@click.option("--report", "folder", metavar="DIR", help="Write a folder: JSON, JUnit XML, a Markdown summary and a page.")
+@click.option("--report", "folder", metavar="DIR", help="Write a folder: page, JSON, JUnit XML, summary, counterexamples.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
 @click.pass_context
 def verify_command(
@@ -95,6 +74,8 @@ def verify_command(
     timeout: float,
     seed: int,
     examples: int,
+    budget: float | None,
+    workers: int,
     steps: int,
     stores: tuple[str, ...] | None,
     chapters: tuple[str, ...] | None,
@@ -107,19 +88,24 @@ def verify_command(
 
     Exit code 0: it conforms. 1: it violates the law. 2: it could not be evaluated.
     """
-    backend = backend if command is None else f"{EXEC}:{command}"
+    backend = backend if command is None else f"{EXEC}{command}"
     chosen = chosen_chapters(stores, chapters)
+    if suite is not None:
+        require_nothing_drawn(context)
     console = Terminal(stderr=json_path == STANDARD_OUTPUT)
     try:
-        chosen = chosen if suite is None else chapters_of(suite, chosen)
-        request = Request(backend, chosen, seed, examples, steps, strict, suite=suite)
         if json_path:
             require_writable(json_path)
         if folder:
             require_folder(folder)
         factory = load_factory(backend, timeout)
+        wanted = chosen or factory.has
+        wanted = (wanted or CHAPTERS) if suite is None else chapters_of(suite, wanted)
+        how: dict[str, Any] = {"seconds": budget or 0, "workers": workers, "stores": stores or (), "suite": suite}
+        request = Request(backend, wanted, seed, examples, steps, strict, **how)
         with _nothing_left_behind(), progress(console, request, factory.declares) as observer:
-            result = verify(factory, request, observer)
+            several = partial(verify_at_once, timeout=timeout)
+            result = (several if workers > 1 else verify)(factory, request, observer)
         if json_path:
             write_json(json_path, result)
         if folder:
@@ -129,7 +115,7 @@ def verify_command(
         _give_up(str(error))
     except KeyboardInterrupt:
         _give_up("interrupted before there was a result.")
-    report(console, result)
+    report(console, result, folder)
     context.exit(result.verdict.exit_code)
 
 
@@ -147,6 +133,8 @@ def requirements_command(requirement_id: str | None) -> None:
 cli.add_command(adapter_group)
 cli.add_command(explore_command)
 cli.add_command(suite_command)
+cli.add_command(replay_command)
+cli.add_command(check_trace_command)
 
 
 def main() -> None:

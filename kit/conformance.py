@@ -44,7 +44,7 @@ def check(
     strict: bool = False,
 ) -> Result:
     """The run of one chapter, as a run of all offered chapters makes it."""
-    return verify(backend, Request(backend.name, (chapter,), seed, examples, steps, strict, offered))
+    return verify(backend, Request(backend.name, (chapter,), seed, examples, steps, strict, offered=offered))
 
 
 def settle(result: Result, record: Callable[[str, str], None]) -> None:
@@ -63,10 +63,8 @@ def told(result: Result) -> str | None:
     if result.verdict is Verdict.conforms:
         return None
     lines = [f"{result.request.backend} {result.verdict.value}", *result.troubles]
-    sentences = {each.requirement.id: each.requirement.says for each in result.judged}
     for each in result.counterexamples:
-        failed = each.requirements[0]
-        lines += ["", f"{failed}: {sentences.get(failed, each.reason)}", ""]
+        lines += ["", f"{each.requirements[0]}: {each.says}", ""]
         lines += [text for text in (each.story, each.claims) if text]
         lines += ["", each.program.rstrip()]
     return "\n".join([*lines, "", f"Again: {result.request.command}"])

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fencepost.model import Ids
-from fencepost.spec.catalogue import requirements
+from fencepost.spec.catalogue import Requirement, requirements
 from fencepost.spec.operations import part_of
-from fencepost.statemachines.checker import Performed, Violation
+from fencepost.statemachines.checker import Performed, Violation, value_at
 from fencepost.statemachines.environment import Environment
 
 from .backend import Factory
+from .brief import brief, call_in_words
 from .claims import who_claimed
 from .model import Model
 from .program import Claim, Program, program
-from .script import script_of
+from .pytest_file import pytest_file
+from .script import Script, script_of
+from .source import kind_at, texts
 from .story import who_held
 
 MODEL = f"{Model.__module__}:{Model.__name__}"
@@ -28,21 +32,53 @@ class Counterexample:
 
     `requirements` starts with the one that failed; the others took part in the answer. `path` is the field that was wrong,
     empty if the answer was of the wrong kind. `story` and `claims` tell in words who held the lease when, and who which claim.
-    `program` repeats the calls; `reproduces` tells that it was tried, and failed on this store at its last call and not on the
-    model. `steps` is how many steps the run had made when it first saw a violation, before it was shrunk.
+    `program` repeats the calls, `test` does so as a file for pytest; `reproduces` tells that it was tried, and failed on this
+    store at its last call and not on the model. `steps` is how many steps the run had made when it first saw a violation,
+    before it was shrunk.
     """
 
     chapter: str
     requirements: Ids
     reason: str
     path: str
-    performed: tuple[Performed, ...]
+    script: Script
     admissible: tuple[object, ...]
     story: str | None
     claims: str | None
     program: str
+    test: str
     reproduces: bool
     steps: int
+    is_race: bool = False
+    """Whether calls were made at once: chance has its part in it, and it is not run again."""
+    ahead: int = 0
+    """How far its instants are ahead of those that programs count from; not 0 only for a store on the time of day."""
+
+    @property
+    def performed(self) -> tuple[Performed, ...]:
+        """The calls, without the moves between them."""
+        return tuple(line.performed for line in self.script)
+
+    @property
+    def requirement(self) -> Requirement | None:
+        """The requirement that failed, as the catalogue has it."""
+        return requirements().get(self.requirements[0])
+
+    @property
+    def says(self) -> str:
+        """The sentence of the requirement that failed."""
+        return self.requirement.says if self.requirement else self.reason
+
+    @property
+    def shows(self) -> str:
+        """What is to be said above the program."""
+        if self.is_race:
+            return "The last of these calls were made at once. No order of them explains the answers:"
+        if self.reproduces:
+            return "This program shows it, ending in an error while the fault is there:"
+        if self.ahead:
+            return "This was called by the time of day, and was seen again when it was shortened:"
+        return "This was called. Called again, it did not show:"
 
     @property
     def last(self) -> Performed:
@@ -55,26 +91,48 @@ class Counterexample:
         return self.admissible[0]
 
 
+def is_fresh(found: Counterexample) -> bool:
+    """Whether what was due where the answers differ is a value that the store was to make up."""
+    if not found.path:
+        return False
+    due = value_at(found.expected, found.path)
+    told = {text for each in found.performed for text in (*texts(each.answer), *texts(each.call.arguments))}
+    return kind_at(found.expected, found.path) is not None and isinstance(due, str) and due not in told
+
+
 def counterexample(factory: Factory, chapter: str, violation: Violation) -> Counterexample:
     """The counterexample of a violation."""
     script, blamed, admissible = script_of(violation), violation.requirements, _admissible(violation)
-    of_model = Claim(script, admissible, violation.path, _sentence(blamed), part_of(chapter))
+    sentence = _sentence(blamed, violation.reason)
+    of_model = Claim(script, admissible, violation.path, sentence, part_of(chapter), violation.ahead)
     claim = of_model if factory.gives_several() else replace(of_model, part=None)
     written = program(claim, factory.name, is_plain=factory.is_plain())
     performed = tuple(line.performed for line in script)
+    reproduces = not violation.is_race and fails(written, factory) and not fails(program(of_model, MODEL))
     return Counterexample(
         chapter=chapter,
         requirements=blamed,
         reason=violation.reason,
         path=violation.path,
-        performed=performed,
+        script=script,
         admissible=admissible,
         story=who_held(performed),
         claims=who_claimed(performed),
-        program=written.text,
-        reproduces=fails(written, factory) and not fails(program(of_model, MODEL)),
+        program=_told_in_comments(performed) if violation.is_race else written.text,
+        test=pytest_file(written, blamed[0], claim.says, factory.name, reproduces=reproduces),
+        reproduces=reproduces,
+        is_race=violation.is_race,
+        ahead=violation.ahead,
         steps=violation.steps,
     )
+
+
+def _told_in_comments(performed: Sequence[Performed]) -> str:
+    """The calls of a race: which of them wins is chance, and no program makes it win again."""
+    lines = []
+    for each in performed:
+        lines += [f"# {call_in_words(each.call)}", f"#   -> {brief(each.answer)}"]
+    return "\n".join(lines)
 
 
 def fails(written: Program, factory: Factory | None = None) -> bool:
@@ -116,6 +174,6 @@ def _admissible(violation: Violation) -> tuple[object, ...]:
     return tuple(step.answer for step in violation.admissible if not (departs and step.differs))
 
 
-def _sentence(ids: Ids) -> str:
-    known = requirements()
-    return f"{ids[0]}: {known[ids[0]].says}" if ids and ids[0] in known else "A requirement that is in no catalogue."
+def _sentence(ids: Ids, reason: str) -> str:
+    known = requirements().get(ids[0])
+    return f"{ids[0]}: {known.says if known else reason}"

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from fencepost.impl import DuckDBStores
 from fencepost.impl.engine import Engine
-from fencepost.statemachines.environment import Environment
+from fencepost.statemachines.environment import CAPABILITIES, Environment
 
-from .marks import reopens
+from .marks import declares
 
 IN_MEMORY = Path("/dev/shm")
 """Where Linux keeps files in memory: a write to a disk takes several times as long, and no run pulls the plug."""
 
 
-@reopens
+@declares(*CAPABILITIES)
 def file(environment: Environment) -> DuckDBStores:
     """Every store in a file. One file serves all stores of the process, one after the other, and is emptied for each.
 
@@ -29,6 +29,7 @@ def file(environment: Environment) -> DuckDBStores:
     return _over(_file().engine(environment), environment)
 
 
+@declares(*(each for each in CAPABILITIES if each != "reopen"))
 def memory(environment: Environment) -> DuckDBStores:
     """Every store in memory. One engine serves all stores of the process, one after the other, and is emptied for each."""
     engine = _memory()

@@ -21,7 +21,7 @@ from rich.text import Text
 from .console import Terminal
 from .explore_graph import GRAPHS, TooLarge, drawn
 from .explore_report import explored_json, figures_line, report_explored, show_witness, verdict_of
-from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_whole
+from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_out
 from .result import Verdict
 
 CHAPTERS = tuple(SCOPES)
@@ -116,9 +116,9 @@ def explore_command(
             found = Search(scope, reduce=not no_symmetry, workers=workers, memory_mb=memory).run(told)
             compared = 0 if found.broken else require_independence(found.search)
         if graph:
-            write_whole(graph, drawn(found, suffix), "--graph")
+            write_out(graph, drawn(found, suffix), "--graph")
         if json_path:
-            write_whole(json_path, explored_json(found))
+            write_out(json_path, explored_json(found))
     except (ReportNotWritten, NotIndependent, TooLarge) as error:
         give_up(context, str(error))
     except KeyboardInterrupt:

@@ -107,7 +107,9 @@ def _requirements(console: Terminal, found: Explored) -> None:
 
 def of_chapter(chapter: str) -> tuple[Requirement, ...]:
     """The requirements of a chapter that a call could show."""
-    return tuple(each for each in requirements().values() if each.chapter == chapter and each.unreached is None)
+    # a search makes one call at a time
+    alone = (each for each in requirements().values() if each.unreached is None and each.capability != "concurrent-callers")
+    return tuple(each for each in alone if each.chapter == chapter)
 
 
 def _broken(console: Terminal, found: Explored) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 from fencepost.model import State
-from fencepost.statemachines.environment import Environment
+from fencepost.statemachines.environment import CAPABILITIES, Environment
 from fencepost.statemachines.model_store import ModelStore
 
-from .marks import reopens
+from .marks import declares
 
 _closed: WeakKeyDictionary[Environment, State] = WeakKeyDictionary()
 """What was in the stores that were closed, by their environments."""
 
 
-@reopens
+@declares(*CAPABILITIES)
 class Model(ModelStore):
     """The model as its own store, which can be opened again for as long as its environment is there."""
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import inspect
+import threading
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
@@ -20,7 +22,21 @@ PARTS = ("runtime_persistence", "runtime", "event", "output")
 
 def opened(factory: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """The factory as a function that gives a store whose methods answer when they are called, for programs to use."""
-    return lambda environment: entered(factory(environment))[0]
+
+    def open_store(environment: Any) -> Any:
+        store, let_go = entered(factory(environment))
+        if let_go is not None:
+            # until the program ends: a generator that nobody holds ends at once, and its store with it
+            atexit.register(_quietly, let_go)
+        return store
+
+    return open_store
+
+
+def _quietly(let_go: Callable[[], None]) -> None:
+    # what a program has shown by then is all that counts
+    with contextlib.suppress(Exception):
+        let_go()
 
 
 def entered(made: Any) -> tuple[Any, Callable[[], None] | None]:
@@ -59,7 +75,7 @@ def plain(store: Any) -> Any:
 
 def awaited(value: Any) -> Any:
     """The value; what it comes to, if it has to be awaited."""
-    return _loop().run(_result(value)) if inspect.isawaitable(value) else value
+    return asyncio.run_coroutine_threadsafe(_result(value), _loop()).result() if inspect.isawaitable(value) else value
 
 
 class _Awaited:
@@ -105,7 +121,8 @@ async def _afinished(generator: Any) -> None:
 
 
 @cache
-def _loop() -> asyncio.Runner:
-    runner = asyncio.Runner()
-    atexit.register(runner.close)
-    return runner
+def _loop() -> asyncio.AbstractEventLoop:
+    """The loop runs in a thread of its own: several callers may wait for it at once."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="fencepost", daemon=True).start()
+    return loop

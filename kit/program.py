@@ -28,9 +28,9 @@ from fencepost.spec import (
 )
 from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.checker import Call, Crash, Move, Performed, value_at
-from fencepost.statemachines.environment import Clock
+from fencepost.statemachines.environment import BEGINNING
 
-from .backend import EXEC
+from .backend import command_of
 from .brief import brief, written
 from .script import Script
 from .source import INDENT, WIDTH, Group, Minted, Source, kind_at, laid_out, on_one_line, simple
@@ -67,7 +67,7 @@ class Claim:
     """What a program shows: the last answer of the script is none of the admissible ones, and differs in the field at the path.
 
     `says` is the sentence of the requirement that forbids it. `part` is the store that is called, where the backend gives
-    several; None where it gives that store alone.
+    several; None where it gives that store alone. With `ahead`, instants are waited for, and counted from the beginning.
     """
 
     script: Script
@@ -75,14 +75,33 @@ class Claim:
     path: str
     says: str
     part: str | None = None
+    ahead: int = 0
 
 
 @dataclass(frozen=True)
 class Program:
-    """The text, and the line (from 1) at which its last call begins."""
+    """A program by its parts: what it imports, where its store comes from, the calls, and the last one with its check."""
 
-    text: str
-    last_call: int
+    imports: str
+    store: str
+    setup: str
+    calls: str
+    check: str
+
+    @property
+    def text(self) -> str:
+        """The program, ready to be pasted."""
+        return f"{self._head}{self.check}\n"
+
+    @property
+    def last_call(self) -> int:
+        """The line of the text, from 1, at which its last call begins."""
+        return self._head.count("\n") + 1
+
+    @property
+    def _head(self) -> str:
+        imports = f"{self.imports}\n{self.store}"
+        return "".join(f"{part}\n\n" for part in (imports, self.setup, self.calls) if part)
 
 
 def program(claim: Claim, backend: str, *, is_plain: bool = True) -> Program:
@@ -117,13 +136,12 @@ class _Writer:
 
     def write(self, backend: str) -> Program:
         """The program. Its parts are written last to first as far as imports go: they follow from the rest."""
-        body, final = "\n".join(self._body()), "\n".join(self._final())
+        calls, check = "\n".join(self._body()), "\n".join(self._final())
         setup = "\n".join(self._setup(backend))
-        head = "".join(f"{part}\n\n" for part in ("\n".join(self._imports(backend)), setup, body) if part)
-        return Program(f"{head}{final}\n", head.count("\n") + 1)
+        return Program("\n".join(self._imports()), self._store(backend), setup, calls, check)
 
     def _body(self) -> Iterator[str]:
-        now = Clock().now
+        now = BEGINNING + self.claim.ahead
         for place, line in enumerate(self.claim.script):
             for event in line.moves:
                 # a store may look at the clock while it is opened; who lives then shows at the next call
@@ -140,7 +158,8 @@ class _Writer:
 
     def _clock(self, now: int) -> str:
         edge = self._edge(now)
-        return f"environment.clock.move_to({simple(now)})" + (f"  # {edge}" if edge else "")
+        instant = f"start + {now - BEGINNING - self.claim.ahead}" if self.claim.ahead else simple(now)
+        return f"environment.clock.move_to({instant})" + (f"  # {edge}" if edge else "")
 
     def _edge(self, now: int) -> str:
         """What the instant is to the newest lease or claim that ends close to it."""
@@ -232,8 +251,7 @@ class _Writer:
         """Whether a minted value came from an answer, or from the caller; None is no fresh value either."""
         return not isinstance(value, str) or self.minted.named(kind, value) is not None or self.minted.is_given(kind, value)
 
-    def _imports(self, backend: str) -> Iterator[str]:
-        module, _, factory = backend.partition(":")
+    def _imports(self) -> Iterator[str]:
         names = self.minted.imports
         if "suppress" in names:
             yield "from contextlib import suppress"
@@ -243,18 +261,23 @@ class _Writer:
         if of_spec:
             yield _import("fencepost.spec", of_spec)
         yield from (f"from {HOMES[name]} import {name}" for name in ("OPERATIONS", "Environment", "replace") if name in names)
-        if module == EXEC:
-            yield "from fencepost.kit.adapter import Adapter"
-        elif self.is_plain:
-            yield f"from {module} import {factory} as open_store"
-        else:
-            yield f"from fencepost.kit.opening import opened\nfrom {module} import {factory} as factory"
+
+    def _store(self, backend: str) -> str:
+        if command_of(backend) is not None:
+            return "from fencepost.kit.adapter import Adapter"
+        module, _, factory = backend.partition(":")
+        if self.is_plain:
+            return f"from {module} import {factory} as open_store"
+        return f"from fencepost.kit.opening import opened\nfrom {module} import {factory} as factory"
 
     def _setup(self, backend: str) -> Iterator[str]:
         self.minted.imports.add("Environment")
-        yield "environment = Environment(Path(mkdtemp()))"
-        kind, _, command = backend.partition(":")
-        if kind == EXEC:
+        # without capabilities: above all without a clock under control
+        yield f"environment = Environment(Path(mkdtemp()){', ()' if self.claim.ahead else ''})"
+        if self.claim.ahead:
+            yield "start = environment.clock.now"
+        command = command_of(backend)
+        if command is not None:
             yield f"open_store = Adapter({simple(command)})"
         elif not self.is_plain:
             yield "open_store = opened(factory)"

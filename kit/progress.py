@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 
 from fencepost.statemachines.run import CHAPTERS
@@ -13,9 +14,9 @@ from rich.text import Text
 
 from fencepost import __version__
 
+from .chapter_check import Observer
 from .console import Terminal
 from .result import ChapterRun, Request, reachable, scope
-from .verify import Observer
 
 BAR = 12
 """Characters of the bar that fills as the examples of a chapter are done."""
@@ -41,33 +42,39 @@ class Lines(Observer):
         self.console = console
         self.request = request
         self.chapter = ""
-        self._began = 0.0
+        self._began = self._started = 0.0
+        self._spent: defaultdict[str, float] = defaultdict(float)
         self._before: set[str] = set()
         self._reachable = {each.id for each in scope(request.chapters) if reachable(each, declared)}
 
     def begins(self, chapter: str) -> None:
         """Take the time; before the first chapter, print what is about to be done."""
-        if not self.chapter:
+        now = time.perf_counter()
+        if self.chapter:
+            self._spent[self.chapter] += now - self._began
+        else:
             self._heading()
-        self.chapter, self._began = chapter, time.perf_counter()
+            self._started = now
+        self.chapter, self._began = chapter, now
 
     def ends(self, run: ChapterRun) -> None:
         """Print the line of the chapter."""
         ended = ("violated", "red") if run.counterexample else ("not evaluated", "yellow") if run.trouble else ("", "")
-        self.console.show(self.line(run.tally).append("  ").append(*ended))
+        self.chapter = run.chapter
+        self.console.show(self.line(run.tally, run.seconds).append("  ").append(*ended))
         self._before |= _reached(run.tally)
 
     def _heading(self) -> None:
         request = self.request
-        drawn = f", {request.examples:,} examples of {request.steps:,} steps a chapter" if request.suite is None else ""
+        examples = f"{request.seconds:g} s, examples" if request.seconds else f"{request.examples:,} examples"
+        drawn = "" if request.suite else f", {examples} of {request.steps:,} steps a chapter"
         budget = f"{request.origin}{drawn}"
         self.console.show(Text.assemble((f"fencepost {__version__}", "bold"), f"  {request.backend}"))
         self.console.show(Text(budget + (", strict" if request.strict else ""), style="dim"))
         self.console.show()
 
-    def line(self, tally: Tally) -> Text:
-        """Where the chapter stands."""
-        seconds = time.perf_counter() - self._began
+    def line(self, tally: Tally, seconds: float) -> Text:
+        """Where the chapter stands after so many seconds."""
         reached = len(self._reachable & (self._before | _reached(tally)))
         return Text.assemble(
             f"  {self.chapter:<{NAME}}{tally.steps:>7,} steps",
@@ -90,10 +97,16 @@ class LiveLine(Lines):
 
     def steps(self, tally: Tally, *, shrinking: bool) -> None:
         """Draw the line anew, with a bar, or with a word on what takes longer."""
-        done = min(BAR, BAR * tally.runs // self.request.examples)
+        now = time.perf_counter()
+        part = (now - self._started) / self.request.seconds if self.request.seconds else tally.runs / self.request.examples
+        done = min(BAR, int(BAR * part))
         bar = ("shrinking", "yellow") if shrinking else ("━" * done, "green")
         rest = "" if shrinking else "━" * (BAR - done)
-        self._live.update(self.line(tally).append("   ").append(*bar).append(rest, "dim"))
+        if self.request.suite is not None and not shrinking:
+            # how many sequences there are is not known here
+            bar, rest = (f"{tally.runs:,} sequences", "dim"), ""
+        seconds = self._spent[self.chapter] + now - self._began
+        self._live.update(self.line(tally, seconds).append("   ").append(*bar).append(rest, "dim"))
 
     def ends(self, run: ChapterRun) -> None:
         """Leave the line of the chapter standing above the next one."""

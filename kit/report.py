@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from textwrap import wrap
 
-from fencepost.spec.catalogue import requirements
 from fencepost.statemachines.checker import value_at
 from rich.padding import Padding
 from rich.rule import Rule
@@ -16,20 +17,21 @@ from rich.text import Text
 
 from .brief import brief, call_in_words, written
 from .console import Terminal
-from .counterexample import Counterexample
+from .counterexample import Counterexample, is_fresh
+from .exhibits import FOLDER, names
 from .result import MISSED, UNSEEN, Judged, Result, Status, Verdict
-from .source import Minted, kind_at, on_one_line, texts
+from .telling import due_at, given_at
 
 VERDICT_STYLES = {Verdict.conforms: "bold green", Verdict.violates: "bold red", Verdict.not_evaluated: "bold yellow"}
 STATUS_STYLES = {Status.passed: "green", Status.failed: "bold red", Status.differs: "yellow"}
-LONGEST = 300
-"""How many characters of a value are shown; the program has all of them."""
 
 
-def report(console: Terminal, result: Result) -> None:
-    """Print the result."""
+def report(console: Terminal, result: Result, folder: str | None = None) -> None:
+    """Print the result, and where in the folder of a written report the counterexamples are."""
     for found, chapters in distinct(result.counterexamples):
         _counterexample(console, found, chapters)
+        if folder:
+            _where(console, found, result, Path(folder))
     if result.judged:
         console.show()
         console.show(_table(result))
@@ -52,17 +54,17 @@ def distinct(found: Iterable[Counterexample]) -> list[tuple[Counterexample, list
 
 def _counterexample(console: Terminal, found: Counterexample, chapters: list[str]) -> None:
     failed, *others = found.requirements
-    known = requirements()
     console.show()
     console.show(Rule(Text.assemble((failed, "bold red"), (" violated", "red")), style="red", align="left"))
     console.show()
-    if failed in known:
-        console.show(_indented(Text(known[failed].says)))
-        console.show()
+    console.show(_indented(Text(found.says)))
+    console.show()
     facts = _pairs()
     facts.add_row("called", f"{call_in_words(found.last.call)} at {found.last.now} ms")
     facts.add_row("expected", _expected(found))
     facts.add_row("given", _given(found))
+    if found.path:
+        facts.add_row("differs", written(found.path).lstrip("."))
     if found.story:
         facts.add_row("lease", found.story)
     if found.claims:
@@ -72,15 +74,20 @@ def _counterexample(console: Terminal, found: Counterexample, chapters: list[str
     facts.add_row("found", f"after {found.steps:,} steps; chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}")
     console.show(_indented(facts))
     console.show()
-    shows = (
-        "This program shows it, ending in an error while the fault is there:"
-        if found.reproduces
-        else "This was called. Called again, it did not show:"
-    )
-    console.show(_indented(Text(shows, style="bold")))
+    console.show(_indented(Text(found.shows, style="bold")))
     console.show()
     # no indent, no padding and no wrapping: it is there to be pasted
     console.show(Syntax("", "python", theme="ansi_dark").highlight(found.program.rstrip()), soft_wrap=True)
+
+
+def _where(console: Terminal, found: Counterexample, result: Result, folder: Path) -> None:
+    page, *others, diagram = names(found.chapter, is_race=found.is_race).values()
+    where = folder / FOLDER
+    trace = shlex.quote(str(where / f"{found.chapter}.jsonl"))
+    again = "" if found.is_race else f"; again: fencepost replay {trace} {result.request.option}"
+    console.show()
+    beside = f"{', '.join(others)} and {diagram}" if others else diagram
+    console.show(Text(f"  {where / page}, and {beside} beside it{again}"), soft_wrap=True)
 
 
 def _expected(found: Counterexample) -> Text:
@@ -88,23 +95,22 @@ def _expected(found: Counterexample) -> Text:
     if not found.path:
         others = dict.fromkeys(map(brief, found.admissible[1:]))
         return text.append("".join(f"\nor {other}" for other in others))
-    due = value_at(found.expected, found.path)
-    told = {text for each in found.performed for text in (*texts(each.answer), *texts(each.call.arguments))}
-    fresh = kind_at(found.expected, found.path) is not None and isinstance(due, str) and due not in told
-    value = "a value that was never given before" if fresh else _value(due)
-    return text.append(f"\n{written(found.path)[1:]} = {value}", "green")
+    return text if _is_said(found) else text.append(f"\n{due_at(found)}", "green")
 
 
 def _given(found: Counterexample) -> Text:
-    if not found.path:
-        return Text(brief(found.last.answer), style="red")
-    value = _value(value_at(found.last.answer, found.path))
-    return Text(brief(found.last.answer)).append(f"\n{written(found.path)[1:]} = {value}", "red")
+    text = Text(brief(found.last.answer))
+    if not found.path or _is_said(found):
+        text.stylize("red")
+        return text
+    return text.append(f"\n{given_at(found)}", "red")
 
 
-def _value(value: object) -> str:
-    text = on_one_line(Minted().source(value))
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+def _is_said(found: Counterexample) -> bool:
+    """Whether the few words on both answers show what differs: then it is not told again."""
+    ours, theirs = brief(found.expected), brief(found.last.answer)
+    due, wrong = (str(value_at(each, found.path)) for each in (found.expected, found.last.answer))
+    return ours != theirs and not is_fresh(found) and due in ours and wrong in theirs
 
 
 def _table(result: Result) -> Padding:
@@ -197,10 +203,12 @@ def _verdict(console: Terminal, result: Result) -> None:
         console.show(Text("The run was interrupted: all figures are partial."))
     if result.interrupted or result.troubles:
         console.show()
-    console.show(Text.assemble((result.verdict.value, VERDICT_STYLES[result.verdict]), f"  {result.request.backend}"))
     figures = f"{result.request.origin}: {result.steps:,} steps in {result.seconds:,.1f} s, {result.rate:,.0f} a second"
     console.show(Text(figures, style="dim"))
     console.show(Text(_fitted(result.request.command, console)), soft_wrap=True)
+    conforms = result.verdict is Verdict.conforms
+    reached = f", {result.reached:,} of {result.within_reach:,} rules reached" if conforms else ""
+    console.show(Text.assemble((result.verdict.value, VERDICT_STYLES[result.verdict]), f"{reached}  {result.request.backend}"))
 
 
 def _fitted(command: str, console: Terminal) -> str:

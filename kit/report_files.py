@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .counterexample import Counterexample
+from .exhibits import FOLDER, write_exhibits
+from .files import write_whole
+from .mermaid import mermaid
 from .report import distinct
 from .report_html import page
 from .report_json import ReportNotWritten, encoded
@@ -25,15 +28,14 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def write_report(directory: str, result: Result) -> None:
-    """Write the files of a report, each at once. Raises `ReportNotWritten`."""
+    """Write the files of a report and of its counterexamples, each at once. Raises `ReportNotWritten`."""
     texts = (encoded(result), junit(result), summary(result).encode(), page(result).encode())
     try:
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in zip(NAMES, texts, strict=True):
-            beside = folder / f".{name}.new"
-            beside.write_bytes(text)
-            beside.replace(folder / name)
+            write_whole(folder / name, text)
+        write_exhibits(folder / FOLDER, result)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ReportNotWritten(f"The report cannot be written to {directory}: {reason}. Expected a folder.") from error
@@ -55,7 +57,7 @@ def summary(result: Result) -> str:
     lines = [f"## Fencepost: {result.verdict.value}", "", f"`{result.request.backend}`", ""]
     lines += [*(f"{each}\n" for each in result.troubles), *_table(result), ""]
     for found, chapters in distinct(result.counterexamples):
-        lines += _violation(result, found, chapters)
+        lines += _violation(found, chapters)
     departed = result.with_status(Status.differs)
     if departed:
         lines += [
@@ -64,7 +66,7 @@ def summary(result: Result) -> str:
             *(f"* **{each.requirement.id}**: {each.requirement.admits}" for each in departed),
             "",
         ]
-    figures = f"seed {result.request.seed}, {result.steps:,} steps in {result.seconds:,.1f} s"
+    figures = f"{result.request.origin}, {result.steps:,} steps in {result.seconds:,.1f} s"
     return "\n".join([*lines, f"`{result.request.command}`", "", f"{figures}.", ""])
 
 
@@ -76,13 +78,13 @@ def _table(result: Result) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
 
 
-def _violation(result: Result, found: Counterexample, chapters: Sequence[str]) -> list[str]:
-    first = next((each for each in result.judged if each.requirement.id == found.requirements[0]), None)
-    says = first.requirement.says if first else found.reason
+def _violation(found: Counterexample, chapters: Sequence[str]) -> list[str]:
     told = [each for each in (found.story, found.claims) if each]
     where = f"Chapter {', '.join(chapters)}, after {found.steps:,} steps."
+    # GitHub draws it
+    drawn = ["```mermaid", mermaid(found).rstrip(), "```"]
     program = ["```python", found.program.rstrip(), "```"]
-    return [f"### {found.requirements[0]} violated", "", says, "", *told, "", where, "", *program, ""]
+    return [f"### {found.requirements[0]} violated", "", found.says, "", *told, "", where, "", *drawn, "", *program, ""]
 
 
 def junit(result: Result) -> bytes:
@@ -90,7 +92,7 @@ def junit(result: Result) -> bytes:
     root = ET.Element("testsuites", name="fencepost", time=f"{result.seconds:.3f}")
     found = {each.requirements[0]: each for each in reversed(result.counterexamples)}
     for chapter in result.answered:
-        judged = [each for each in result.judged if each.requirement.chapter == chapter]
+        judged = result.of_chapter(chapter)
         sums = result.sums(chapter)
         skipped = sums[Status.not_reached] + sums[Status.not_declared]
         counts = {"tests": len(judged), "failures": sums[Status.failed], "skipped": skipped, "errors": 0}

@@ -10,6 +10,7 @@ from fencepost import __version__
 
 from .brief import brief, call_in_words
 from .counterexample import Counterexample
+from .exhibits import FOLDER, names
 from .report import distinct
 from .result import Judged, Result, Status
 
@@ -64,27 +65,21 @@ def page(result: Result) -> str:
 
 def _head(result: Result) -> str:
     kind = result.verdict.value.split()[0]
-    reached = sum(1 for each in result.judged if each.status in (Status.passed, Status.differs, Status.failed))
     troubles = "".join(f"<p>{escape(each)}</p>" for each in result.troubles)
-    figures = (
-        f"{reached} of {len(result.judged)} requirements decided an answer · {result.steps:,} steps in {result.seconds:,.1f} s"
-    )
+    reached = f"{result.reached} of {len(result.judged)} requirements decided an answer"
+    figures = f"{reached} · {result.steps:,} steps in {result.seconds:,.1f} s"
     return f"""<h1><span class="verdict {kind}">{escape(result.verdict.value)}</span></h1>
-<p><code>{escape(result.request.backend)}</code><br><span class="faint">{figures} · seed {result.request.seed}</span></p>
+<p><code>{escape(result.request.backend)}</code><br><span class="faint">{figures} · {escape(result.request.origin)}</span></p>
 {troubles}<pre>{escape(result.request.command)}</pre>"""
 
 
 def _matrix(result: Result) -> str:
     rows = "\n".join(
-        f'<div>{escape(chapter)}</div><div class="cells">{"".join(map(_cell, _of(result, chapter)))}</div>'
+        f'<div>{escape(chapter)}</div><div class="cells">{"".join(map(_cell, result.of_chapter(chapter)))}</div>'
         for chapter in result.answered
     )
     keys = "".join(f'<span><i class="key {CLASSES.get(each, "")}"></i>{each.value}</span>' for each in Status)
     return f'<h2>Requirements by chapter</h2><div class="matrix">{rows}</div><p class="legend faint">{keys}</p>'
-
-
-def _of(result: Result, chapter: str) -> list[Judged]:
-    return [each for each in result.judged if each.requirement.chapter == chapter]
 
 
 def _cell(judged: Judged) -> str:
@@ -97,12 +92,11 @@ def _violations(result: Result) -> Iterator[str]:
     found = distinct(result.counterexamples)
     if found:
         yield "<h2>Violations</h2>"
-    sentences = {each.requirement.id: each.requirement.says for each in result.judged}
     for each, chapters in found:
-        yield _violation(each, chapters, sentences.get(each.requirements[0], each.reason))
+        yield _violation(each, chapters)
 
 
-def _violation(found: Counterexample, chapters: list[str], says: str) -> str:
+def _violation(found: Counterexample, chapters: list[str]) -> str:
     facts = {
         "called": f"{call_in_words(found.last.call)} at {found.last.now} ms",
         "expected": " or ".join(dict.fromkeys(map(brief, found.admissible))),
@@ -114,8 +108,10 @@ def _violation(found: Counterexample, chapters: list[str], says: str) -> str:
         "found": f"after {found.steps:,} steps; chapter {', '.join(chapters)}",
     }
     rows = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items() if text)
-    head = f"<h3>{escape(found.requirements[0])} violated</h3><p>{escape(says)}</p>"
-    return f'<div class="violation">{head}<dl>{rows}</dl><pre>{escape(found.program.rstrip())}</pre></div>'
+    head = f"<h3>{escape(found.requirements[0])} violated</h3><p>{escape(found.says)}</p>"
+    links = " · ".join(f'<a href="{FOLDER}/{name}">{name}</a>' for name in names(found.chapter, is_race=found.is_race).values())
+    beside = f'<p class="faint">Step by step, and as other files: {links}</p>'
+    return f'<div class="violation">{head}<dl>{rows}</dl>{beside}<pre>{escape(found.program.rstrip())}</pre></div>'
 
 
 def _requirements(result: Result) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +17,7 @@ from fencepost.statemachines.checker import Crash, Performed
 from fencepost import __version__
 
 from .counterexample import Counterexample
+from .files import beside, write_whole
 from .result import ChapterRun, Judged, Result, Status
 
 FORMAT = "fencepost-report/1"
@@ -37,19 +37,19 @@ def require_writable(path: str, option: str = "--json") -> None:
     try:
         if Path(path).is_dir():
             raise IsADirectoryError(0, "it is a directory")
-        _beside(path).touch()
-        _beside(path).unlink()
+        beside(Path(path)).touch()
+        beside(Path(path)).unlink()
     except OSError as error:
         raise _not_written(path, option, error) from error
 
 
 def write_json(path: str, result: Result) -> None:
     """Write the report at once: a reader finds the old file or the new one, never a half. Raises `ReportNotWritten`."""
-    write_whole(path, encoded(result))
+    write_out(path, encoded(result))
 
 
-def write_whole(path: str, text: bytes, option: str = "--json") -> None:
-    """Write a text at once, under the option that asked for it. Raises `ReportNotWritten`."""
+def write_out(path: str, text: bytes, option: str = "--json") -> None:
+    """Write a text at once, to standard output too, under the option that asked for it. Raises `ReportNotWritten`."""
     try:
         if path == STANDARD_OUTPUT:
             sys.stdout.write(text.decode())
@@ -57,8 +57,7 @@ def write_whole(path: str, text: bytes, option: str = "--json") -> None:
         elif _is_device(path):
             Path(path).write_bytes(text)
         else:
-            _beside(path).write_bytes(text)
-            _beside(path).replace(path)
+            write_whole(Path(path), text)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -86,9 +85,7 @@ def document(result: Result) -> dict[str, Any]:
         "strict": request.strict,
         "suite": request.suite,
         "command": request.command,
-        "sums": {
-            chapter: _sums(result, chapter) for chapter in dict.fromkeys(each.requirement.chapter for each in result.judged)
-        },
+        "sums": {chapter: _sums(result, chapter) for chapter in result.answered},
         "requirements": [_requirement(each) for each in result.judged],
         "runs": [_run(each) for each in result.runs],
         "violations": [_violation(each) for each in result.counterexamples],
@@ -199,10 +196,6 @@ def _version(package: str) -> str:
 def _is_device(path: str) -> bool:
     """Whether something that is no file stands there, such as /dev/stdout: it cannot be replaced."""
     return Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
-
-
-def _beside(path: str) -> Path:
-    return Path(f"{path}.{os.getpid()}.partial")
 
 
 def _not_written(path: str, option: str, error: OSError) -> ReportNotWritten:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from fencepost.spec.catalogue import Level, Requirement, requirements
 from fencepost.statemachines.tally import Tally
 
-from .backend import EXEC
+from .backend import command_of
 from .counterexample import Counterexample
 
 
@@ -47,9 +47,6 @@ class Status(enum.Enum):
 
 
 UNSEEN = "Not seen through the protocol: "
-UNDECLARED = {"reopen": "It binds a store that can be opened again: mark its factory with `reopens` of fencepost.kit."}
-"""How to declare a capability."""
-
 MISSED = "No step of this run came into its situation; more examples, more steps or other chapters may."
 
 
@@ -89,35 +86,50 @@ class Request:
     examples: int = 1
     steps: int = 1
     strict: bool = False
+    seconds: float = 0
+    """With a budget, how long the run may take; then `examples` does not count."""
+    workers: int = 1
+    """How many seeds are run at once, this one and those after it."""
     offered: tuple[str, ...] = ()
     """The chapters that the store has besides, where these are run as in a run of all."""
+    stores: tuple[str, ...] = ()
+    """The protocols that the chapters were asked for by, if they were."""
     suite: str | None = None
     """The suite whose calls are made, in place of calls that are drawn."""
 
     @property
-    def command(self) -> str:
-        """The command that repeats the run."""
-        kind, _, command = self.backend.partition(":")
-        chosen = f"--exec {shlex.quote(command)}" if kind == EXEC else f"--backend {self.backend}"
-        words = [
-            "fencepost verify",
-            chosen,
-            *self._drawn,
-            f"--chapters {','.join(self.offered or self.chapters)}",
-        ]
-        return " ".join(words + ["--strict"] * self.strict)
+    def option(self) -> str:
+        """The option that names the store."""
+        command = command_of(self.backend)
+        return f"--backend {self.backend}" if command is None else f"--exec {shlex.quote(command)}"
 
     @property
     def origin(self) -> str:
-        """Where the calls come from, in words."""
-        return f"seed {self.seed}" if self.suite is None else f"suite {self.suite}"
+        """Where the calls come from: the suite, the seed, or the first and the last of several seeds."""
+        if self.suite is not None:
+            return f"suite {self.suite}"
+        return f"seed {self.seed}" if self.workers == 1 else f"seeds {self.seed} to {self.seed + self.workers - 1}"
+
+    @property
+    def command(self) -> str:
+        """The command that repeats the run."""
+        chosen = f"--stores {','.join(self.stores)}" if self.stores else f"--chapters {','.join(self.offered or self.chapters)}"
+        words = [
+            "fencepost verify",
+            self.option,
+            *self._drawn,
+            chosen,
+        ]
+        words += [f"--workers {self.workers}"] * (self.workers > 1)
+        return " ".join(words + ["--strict"] * self.strict)
 
     @property
     def _drawn(self) -> tuple[str, ...]:
         """What says which calls are made."""
         if self.suite is not None:
             return (f"--suite {shlex.quote(self.suite)}",)
-        return (f"--seed {self.seed}", f"--examples {self.examples}", f"--steps {self.steps}")
+        budget = f"--budget {self.seconds:g}s" if self.seconds else f"--examples {self.examples}"
+        return (f"--seed {self.seed}", budget, f"--steps {self.steps}")
 
 
 @dataclass(frozen=True)
@@ -170,9 +182,23 @@ class Result:
         """The requirements of this status, in the order of the catalogue."""
         return tuple(each for each in self.judged if each.status is status)
 
+    @property
+    def reached(self) -> int:
+        """How many requirements decided an answer, right or wrong."""
+        return sum(each.status in (Status.passed, Status.differs, Status.failed) for each in self.judged)
+
+    @property
+    def within_reach(self) -> int:
+        """How many requirements a run like this can reach: those that it did, and those that it happened to miss."""
+        return self.reached + sum(each.reason == MISSED for each in self.judged)
+
+    def of_chapter(self, chapter: str) -> tuple[Judged, ...]:
+        """The requirements of a chapter, in the order of the catalogue."""
+        return tuple(each for each in self.judged if each.requirement.chapter == chapter)
+
     def sums(self, chapter: str) -> Counter[Status]:
         """How many requirements of a chapter have which status."""
-        return Counter(each.status for each in self.judged if each.requirement.chapter == chapter)
+        return Counter(each.status for each in self.of_chapter(chapter))
 
 
 def scope(chapters: Iterable[str]) -> tuple[Requirement, ...]:
@@ -233,7 +259,7 @@ def _status(requirement: Requirement, count: int, departures: int, declared: Col
     if count:
         return Status.passed, None
     if not _binds(requirement, declared):
-        return Status.not_declared, requirement.unreached or UNDECLARED.get(requirement.capability or "") or (
-            f"It binds only stores that declare {requirement.capability}."
+        return Status.not_declared, requirement.unreached or (
+            f"It binds a store that declares `{requirement.capability}`: mark its factory with `declares` of fencepost.kit."
         )
     return Status.not_reached, requirement.unreached or MISSED

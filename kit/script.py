@@ -24,9 +24,9 @@ def script_of(violation: Violation) -> Script:
     moves: list[Event] = []
     for event in violation.program:
         if isinstance(event.action, Move):
-            moves.append(event)
+            moves.append(event._replace(now=event.now + violation.ahead))
         else:
-            lines.append(Line(tuple(moves), Performed(event.now, event.action, event.answer)))
+            lines.append(Line(tuple(moves), Performed(event.now + violation.ahead, event.action, event.answer)))
             moves.clear()
     last = violation.performed[-1]
     if moves or not lines:

@@ -16,7 +16,7 @@ from fencepost.spec.operations import OPERATIONS
 from fencepost.spec.wire import arguments_from_wire, to_wire
 from fencepost.statemachines.environment import Environment
 
-from .adapter import PROTOCOL
+from .adapter import DECLARABLE, PROTOCOL
 from .backend import BackendError, Factory, load_factory, told
 
 
@@ -50,12 +50,12 @@ class Server:
             self._store = None
 
     def _hello(self, _: Any) -> dict[str, Any]:
-        chapters, capabilities = list(self._factory.offers()), list(self._factory.declares)
+        chapters, capabilities = list(self._factory.offers()), [each for each in self._factory.declares if each in DECLARABLE]
         return {"hello": {"protocol": PROTOCOL, "chapters": chapters, "capabilities": capabilities}}
 
     def _reset(self, given: dict[str, Any]) -> dict[str, Any]:
         self.close()
-        self._environment = Environment(Path(given["directory"]))
+        self._environment = Environment(Path(given["directory"]), self._factory.declares)
         self._set(given)
         self._store = self._factory.open(self._environment)
         return {"answer": None}
@@ -79,7 +79,7 @@ class Server:
     def _set(self, given: dict[str, Any]) -> None:
         """Put clock and processes where the run has them."""
         if "now" in given:
-            self._environment.clock.now = given["now"]
+            self._environment.clock.move_to(given["now"])
         table = given.get("processes", {})
         running = {int(pid): start for pid, start in table.get("running", {}).items()}
         self._environment.process_alive.become(running, set(table.get("hidden", ())))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from fencepost.statemachines.scopes import SCOPES
 from fencepost.statemachines.suite import COVERS, suite_of
 from rich.text import Text
@@ -12,8 +13,20 @@ from rich.text import Text
 from .console import Terminal
 from .explore_cli import bounds_of, give_up, scope_options
 from .explore_report import in_words
-from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_whole
+from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_out
 from .suite_file import suite_text
+
+DRAWN = ("seed", "examples", "steps", "budget", "workers")
+"""The options of `fencepost verify` that say which calls are drawn, and how many."""
+
+
+def require_nothing_drawn(context: click.Context) -> None:
+    """A usage error for what says how calls are drawn: a suite has its own, each made once."""
+    given = [name for name in DRAWN if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        says = ", ".join(f"--{name}" for name in given)
+        expected = "expected one of them: of a suite every call is made, and none is drawn"
+        raise click.UsageError(f"received --suite and {says}, {expected}.")
 
 
 @click.command("suite")
@@ -35,7 +48,7 @@ def suite_command(context: click.Context, /, chapter: str, cover: str, out: str,
     try:
         require_writable(out, "--out")
         suite = suite_of(scope, cover)
-        write_whole(out, suite_text(suite, bounds), "--out")
+        write_out(out, suite_text(suite, bounds), "--out")
     except (ReportNotWritten, RuntimeError) as error:
         give_up(context, str(error))
     except KeyboardInterrupt:

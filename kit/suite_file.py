@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -98,10 +98,10 @@ def builtin(chapter: str) -> Suite:
     return suite_of(SCOPES[chapter](SCOPES[chapter].suite))
 
 
-def chapters_of(given: str, wanted: Iterable[str] | None) -> tuple[str, ...]:
-    """The chapters whose sequences are run: those of the suite, or of these the ones that it has. Raises `SuiteUnusable`."""
+def chapters_of(given: str, wanted: Collection[str]) -> tuple[str, ...]:
+    """The chapters of the suite, of these the ones that are wanted, if any are named. Raises `SuiteUnusable`."""
     there = tuple(SCOPES) if given == BUILTIN else (read_suite(given).chapter,)
-    chosen = tuple(each for each in there if wanted is None or each in wanted)
+    chosen = tuple(each for each in there if not wanted or each in wanted)
     if not chosen:
         raise SuiteUnusable(f"{given} has no sequences for these chapters, expected one or more of {', '.join(there)}.")
     return chosen

@@ -1,30 +1,23 @@
-"""Runs: the chosen chapters one after the other, each with its budget, and what came of them.
+"""Runs: the chosen chapters one after the other, each with so many examples or a suite, or all by turns for so long.
 
-A chapter ends at its first violation, which is shrunk; the next chapter begins all the same. What fails without being a
-violation is told as a sentence and leaves its chapter not evaluated.
+The next chapter begins whatever came of the one before.
 """
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Collection, Iterable
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
 
 from fencepost.spec.operations import OPERATIONS
-from fencepost.statemachines.checker import Violation
-from fencepost.statemachines.machine import Setup
-from fencepost.statemachines.run import CHAPTERS, Budget, machine_of, run_machine, uses
-from fencepost.statemachines.suite import run_suite
+from fencepost.statemachines.run import CHAPTERS, uses
 from fencepost.statemachines.tally import Tally
-from hypothesis.errors import Flaky
 
-from .backend import Factory, told
-from .counterexample import Counterexample, counterexample
+from .backend import BackendError, Factory
+from .chapter_check import ChapterCheck, Observer
 from .interrupt import Interrupt
-from .recording import Recording
-from .result import ChapterRun, Request, Result, judge
-from .suite_file import suites
+from .result import ChapterRun, Request, Result, judge, reachable, scope
+
+__all__ = ["EXAMPLES", "STEPS", "Observer", "offered_by", "operations_of", "verify"]
 
 EXAMPLES = 25
 """Examples a chapter, unless told otherwise: with `STEPS` about 28,000 steps in all."""
@@ -32,50 +25,102 @@ EXAMPLES = 25
 STEPS = 50
 """Steps an example, at most."""
 
-UNSTEADY = (
-    "The store answered differently when the same calls were made again. Expected every example to start from a fresh, "
-    "empty store that takes its time from environment.clock and depends on nothing else."
-)
-
-REPORT = "Please report it with the seed."
-
-
-class Observer:
-    """Is told how a run gets on; this one does nothing."""
-
-    def begins(self, chapter: str) -> None:
-        """A chapter begins."""
-
-    def steps(self, tally: Tally, *, shrinking: bool) -> None:
-        """A few more steps of the chapter were made, perhaps to shorten a violation that was found."""
-
-    def ends(self, run: ChapterRun) -> None:
-        """A chapter has ended."""
-
 
 def verify(factory: Factory, request: Request, observer: Observer | None = None) -> Result:
-    """Hold the store against the model. The same seed gives the same result, but for the time it takes.
+    """Hold the store against the model. Unless it is time that is limited, the same seed gives the same result.
 
-    Raises `BackendError` if the factory cannot even open one store.
+    Raises `BackendError` if the factory cannot even open one store, or gives none that a suite can be run on.
     """
+    if request.suite is not None:
+        _require_clock(factory)
+    offered = offered_by(request.offered or request.chapters)
+    factory.require_declared(offered)
     factory.require(operations_of(request.offered or request.chapters))
     observer = observer or Observer()
-    runs: list[ChapterRun] = []
-    interrupted = False
     with Interrupt() as interrupt:
-        for chapter in request.chapters:
-            observer.begins(chapter)
-            run, interrupted = _chapter(factory, request, chapter, observer, interrupt)
-            observer.ends(run)
-            runs.append(run)
-            if interrupted:
-                break
+        checks = [ChapterCheck(factory, request, chapter, offered, observer, interrupt) for chapter in request.chapters]
+        runs = by_turns(checks, request, factory.declares) if request.seconds else one_after_the_other(checks, request)
+    return of_runs(request, runs, factory.declares, interrupted=any(check.interrupted for check in checks))
+
+
+def _require_clock(factory: Factory) -> None:
+    """Raise `BackendError` for a store that goes by the time of day: what a suite covers depends on its instants."""
+    if "controlled-clock" not in factory.declares:
+        raise BackendError(
+            f"The factory {factory.name} declares no controlled clock, and a suite says for each call at which instant it is "
+            "made. Expected a store that takes its time from environment.clock; without --suite time of day will do."
+        )
+
+
+def of_runs(request: Request, runs: Sequence[ChapterRun], declares: Collection[str], *, interrupted: bool) -> Result:
+    """The result of these runs, for a store that declares these capabilities."""
     whole = Tally()
     for run in runs:
         whole.add(run.tally)
     found = [run.counterexample for run in runs if run.counterexample]
-    judged = judge(request.chapters, whole, found, factory.declares)
-    return Result(request, tuple(runs), judged, interrupted)
+    return Result(request, tuple(runs), judge(request.chapters, whole, found, declares), interrupted)
+
+
+def one_after_the_other(checks: Iterable[ChapterCheck], request: Request) -> list[ChapterRun]:
+    """Give every chapter all its examples, or its sequences of the suite."""
+    runs = []
+    for check in checks:
+        if request.suite is None:
+            check.run(0, request.examples)
+            check.race()
+        else:
+            check.run_suite(request.suite)
+        runs.append(check.ended())
+        if check.interrupted:
+            break
+    return runs
+
+
+def by_turns(checks: Sequence[ChapterCheck], request: Request, declares: Collection[str]) -> list[ChapterRun]:
+    """Give every chapter an example, then its races, and then the one that needs it most another, until the time is over."""
+    until = time.monotonic() + request.seconds
+    turns = [_Turn(each, declares) for each in checks]
+    unbegun = list(checks)
+
+    def goes_on() -> bool:
+        return time.monotonic() < until and not any(each.interrupted for each in checks)
+
+    while unbegun and goes_on():
+        unbegun.pop(0).run(0, 1)
+    for check in checks:
+        if goes_on():
+            check.race()
+    while goes_on() and (going := [each for each in turns if not each.check.is_over]):
+        max(going, key=lambda each: each.need(checks)).take()
+    for check in unbegun:
+        named = ", ".join(each.chapter for each in unbegun)
+        check.was_not_begun(f"The {request.seconds:g} s were over before {named} began: give more, or choose fewer chapters.")
+    return [each.ended() for each in checks]
+
+
+class _Turn:
+    """A chapter among others that want to go on: what it still misses, and how long it has found nothing new."""
+
+    def __init__(self, check: ChapterCheck, declares: Collection[str]) -> None:
+        self.check = check
+        self._wanted = [each.id for each in scope((check.chapter,)) if reachable(each, declares)]
+        self._next = 1
+        self._barren = 0
+
+    def need(self, checks: Iterable[ChapterCheck]) -> float:
+        """The more of its requirements were rarely reached, by whatever chapter, the more; the longer in vain, the less."""
+        counts = [sum(each.tally.reached[wanted] for each in checks) for wanted in self._wanted]
+        return sum(1 / (1 + count) for count in counts) / (1 + self._barren)
+
+    def take(self) -> None:
+        """Run its next example."""
+        before = self._reached()
+        self.check.run(self._next, 1)
+        self._next += 1
+        self._barren = 0 if self._reached() > before else self._barren + 1
+
+    def _reached(self) -> int:
+        return sum(self.check.tally.reached[wanted] > 0 for wanted in self._wanted)
 
 
 def offered_by(chapters: Iterable[str]) -> tuple[str, ...]:
@@ -90,57 +135,3 @@ def operations_of(chapters: Collection[str]) -> tuple[str, ...]:
     used = {each for chapter in chapters for each in uses(chapter, offered)}
     read_back = {"load_session"} if "commit" in used else set()
     return tuple(name for name, each in OPERATIONS.items() if each.chapter in used or name in read_back)
-
-
-def _chapter(
-    factory: Factory, request: Request, chapter: str, observer: Observer, interrupt: Interrupt
-) -> tuple[ChapterRun, bool]:
-    """The run of one chapter, and whether it was interrupted."""
-    recording, tally, began = Recording(factory, interrupt), Tally(), time.perf_counter()
-    violation, trouble, interrupted = None, None, False
-    try:
-        violation = _drive(recording, tally, request, chapter, observer, reopens=factory.reopens)
-        interrupted = violation is not None and violation.interrupted
-    except KeyboardInterrupt:
-        interrupted = True
-    except Flaky:
-        # whatever was seen, it cannot be shown again
-        trouble = recording.trouble or UNSTEADY
-    except Exception as error:
-        failed = f"The check of chapter {chapter} itself failed: it raised {told(error)}. {REPORT}"
-        trouble = recording.trouble or failed
-    if interrupt.pressed:
-        # whatever else came of it, it was the user who ended the run
-        interrupted, trouble = True, None
-    if not (tally.calls or violation or trouble or interrupted):
-        trouble = f"Nothing was reached in chapter {chapter}: try more --examples or --steps."
-    seconds = time.perf_counter() - began
-    shown, unshown = _shown(factory, chapter, violation)
-    return ChapterRun(chapter, tally, seconds, shown, unshown or trouble), interrupted
-
-
-def _shown(factory: Factory, chapter: str, violation: Violation | None) -> tuple[Counterexample | None, str | None]:
-    """The counterexample to what was found, or why there is none although something was found."""
-    if violation is None:
-        return None, None
-    try:
-        return counterexample(factory, chapter, violation), None
-    except Exception as error:
-        failed = violation.requirements[0]
-        return None, f"A violation of {failed} was found, but showing it raised {told(error)}. {REPORT}"
-
-
-def _drive(
-    recording: Recording, tally: Tally, request: Request, chapter: str, observer: Observer, *, reopens: bool
-) -> Violation | None:
-    """Run the chapter's machine; what it found, shrunk."""
-
-    def progress(current: Tally) -> None:
-        observer.steps(tally, shrinking=current is not tally)
-
-    with tempfile.TemporaryDirectory(prefix="fencepost-", ignore_cleanup_errors=True) as directory:
-        setup = Setup(recording.open, Path(directory), tally, request.strict, progress, recording.close, reopens)
-        machine = machine_of(chapter, offered_by(request.offered or request.chapters))
-        if request.suite is not None:
-            return run_suite(machine, setup, suites(request.suite, chapter))
-        return run_machine(machine, setup, Budget(request.seed, request.examples, request.steps))

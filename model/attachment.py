@@ -35,10 +35,10 @@ def record_intent(state: State, _ports: Ports, intent: AttachmentIntent) -> Step
 
 
 def _recorded(state: State, attachment_id: str, record: Attachment, because: Ids) -> Step:
-    entries = state.attachment.entries.set(attachment_id, record)
+    after = replace(state, attachment=state.attachment.having(attachment_id, record))
     # where entries are missing or too many, the list is as likely at fault
     shown: Why = (("list_uncommitted", because[:2]),)
-    return Step(_with(state, entries=entries), None, because, (), shown, ((MANIFEST, because[:2]),))
+    return Step(after, None, because, (), shown, ((MANIFEST, because[:2]),))
 
 
 def _with(state: State, **changes: object) -> State:
@@ -54,11 +54,12 @@ def commit_refs(state: State, _ports: Ports, session_id: str, attachment_ids: tu
 
 def stamped(state: State, session_id: str, attachment_ids: tuple[str, ...]) -> State:
     """The state with the session's attachments among these stamped (COMMIT-31)."""
-    entries = state.attachment.entries
+    manifest = state.attachment
     for each in attachment_ids:
-        if each in entries:
-            entries = entries.set(each, record_level.committed(entries[each], session_id))
-    return _with(state, entries=entries) if entries != state.attachment.entries else state
+        known = manifest.entries.get(each)
+        if known and record_level.committed(known, session_id) != known:
+            manifest = manifest.having(each, record_level.committed(known, session_id))
+    return state if manifest is state.attachment else replace(state, attachment=manifest)
 
 
 def list_uncommitted(state: State, ports: Ports, older_than_epoch_ms: int) -> Steps:
@@ -66,8 +67,8 @@ def list_uncommitted(state: State, ports: Ports, older_than_epoch_ms: int) -> St
     manifest = state.attachment
     found = [
         AttachmentManifestEntry(each, record.session, record.uri, record.intent_at)
-        for each, record in manifest.entries.items()
-        if record_level.orphaned(record, older_than_epoch_ms)
+        for each in manifest.uncommitted
+        if record_level.orphaned(record := manifest.entries[each], older_than_epoch_ms)
     ]
     ours = tuple(sorted(found, key=lambda entry: (entry.intent_at_epoch_ms, entry.attachment_id)))
     edge = any(entry.intent_at_epoch_ms == older_than_epoch_ms for entry in ours)
@@ -87,9 +88,8 @@ def list_uncommitted(state: State, ports: Ports, older_than_epoch_ms: int) -> St
 
 def forget(state: State, _ports: Ports, attachment_id: str) -> Steps:
     """Remove an attachment: ATT-6."""
-    entries = state.attachment.entries
-    forgotten = state.attachment.forgotten | {attachment_id}
-    after = _with(state, entries=entries.delete(attachment_id), forgotten=forgotten) if attachment_id in entries else state
+    known = attachment_id in state.attachment.entries
+    after = replace(state, attachment=state.attachment.without(attachment_id)) if known else state
     return (Step(after, None, ("ATT-6",), (), (("list_uncommitted", ("ATT-6",)),), ((MANIFEST, ("ATT-6",)),)),)
 
 

@@ -17,10 +17,9 @@ from fencepost.spec import (
     TurnInputClaim,
     TurnInputCompletion,
 )
-from immutables import Map
 
 from .lease import definitely_dead, fence_because, fence_holds, lease_of
-from .records.claim import ClaimProof, EntryClaim, live
+from .records.claim import ClaimProof, EntryClaim, Issued, live
 from .state import State
 from .step import Ids, Ports, Refused, Step, Steps, Why, refused
 
@@ -54,14 +53,12 @@ def proof_of(shown: TurnInputClaim | QueuedWorkClaim | Completion) -> ClaimProof
     return (shown.claim_id, shown.lease_token)
 
 
-def minted(state: State, ports: Ports, session_id: str, issued: Map[ClaimProof, int]) -> ClaimProof:
+def minted(ports: Ports, session_id: str, issued: Issued) -> ClaimProof:
     """The proof that the store made up, if neither of its parts was ever answered; else one of ours (GEN-17)."""
-    seen = ports.seen
-    if isinstance(seen, TurnInputClaim | QueuedWorkClaim):
-        ids, tokens = {claim_id for claim_id, _ in issued}, {token for _, token in issued}
-        if seen.claim_id not in ids and seen.lease_token not in tokens:
-            return proof_of(seen)
-    claim_id = made_up("claim", {claim_id for claim_id, _ in issued})
+    seen = ports.seen if isinstance(ports.seen, TurnInputClaim | QueuedWorkClaim) else None
+    if seen is not None and seen.claim_id not in issued.ids and seen.lease_token not in issued.tokens:
+        return proof_of(seen)
+    claim_id = made_up("claim", issued.ids)
     return (claim_id, f"{session_id}:{claim_id}:{ports.now}")
 
 
@@ -123,10 +120,10 @@ def spared_because(spared: Iterable[EntryClaim], owner: LeaseOwnerIdentity, now:
     return (*at_edge(spared, now), *(("GEN-13",) if own else ()), *(("GEN-12",) if holders else ()))
 
 
-def outlived(state: State, session_id: str, claims: Iterable[EntryClaim], issued: Map[ClaimProof, int], now: int) -> Ids:
+def outlived(state: State, session_id: str, claims: Iterable[EntryClaim], issued: Issued, now: int) -> Ids:
     """The requirement that claims outlive the lease they were granted under, where one does (GEN-11)."""
     lane = lease_of(state, session_id)
-    old = any(live(claim, now) and (not lane.held or issued[claim.proof] != lane.fencing_token) for claim in claims)
+    old = any(live(claim, now) and (not lane.held or issued.under[claim.proof] != lane.fencing_token) for claim in claims)
     return ("GEN-11",) if old else ()
 
 

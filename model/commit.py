@@ -33,6 +33,7 @@ from msgspec.structs import replace
 
 from .lease import fence_because, fence_holds, lease_of, released
 from .records.commit import KINDS, CommitState, Head, Part, Snapshot, Stamp, head_agrees, next_revision
+from .records.log import Log
 from .settlement import settled, settled_because, settled_effects, with_ingress_settled
 from .state import State, invariant
 from .step import Ids, Ports, Refused, Step, Steps, Why, refused
@@ -179,8 +180,8 @@ def _outcomes(state: State, ports: Ports, commit: RuntimeCommit) -> Steps:
 def _outcome(state: State, ports: Ports, commit: RuntimeCommit, *, inline: bool) -> Step:
     head = _head(state, ports, commit, inline)
     result = RuntimeCommitResult(head.revision, head.checkpoint_ref, _manifest(head))
-    written = _with_graph(replace(state.commit, head=head, usage=state.commit.usage + commit.usage_deltas), commit)
-    checkpoints = written.checkpoints | {head.checkpoint_ref}
+    written = _with_graph(_with_usage(replace(state.commit, head=head), commit), commit)
+    checkpoints = written.checkpoints.set(head.checkpoint_ref, True)
     written = replace(written, blobs=_blobs(state.commit.blobs, head), checkpoints=checkpoints, collected=False)
     if commit.turn_commit is not None:
         turn = (commit.turn_commit.session_id, commit.turn_commit.turn_id)
@@ -257,6 +258,11 @@ def _by_id(nodes: Iterable[SessionNodeRecord]) -> dict[str, SessionNodeRecord]:
     return {node.node_id: node for node in nodes}
 
 
+def _with_usage(written: CommitState, commit: RuntimeCommit) -> CommitState:
+    entries = commit.usage_deltas
+    return replace(written, usage=written.usage.plus(*entries), ledger=written.ledger.plus(entries)) if entries else written
+
+
 def _with_graph(written: CommitState, commit: RuntimeCommit) -> CommitState:
     graph = commit.graph
     if isinstance(graph, Unchanged):
@@ -264,11 +270,11 @@ def _with_graph(written: CommitState, commit: RuntimeCommit) -> CommitState:
     if isinstance(graph, ReplaceFull):
         nodes = _by_id(graph.graph.nodes)
         leaf = graph.graph.leaf_node_id
-        return replace(written, order=tuple(nodes), nodes=Map(nodes), tombstoned=frozenset(), replaced_leaf=leaf)
+        return replace(written, order=Log.of(nodes), nodes=Map(nodes), tombstoned=frozenset(), replaced_leaf=leaf)
     nodes = _by_id(graph.nodes)
     added = tuple(node_id for node_id in nodes if node_id not in written.nodes)
-    revived = written.tombstoned - set(nodes)
-    return replace(written, order=written.order + added, nodes=written.nodes.update(nodes), tombstoned=revived)
+    tombstoned = written.tombstoned if written.tombstoned.isdisjoint(nodes) else written.tombstoned - set(nodes)
+    return replace(written, order=written.order.plus(*added), nodes=written.nodes.update(nodes), tombstoned=tombstoned)
 
 
 def _released_by(state: State, commit: RuntimeCommit, now: int) -> tuple[State, Ids]:
@@ -376,7 +382,7 @@ def recorded_turns_stay(before: State, after: State) -> bool:
 @invariant("COMMIT-INV-5")
 def usage_only_grows(before: State, after: State) -> bool:
     """The raw usage of a state begins with that of the state before."""
-    return after.commit.usage[: len(before.commit.usage)] == before.commit.usage
+    return after.commit.usage.begins_with(before.commit.usage)
 
 
 @invariant("COMMIT-8b")

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .records import event as record_level
-from .records.event import Turn, TurnRecord, Turns
+from .records.event import Thread, Turn, TurnRecord
 from .state import State, invariant
 from .step import Ids, Ports, Step, Steps, Why, refused
 
@@ -27,22 +27,22 @@ READS = ("get_turn", "get_turns", "get_events")
 
 def append(state: State, _ports: Ports, thread_id: str, turn: int, envelope: AgentEventEnvelope) -> Steps:
     """Add an event to a turn: EVENT-3 to EVENT-12."""
-    turns = state.event.of(thread_id)
-    known = turns.get(turn)
+    thread = state.event.of(thread_id)
+    known = thread.turns.get(turn)
     record = record_level.appended(known.record if known else None)
     if record is None:
         return refused(state, AppendToFinishedTurn(thread_id, turn), "EVENT-8", "EVENT-16", "EVENT-12", "EVENT-INV-3")
-    before = known.events if known else ()
-    because = (*_said(before, turn, thread_id, envelope), *_placed(state, turns, thread_id, turn, known))
-    return (_changed(state, thread_id, turns.set(turn, Turn(record, (*before, envelope))), because),)
+    before = known or Turn(record)
+    because = (*_said(before, turn, thread_id, envelope), *_placed(state, thread, thread_id, turn, known))
+    return (_changed(state, thread_id, thread.having(turn, before.plus(record, envelope)), because),)
 
 
-def _said(before: tuple[AgentEventEnvelope, ...], turn: int, thread_id: str, envelope: AgentEventEnvelope) -> Ids:
+def _said(before: Turn, turn: int, thread_id: str, envelope: AgentEventEnvelope) -> Ids:
     """What an event says, and nobody looks at."""
     event = envelope.event
     return (
-        *(("EVENT-9",) if any(each.event_id == envelope.event_id for each in before) else ()),
-        *(("EVENT-10",) if before and _goes_back(before[-1], envelope) else ()),
+        *(("EVENT-9",) if envelope.event_id in before.ids else ()),
+        *(("EVENT-10",) if before.events and _goes_back(before.events[-1], envelope) else ()),
         *(("EVENT-4",) if _names_another(event, thread_id, turn) else ()),
         *(("EVENT-46",) if isinstance(event, UnknownEvent) else ()),
         *(("VALUE-8",) if _carries_json(event) else ()),
@@ -64,12 +64,11 @@ def _goes_back(last: AgentEventEnvelope, envelope: AgentEventEnvelope) -> bool:
     return envelope.sequence <= last.sequence or envelope.timestamp < last.timestamp
 
 
-def _placed(state: State, turns: Turns, thread_id: str, turn: int, known: Turn | None) -> Ids:
+def _placed(state: State, thread: Thread, thread_id: str, turn: int, known: Turn | None) -> Ids:
     """What the place of a write decides, besides the write."""
-    later = any(each > turn for each in turns)
     new: Ids = ("EVENT-6", "EVENT-3") if known is None else ("EVENT-7", "EVENT-21")
     return (
-        *(("EVENT-5",) if later or any(each.record.finished for each in turns.values()) else ()),
+        *(("EVENT-5",) if thread.last > turn or thread.finished else ()),
         *(("EVENT-30",) if known is None and thread_id in state.event.cleared else ()),
         *new,
         "EVENT-11",
@@ -83,8 +82,8 @@ def _beside(state: State, thread_id: str) -> Ids:
     return ("EVENT-2",) if len(state.event.threads) > (thread_id in state.event.threads) else ()
 
 
-def _changed(state: State, thread_id: str, turns: Turns, because: Ids) -> Step:
-    event = replace(state.event, threads=state.event.threads.set(thread_id, turns))
+def _changed(state: State, thread_id: str, thread: Thread, because: Ids) -> Step:
+    event = replace(state.event, threads=state.event.threads.set(thread_id, thread))
     # the turn is read before the events of its thread: what is wrong in these alone is wrong in how they are read
     shown: Why = (("get_turn", because), ("get_turns", because), ("get_events", ("EVENT-22", *because)))
     return Step(replace(state, event=event), None, because, (), shown)
@@ -92,24 +91,25 @@ def _changed(state: State, thread_id: str, turns: Turns, because: Ids) -> Step:
 
 def finish_turn(state: State, _ports: Ports, thread_id: str, turn: int) -> Steps:
     """Close a turn: EVENT-13 to EVENT-17."""
-    turns = state.event.of(thread_id)
-    known = turns.get(turn)
+    thread = state.event.of(thread_id)
+    known = thread.turns.get(turn)
     record = record_level.closed(known.record if known else None)
     if record is None:
         return refused(state, TurnAlreadyFinished(thread_id, turn), "EVENT-15", "EVENT-16", "EVENT-INV-3")
     placed = tuple(
         each
-        for each in _placed(state, turns, thread_id, turn, known)
+        for each in _placed(state, thread, thread_id, turn, known)
         if each not in ("EVENT-5", "EVENT-6", "EVENT-7", "EVENT-21", "EVENT-11")
     )
-    beside: Ids = ("EVENT-5",) if any(each != turn for each in turns) else ()
+    beside: Ids = ("EVENT-5",) if len(thread.turns) > (turn in thread.turns) else ()
     closed: Ids = ("EVENT-13",) if known else ("EVENT-14", "EVENT-19")
     because = (*beside, *closed, *placed, "EVENT-17")
-    return (_changed(state, thread_id, turns.set(turn, Turn(record, known.events if known else ())), because),)
+    after = replace(known, record=record) if known else Turn(record)
+    return (_changed(state, thread_id, thread.having(turn, after), because),)
 
 
 def _shown(turn: int, known: Turn) -> StoredTurnEvents:
-    return StoredTurnEvents(turn, known.events, known.record.finished)
+    return StoredTurnEvents(turn, tuple(known.events), known.record.finished)
 
 
 def _why(prefix: str, state: State, thread_id: str, turn: int, known: Turn) -> Why:
@@ -117,7 +117,7 @@ def _why(prefix: str, state: State, thread_id: str, turn: int, known: Turn) -> W
     events, again = known.events, ("EVENT-30",) if thread_id in state.event.cleared else ()
     held: Ids = (
         *again,
-        *(("EVENT-9",) if len({each.event_id for each in events}) < len(events) else ()),
+        *(("EVENT-9",) if len(known.ids) < len(events) else ()),
         *(("EVENT-10",) if any(_goes_back(*each) for each in pairwise(events)) else ()),
         "EVENT-21",
         *(("EVENT-4",) if any(_names_another(each.event, thread_id, turn) for each in events) else ()),
@@ -132,7 +132,7 @@ def _why(prefix: str, state: State, thread_id: str, turn: int, known: Turn) -> W
 
 def get_turn(state: State, _ports: Ports, thread_id: str, turn: int) -> Steps:
     """One turn: EVENT-18, EVENT-19."""
-    known = state.event.of(thread_id).get(turn)
+    known = state.event.of(thread_id).turns.get(turn)
     if known is None:
         return (Step(state, None, ("EVENT-18", "EVENT-26", "EVENT-2")),)
     because: Ids = (*_there_because(thread_id, ((turn, known),)), "EVENT-11", "EVENT-INV-5")
@@ -141,7 +141,7 @@ def get_turn(state: State, _ports: Ports, thread_id: str, turn: int) -> Steps:
 
 def get_turns(state: State, _ports: Ports, thread_id: str) -> Steps:
     """All turns of a thread, by their numbers: EVENT-20."""
-    turns = sorted(state.event.of(thread_id).items())
+    turns = state.event.of(thread_id).in_order()
     why = tuple(
         entry for place, (turn, known) in enumerate(turns) for entry in _why(f"{place}.", state, thread_id, turn, known)
     )
@@ -161,7 +161,7 @@ def _there_because(thread_id: str, turns: Iterable[tuple[int, Turn]]) -> Ids:
 
 def get_events(state: State, _ports: Ports, thread_id: str) -> Steps:
     """All events of a thread: EVENT-22."""
-    events = tuple(event for _, known in sorted(state.event.of(thread_id).items()) for event in known.events)
+    events = tuple(event for _, known in state.event.of(thread_id).in_order() for event in known.events)
     return (Step(state, events, ("EVENT-22", "EVENT-INV-1"), (("", ("EVENT-22", "EVENT-INV-1")),)),)
 
 
@@ -170,7 +170,7 @@ def clear(state: State, _ports: Ports, thread_id: str) -> Steps:
     if thread_id not in state.event.threads:
         return (Step(state, None, ("EVENT-29", *_beside(state, thread_id))),)
     threads = state.event.threads.delete(thread_id)
-    after = replace(state, event=replace(state.event, threads=threads, cleared=state.event.cleared | {thread_id}))
+    after = replace(state, event=replace(state.event, threads=threads, cleared=state.event.cleared.set(thread_id, True)))
     because: Ids = (*_beside(state, thread_id), "EVENT-28", "EVENT-31")
     return (Step(after, None, because, (), tuple((read, because) for read in READS)),)
 
@@ -179,10 +179,10 @@ def clear(state: State, _ports: Ports, thread_id: str) -> Steps:
 def finished_turns_stay(before: State, after: State) -> bool:
     """A finished turn is what it was, unless its thread was cleared."""
     return all(
-        after.event.of(thread_id).get(turn) == known
-        for thread_id, turns in before.event.threads.items()
+        after.event.of(thread_id).turns.get(turn) == known
+        for thread_id, thread in before.event.threads.items()
         if thread_id in after.event.threads
-        for turn, known in turns.items()
+        for turn, known in thread.turns.items()
         if known.record.finished
     )
 
@@ -192,10 +192,10 @@ def open_turns_grow(before: State, after: State) -> bool:
     """The events of a turn are the beginning of what they become, unless its thread is cleared."""
     empty = Turn(TurnRecord(0, False))
     return all(
-        after.event.of(thread_id).get(turn, empty).events[: len(known.events)] == known.events
-        for thread_id, turns in before.event.threads.items()
+        after.event.of(thread_id).turns.get(turn, empty).events.begins_with(known.events)
+        for thread_id, thread in before.event.threads.items()
         if thread_id in after.event.threads
-        for turn, known in turns.items()
+        for turn, known in thread.turns.items()
     )
 
 
@@ -204,6 +204,6 @@ def turns_have_a_reason(_before: State, after: State) -> bool:
     """A turn has events or is finished, and counts its events."""
     return all(
         record_level.valid(known.record) and known.record.events == len(known.events)
-        for turns in after.event.threads.values()
-        for known in turns.values()
+        for thread in after.event.threads.values()
+        for known in thread.turns.values()
     )

@@ -74,7 +74,7 @@ def a_claim_is_one(_before: State, after: State) -> bool:
     for _, row in _inputs(after.turn_input):
         claim = row.record.claim
         if claim.held and (
-            claim.proof not in after.turn_input.claims or seen.setdefault(claim.proof, (claim.owner, claim.expires_at))
+            claim.proof not in after.turn_input.claims.under or seen.setdefault(claim.proof, (claim.owner, claim.expires_at))
             != (claim.owner, claim.expires_at)
         ):  # fmt: skip
             return False
@@ -134,7 +134,7 @@ def a_work_claim_is_one(_before: State, after: State) -> bool:
     for _, row in _batches(after.queued_work):
         claim = row.record.claim
         facts = (claim.owner, claim.expires_at)
-        if claim.held and (claim.proof not in after.queued_work.claims or seen.setdefault(claim.proof, facts) != facts):
+        if claim.held and (claim.proof not in after.queued_work.claims.under or seen.setdefault(claim.proof, facts) != facts):
             return False
     return True
 

@@ -9,6 +9,7 @@ from immutables import Map
 from msgspec.structs import replace
 
 from .records.commit import CommitState, Head
+from .records.log import Log
 from .state import State, invariant
 from .step import Ids, Ports, Step, Steps, Why
 from .turn_input import vacuumed
@@ -44,13 +45,10 @@ def _swept(state: State, sessions: Iterable[str]) -> Step:
     written = state.commit
     after, inputs = vacuumed(state, sessions)
     removed = len(written.tombstoned)
-    kept = replace(
-        written,
-        order=tuple(node_id for node_id in written.order if node_id not in written.tombstoned),
-        nodes=Map({node_id: node for node_id, node in written.nodes.items() if node_id not in written.tombstoned}),
-        tombstoned=frozenset(),
-    )
-    after = replace(after, commit=kept)
+    if removed:
+        visible = [node_id for node_id in written.order if node_id not in written.tombstoned]
+        nodes = Map({node_id: written.nodes[node_id] for node_id in visible})
+        after = replace(after, commit=replace(written, order=Log.of(visible), nodes=nodes, tombstoned=frozenset()))
     because: Ids = ("MAINT-4", "MAINT-5", "MAINT-4a")
     why: Why = (("removed_pending_turn_input_tombstone_count", ("MAINT-4", "MAINT-4a")), ("", ("MAINT-4",)))
     effects: Why = (("load_session", ("MAINT-5", "MAINT-3")), ("", ("MAINT-5",)))
@@ -62,11 +60,12 @@ def gc_unreachable(state: State, ports: Ports) -> Steps:
     """Remove the blobs that the head does not name: GC-1 to GC-9."""
     written = state.commit
     retained = reachable(written.head)
-    stored = {ref for _, ref in written.blobs} | written.checkpoints
+    stored = {ref for _, ref in written.blobs} | set(written.checkpoints)
     deleted = stored - retained
     ours = GcReport(int(written.head is not None), len(retained), len(deleted))
     blobs = {key: value for key, value in written.blobs.items() if key[1] in retained}
-    kept = replace(written, blobs=Map(blobs), checkpoints=written.checkpoints & retained)
+    checkpoints = Map({ref: True for ref in written.checkpoints if ref in retained})
+    kept = replace(written, blobs=Map(blobs), checkpoints=checkpoints)
     after = replace(state, commit=kept) if deleted else state
     because: Ids = ("GC-1", "GC-3", *(("GC-8",) if written.collected or deleted else ()))
     why: Why = (
@@ -106,7 +105,7 @@ def reachable(head: Head | None) -> set[str]:
 
 def _countable(seen: GcReport, ours: GcReport, written: CommitState) -> bool:
     """Whether a report is one of a store that keeps its blobs otherwise, and has removed what it must (GC-8)."""
-    superseded = written.checkpoints - reachable(written.head)
+    superseded = set(written.checkpoints) - reachable(written.head)
     if written.head is None or not seen.root_count or not seen.retained_blob_count:
         return False
     removed = seen.deleted_blob_count

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from fencepost.spec import Artifact, FileRef, Final, Inline, Json, OutputEvent, OutputNotFound, OutputRecord, OutputRef, Partial
+from fencepost.spec import FileRef, Final, Inline, Json, OutputEvent, OutputNotFound, OutputRecord, OutputRef
 from msgspec.structs import replace
 
-from .records.output import OutputState
+from .records.output import Attempt, OutputState, content_of, numbered
 from .state import State, invariant
 from .step import Ids, Ports, Refused, Step, Steps, Why, refused
 
@@ -35,9 +35,8 @@ def append(
     parent_refs: tuple[OutputRef, ...],
 ) -> Steps:
     """Record an event: OUTPUT-1 to OUTPUT-10."""
-    records = state.output.records
-    seen = ports.seen if isinstance(ports.seen, OutputRef) and ports.seen not in {each.id for each in records} else None
-    usual = seen if seen and SHAPE.fullmatch(seen.value) else _minted(records)
+    seen = ports.seen if isinstance(ports.seen, OutputRef) and ports.seen not in state.output.by_id else None
+    usual = seen if seen and SHAPE.fullmatch(seen.value) else numbered(state.output.free)
     ours = _appended(state, OutputRecord(usual, task_id, attempt, producer_agent, event, parent_refs))
     if seen in (None, usual):
         return (ours,)
@@ -46,34 +45,25 @@ def append(
 
 
 def _appended(state: State, record: OutputRecord) -> Step:
-    records = state.output.records
-    unchecked = _unchecked(records, record)
+    unchecked = _unchecked(state.output, record)
     because = (*unchecked, "OUTPUT-1", "OUTPUT-3", "OUTPUT-24", "OUTPUT-INV-1")
     # the record itself is read first: what is wrong in the other reads alone is wrong in how they choose
     shown: Why = (("get", because), ("list_for_attempt", ("OUTPUT-21", *unchecked, "OUTPUT-5", "OUTPUT-24")))
-    after = replace(state, output=OutputState((*records, record)))
+    after = replace(state, output=state.output.plus(record))
     return Step(after, record.id, because, (("", ("OUTPUT-3", "OUTPUT-2")),), shown)
 
 
-def _minted(records: tuple[OutputRecord, ...]) -> OutputRef:
-    """An id of our own that names no record (OUTPUT-3)."""
-    taken = {record.id for record in records}
-    return next(ref for ref in (OutputRef(f"out-{number:010x}") for number in range(len(taken) + 1)) if ref not in taken)
-
-
-def _unchecked(records: tuple[OutputRecord, ...], record: OutputRecord) -> Ids:
+def _unchecked(log: OutputState, record: OutputRecord) -> Ids:
     """What an append says, and nobody checks."""
-    siblings = [each for each in records if (each.task_id, each.attempt) == (record.task_id, record.attempt)]
-    known = {each.id for each in records}
+    attempt = log.attempts.get((record.task_id, record.attempt), Attempt())
     event, parents = record.event, record.parent_refs
     contents = [getattr(event, name, None) for name in ("content", "chunk")]
     edges = record.attempt == 0 or record.attempt >= 2**31 or "" in (record.task_id, record.producer_agent)
-    again = any(replace(each, id=record.id) == record for each in records)
     return (
-        *(("OUTPUT-4",) if again else ()),
-        *(("OUTPUT-6",) if len(set(parents)) < len(parents) or not known.issuperset(parents) else ()),
+        *(("OUTPUT-4",) if content_of(record) in log.contents else ()),
+        *(("OUTPUT-6",) if len(set(parents)) < len(parents) or not all(each in log.by_id for each in parents) else ()),
         *(("OUTPUT-7",) if edges else ()),
-        *(("OUTPUT-8",) if any(isinstance(each.event, Final) for each in siblings) else ()),
+        *(("OUTPUT-8",) if attempt.final else ()),
         *(("OUTPUT-10",) if any(isinstance(each, FileRef) for each in contents) else ()),
         *(("VALUE-8",) if any(isinstance(each, Inline) and each.value != Json() for each in contents) else ()),
     )
@@ -81,40 +71,38 @@ def _unchecked(records: tuple[OutputRecord, ...], record: OutputRecord) -> Ids:
 
 def get(state: State, _ports: Ports, id: OutputRef) -> Steps:
     """The record of an id: OUTPUT-13, OUTPUT-14."""
-    found = [record for record in state.output.records if record.id == id]
-    if not found:
+    found = state.output.by_id.get(id)
+    if found is None:
         return refused(state, OutputNotFound(id.value), "OUTPUT-14")
-    return (Step(state, found[0], ("OUTPUT-13", "OUTPUT-5", "OUTPUT-INV-1"), RECORD_WHY),)
+    return (Step(state, found, ("OUTPUT-13", "OUTPUT-5", "OUTPUT-INV-1"), RECORD_WHY),)
 
 
 def get_latest_by_name(state: State, ports: Ports, name: str) -> Steps:
     """The newest record of a producer: OUTPUT-15 to OUTPUT-18."""
-    found = [record for record in state.output.records if record.producer_agent == name]
-    because = _latest_because(state.output.records, name)
-    if not found:
+    found = state.output.producers.get(name)
+    because = _latest_because(state.output, name)
+    if found is None:
         return refused(state, OutputNotFound(name), *because)
     if isinstance(ports.seen, Refused):
         because = ("OUTPUT-24", *because)
     fields = tuple((path, ids) for path, ids in RECORD_WHY if path not in ("id", "event", "attempt", "task_id"))
-    return (Step(state, found[-1], because, (*fields, ("", because))),)
+    return (Step(state, found.latest, because, (*fields, ("", because))),)
 
 
-def _latest_because(records: tuple[OutputRecord, ...], name: str) -> Ids:
+def _latest_because(log: OutputState, name: str) -> Ids:
     """What decides which record of a name is the latest."""
-    found = [record for record in records if record.producer_agent == name]
-    named = any(isinstance(each.event, Artifact) and each.event.name == name for each in records)
-    artifact: Ids = ("OUTPUT-9",) if named else ()
-    if not found:
+    found = log.producers.get(name)
+    artifact: Ids = ("OUTPUT-9",) if name in log.artifacts else ()
+    if found is None:
         return (*artifact, "OUTPUT-18")
-    latest = found[-1]
+    latest = found.latest
     of_any_kind: Ids = () if isinstance(latest.event, Final) else ("OUTPUT-17",)
-    if len(found) == 1:
+    if found.records == 1:
         return (*artifact, "OUTPUT-15", "OUTPUT-24", *of_any_kind, "OUTPUT-INV-4")
-    hides = of_any_kind and any(isinstance(each.event, Final | Partial) for each in found[:-1])
-    later = any((each.task_id, each.attempt) > (latest.task_id, latest.attempt) for each in found)
+    later = found.furthest > (latest.task_id, latest.attempt)
     return (
         *artifact,
-        *(of_any_kind if hides else ()),
+        *(of_any_kind if found.pieces_before else ()),
         *(("OUTPUT-16",) if later else ()),
         "OUTPUT-15",
         *(() if later else ("OUTPUT-16",)),
@@ -125,11 +113,10 @@ def _latest_because(records: tuple[OutputRecord, ...], name: str) -> Ids:
 
 def list_for_attempt(state: State, _ports: Ports, task_id: str, attempt: int) -> Steps:
     """The records of an attempt: OUTPUT-21, OUTPUT-22."""
-    records = state.output.records
-    found = tuple(record for record in records if (record.task_id, record.attempt) == (task_id, attempt))
+    found = tuple(state.output.attempts.get((task_id, attempt), Attempt()).records)
     if not found:
         return (Step(state, found, ("OUTPUT-22", "OUTPUT-23")),)
-    beside: Ids = ("OUTPUT-23",) if len(found) < len(records) else ()
+    beside: Ids = ("OUTPUT-23",) if len(found) < len(state.output.records) else ()
     because: Ids = ("OUTPUT-21", *beside, "OUTPUT-INV-2", "OUTPUT-5", "OUTPUT-INV-3")
     why = tuple((f"{place}.{path}", ids) for place in range(len(found)) for path, ids in RECORD_WHY[1:])
     return (Step(state, found, because, (*why, ("", ("OUTPUT-21", "OUTPUT-INV-2")))),)
@@ -138,7 +125,7 @@ def list_for_attempt(state: State, _ports: Ports, task_id: str, attempt: int) ->
 @invariant("OUTPUT-INV-1")
 def records_stay(before: State, after: State) -> bool:
     """What was appended stays as it was, in its place."""
-    return after.output.records[: len(before.output.records)] == before.output.records
+    return after.output.records.begins_with(before.output.records)
 
 
 @invariant("OUTPUT-3")

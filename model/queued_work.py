@@ -6,6 +6,7 @@ decided them. The decisions themselves are the record transitions of `records.qu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import takewhile
 
 from fencepost.spec import (
@@ -121,7 +122,7 @@ def _with_batch(
     after = replace(
         queue,
         rows=queue.rows.set(batch.session_id, (*queue.of(batch.session_id), row)),
-        ids=queue.ids | {batch_id},
+        ids=queue.ids.set(batch_id, True),
         last_seq=max(queue.last_seq, seq),
     )
     freed = batch.source_key is not None and (batch.session_id, batch.source_key) in queue.freed
@@ -170,8 +171,9 @@ def cancel_queued_work_batch(state: State, ports: Ports, session_id: str, batch_
 
 def _without(state: State, session_id: str, gone: list[BatchRow]) -> State:
     queue = state.queued_work
-    kept = tuple(row for row in queue.of(session_id) if row not in gone)
-    freed = queue.freed | {(session_id, row.source_key) for row in gone if row.source_key is not None}
+    ids = {row.batch_id for row in gone}
+    kept = tuple(row for row in queue.of(session_id) if row.batch_id not in ids)
+    freed = queue.freed.update({(session_id, row.source_key): True for row in gone if row.source_key is not None})
     return replace(state, queued_work=replace(queue, rows=queue.rows.set(session_id, kept), freed=freed))
 
 
@@ -288,15 +290,15 @@ def _claimed(
     )
     if not group:
         return (Step(state, None, because),)
-    proof = minted(state, ports, session_id, state.queued_work.claims)
-    taken = {row: replace(row, record=record_level.taken(row.record, proof, owner, ports.now, ttl)) for row in group}
+    proof = minted(ports, session_id, state.queued_work.claims)
+    taken = [replace(row, record=record_level.taken(row.record, proof, owner, ports.now, ttl)) for row in group]
     after = _with_rows(state, session_id, taken)
-    issued = after.queued_work.claims.set(proof, under_fence(state, session_id))
+    issued = after.queued_work.claims.plus(proof, under_fence(state, session_id))
     after = replace(after, queued_work=replace(after.queued_work, claims=issued))
     claim = QueuedWorkClaim(
         session_id,
         *(proof[0], owner, proof[1]),
-        fencing_token=taken[group[0]].record.claim.fencing_token,
+        fencing_token=taken[0].record.claim.fencing_token,
         claimed_at_epoch_ms=ports.now,
         expires_at_epoch_ms=saturating_add(ports.now, ttl),
         batches=tuple(shown(session_id, row) for row in group),
@@ -355,11 +357,11 @@ def claim_ready_queued_work_by_batch_ids(
 def _given_back(before: State, granted: State, session_id: str) -> State:
     """The batches that a refused claim by ids held for a moment: free again, their counts raised (QCLAIM-13)."""
     was = {row.batch_id: row for row in before.queued_work.of(session_id)}
-    changed = {
-        was[row.batch_id]: replace(row, record=record_level.abandoned(row.record, row.record.claim.proof, FREE))
+    changed = [
+        replace(row, record=record_level.abandoned(row.record, row.record.claim.proof, FREE))
         for row in granted.queued_work.of(session_id)
         if row != was[row.batch_id]
-    }
+    ]
     return _with_rows(before, session_id, changed)
 
 
@@ -368,7 +370,7 @@ def renew_queued_work_claim(state: State, ports: Ports, claim: QueuedWorkClaim, 
     proof = proof_of(claim)
     rows = held_by(state, claim.session_id, proof)
     lapsed = any(not live(row.record.claim, ports.now) for row in rows)
-    moved = {row: _renewed(row, proof, ports.now, lease_ttl_ms) for row in rows}
+    moved = [_renewed(row, proof, ports.now, lease_ttl_ms) for row in rows]
     after = _with_rows(state, claim.session_id, moved) if rows else state
     silent: Why = ((subject("queued_work", claim.session_id), ("QRENEW-1", "QRENEW-3")),)
     if len(rows) != len(claim.batches):
@@ -395,7 +397,7 @@ def abandon_queued_work_claim(state: State, ports: Ports, claim: QueuedWorkClaim
     rows = held_by(state, claim.session_id, proof)
     if not rows:
         return (Step(state, None, ("QABANDON-1", "GEN-9", "GEN-8")),)
-    freed = {row: replace(row, record=record_level.abandoned(row.record, proof, FREE)) for row in rows}
+    freed = [replace(row, record=record_level.abandoned(row.record, proof, FREE)) for row in rows]
     lapsed = any(not live(row.record.claim, ports.now) for row in rows)
     because = ("QABANDON-1", *(("GEN-10",) if lapsed else ()), "GEN-8")
     effects: Why = (("list_pending_queued_work", because),)
@@ -414,7 +416,7 @@ def completed(state: State, done: QueuedWorkCompletion) -> State:
     return _without(state, done.session_id, rows) if rows else state
 
 
-def _with_rows(state: State, session_id: str, changed: dict[BatchRow, BatchRow]) -> State:
-    queue = state.queued_work
-    rows = tuple(changed.get(row, row) for row in queue.of(session_id))
+def _with_rows(state: State, session_id: str, changed: Iterable[BatchRow]) -> State:
+    queue, anew = state.queued_work, {row.batch_id: row for row in changed}
+    rows = tuple(anew.get(row.batch_id, row) for row in queue.of(session_id))
     return replace(state, queued_work=replace(queue, rows=queue.rows.set(session_id, rows)))

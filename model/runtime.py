@@ -85,10 +85,11 @@ def _decoded(ports: Ports, delta: SessionDelta) -> DecodedSession | None:
 
 def _numbered_because(state: State, runtime_id: str, run_id: UUID, last: int | None) -> Ids:
     """What decides the number of a receipt."""
-    receipts = state.runtime.receipts
-    of_run = sum(1 for key in receipts if key[:2] == (runtime_id, run_id))
+    run = state.runtime.runs.get((runtime_id, run_id))
+    of_run = run.receipts if run else 0
+    runtimes = state.runtime.runtimes_of_run.get(run_id, 0)
     return (
-        *(("RUNTIME-24",) if any(key[1] == run_id and key[0] != runtime_id for key in receipts) else ()),
+        *(("RUNTIME-24",) if runtimes > bool(run) else ()),
         *(("RUNTIME-23",) if last is not None and of_run != last + 1 else ()),
         *(("RUNTIME-32",) if of_run else ()),
         "RUNTIME-22",
@@ -127,7 +128,7 @@ def _upsert_because(state: State, runtime_id: str, updates: Iterable[InputState]
         and (known[each.input_id].current_state in TERMINAL_INPUTS or each.updated_at < known[each.input_id].updated_at)
         for each in updates
     )
-    elsewhere = any(each in inputs for other, inputs in state.runtime.inputs.items() if other != runtime_id for each in ids)
+    elsewhere = any(state.runtime.runtimes_of_input.get(each, 0) > (each in known) for each in ids)
     return (
         *(("RUNTIME-19",) if len(set(ids)) < len(ids) else ()),
         *(("RUNTIME-18",) if revived else ()),
@@ -157,18 +158,17 @@ def _committed_shown(state: State, runtime_id: str, delta: SessionDelta | None) 
 def _applied(
     state: State, runtime_id: str, delta: SessionDelta | None, receipt: RunBoundaryReceipt, updates: Iterable[InputState]
 ) -> State:
-    records = state.runtime
-    receipts = records.receipts.set((runtime_id, receipt.run_id, receipt.sequence), receipt)
-    snapshots = records.snapshots if delta is None else records.snapshots.set(runtime_id, delta.session_snapshot)
-    return replace(state, runtime=replace(_with_inputs(records, runtime_id, updates), receipts=receipts, snapshots=snapshots))
+    records = _with_inputs(state.runtime, runtime_id, updates).with_receipt(runtime_id, receipt)
+    if delta is not None:
+        records = replace(records, snapshots=records.snapshots.set(runtime_id, delta.session_snapshot))
+    return replace(state, runtime=records)
 
 
 def _with_inputs(records: RuntimeRecords, runtime_id: str, updates: Iterable[InputState]) -> RuntimeRecords:
     """The records with these inputs, the last of each id (RUNTIME-19)."""
-    inputs = records.inputs_of(runtime_id)
     for each in updates:
-        inputs = inputs.set(each.input_id, each)
-    return replace(records, inputs=records.inputs.set(runtime_id, inputs)) if inputs else records
+        records = records.with_input(runtime_id, each)
+    return records
 
 
 def atomic_apply(

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import pairwise
-from operator import add
 
-import msgspec
 from fencepost.spec import (
     ActivePath,
     DurabilityTier,
@@ -25,11 +22,9 @@ from fencepost.spec import (
 from msgspec.structs import replace
 
 from .commit import hydrated
-from .records.commit import CommitState, Head
+from .records.commit import CommitState, Head, Ledger
 from .state import State, invariant
 from .step import Ids, Ports, Refused, Step, Steps, Why, admitting
-
-NOTHING_USED = msgspec.structs.astuple(TokenUsage())
 
 HEAD_WHY: Why = (
     ("checkpoint.tool_state", ("READ-13", "COMMIT-27a")),
@@ -103,20 +98,9 @@ def durability_tier(state: State, ports: Ports) -> Steps:
     return (Step(replace(state, session=replace(state.session, tier=tier)), tier, ("READ-19",)),)
 
 
-# every refusal is followed by reads of an unchanged session
-@lru_cache(maxsize=256)
-def ledger(usage: tuple[TokenLedgerEntry, ...]) -> tuple[TokenLedgerEntry, ...]:
-    """The usage folded by source and model, in order of first appearance (READ-14).
-
-    Sums are exact; one that no counter can hold is answered as the nearest that it can.
-    """
-    rows: dict[tuple[str, str], tuple[int, ...]] = {}
-    for entry in usage:
-        if entry.usage.total != 0:
-            counters = msgspec.structs.astuple(entry.usage)
-            so_far = rows.get((entry.source, entry.model), NOTHING_USED)
-            rows[entry.source, entry.model] = tuple(map(add, so_far, counters))
-    return tuple(TokenLedgerEntry(source, model, TokenUsage(*map(_held, sums))) for (source, model), sums in rows.items())
+def ledger(folded: Ledger) -> tuple[TokenLedgerEntry, ...]:
+    """The ledger as a read gives it (READ-14): a sum that no counter can hold is answered as the nearest that it can."""
+    return tuple(TokenLedgerEntry(source, model, TokenUsage(*map(_held, sums))) for (source, model), sums in folded.rows)
 
 
 def _held(counter: int) -> int:
@@ -143,7 +127,7 @@ def _read(state: State, head: Head, graph: SessionGraph) -> PersistedSessionRead
         graph=graph,
         checkpoint_ref=head.checkpoint_ref,
         checkpoint=hydrated(head),
-        token_ledger=ledger(state.commit.usage),
+        token_ledger=ledger(state.commit.ledger),
     )
 
 
@@ -246,11 +230,11 @@ def _without_dangling_leaf(written: CommitState) -> Bend:
 
 def _past_tombstones(written: CommitState, leaf: str) -> Bend:
     """A path may pass over tombstoned nodes to the ancestors behind them, and report no leaf where it is tombstoned."""
-    whole = path_to(replace(written, tombstoned=frozenset()), leaf)
-    visible = tuple(node for node in whole if written.readable(node.node_id))
     leaves = (leaf, None) if leaf in written.tombstoned else (leaf,)
 
     def bend(ours: PersistedSessionRead, seen: PersistedSessionRead) -> PersistedSessionRead:
+        whole = path_to(replace(written, tombstoned=frozenset()), leaf)
+        visible = tuple(node for node in whole if written.readable(node.node_id))
         if seen.graph.nodes == visible and seen.graph.leaf_node_id in leaves:
             return replace(ours, graph=seen.graph)
         return ours
@@ -260,7 +244,8 @@ def _past_tombstones(written: CommitState, leaf: str) -> Bend:
 
 def _in_storage_order(written: CommitState) -> Bend:
     def bend(ours: PersistedSessionRead, seen: PersistedSessionRead) -> PersistedSessionRead:
-        stored = sorted(ours.graph.nodes, key=lambda node: written.order.index(node.node_id))
+        places = {node_id: place for place, node_id in enumerate(written.order)}
+        stored = sorted(ours.graph.nodes, key=lambda node: places[node.node_id])
         return replace(ours, graph=replace(ours.graph, nodes=tuple(stored))) if tuple(stored) == seen.graph.nodes else ours
 
     return bend
@@ -268,10 +253,10 @@ def _in_storage_order(written: CommitState) -> Bend:
 
 def _leafless(state: State, written: CommitState) -> tuple[str, Bend]:
     """Without any leaf a store may answer the whole graph, or the path of the leaf that a replacement persisted earlier."""
-    everything = SessionGraph(_readable_nodes(written))
-    stale = SessionGraph(path_to(written, state.commit.replaced_leaf), state.commit.replaced_leaf)
 
     def bend(ours: PersistedSessionRead, seen: PersistedSessionRead) -> PersistedSessionRead:
+        everything = SessionGraph(_readable_nodes(written))
+        stale = SessionGraph(path_to(written, state.commit.replaced_leaf), state.commit.replaced_leaf)
         return replace(ours, graph=seen.graph) if seen.graph in (everything, stale) else ours
 
     return ("READ-10", bend)

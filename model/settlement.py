@@ -82,7 +82,7 @@ def settled_because(state: State, ports: Ports, commit: RuntimeCommit) -> Ids:
     for done, _, judged in _judged(state, commit):
         chapter: QueueState | InputState = state.queued_work if isinstance(done, QueuedWorkCompletion) else state.turn_input
         rows = [row.record.claim for row in _named_by(state, done)]
-        claims += [(claim, chapter.claims[claim.proof]) for claim in rows]
+        claims += [(claim, chapter.claims.under[claim.proof]) for claim in rows]
         because += ("COMMIT-14", "COMMIT-11") if chapter is state.queued_work else ("COMMIT-15", "COMMIT-12")
         because += judged.freely
     if any(not live(claim, ports.now) for claim, _ in claims):
@@ -90,7 +90,7 @@ def settled_because(state: State, ports: Ports, commit: RuntimeCommit) -> Ids:
     if any(fence != lease_of(state, commit.session_id).fencing_token for _, fence in claims):
         because = ("GEN-11", *because)
     turn_id = commit.interrupted_turn_input_turn_id
-    waiting = [row.record for row in state.turn_input.of(commit.session_id) if row.record.for_turn]
+    waiting = [row.record for row in state.turn_input.of(commit.session_id).waiting() if row.record.for_turn]
     if turn_id is not None:
         because += ("COMMIT-17",)
         if any(record.state is TurnInputState.Accepted and record.turn == turn_id for record in waiting):

@@ -104,11 +104,10 @@ def shown(session_id: str, row: InputRow) -> PendingTurnInput:
 
 def enqueue_pending_turn_input(state: State, ports: Ports, input: PendingTurnInputDraft) -> Steps:
     """Submit an input, or find the one submitted before: INPUT-1 to INPUT-13."""
-    known = next((row for row in state.turn_input.of(input.session_id) if row.source_key == input.source_key), None)
-    if input.source_key is not None and known is not None:
+    known = state.turn_input.of(input.session_id).by_key(input.source_key)
+    if known is not None:
         return _replayed(state, input, known)
-    everywhere = (row.input_id for rows in state.turn_input.rows.values() for row in rows)
-    if input.input_id is not None and input.input_id in everywhere:
+    if input.input_id is not None and state.turn_input.ids.get(input.input_id):
         accepted = (replace(step, differs=(*step.differs, "INPUT-4a")) for step in _admitted(state, ports, input))
         return (*refused(state, Backend(), "INPUT-4a"), *accepted)
     return _admitted(state, ports, input)
@@ -133,12 +132,8 @@ def _replayed(state: State, input: PendingTurnInputDraft, row: InputRow) -> Step
 
 
 def _key_elsewhere(state: State, input: PendingTurnInputDraft) -> bool:
-    return any(
-        row.source_key == input.source_key
-        for session_id, rows in state.turn_input.rows.items()
-        if session_id != input.session_id
-        for row in rows
-    )
+    key, inputs = input.source_key, state.turn_input
+    return key is not None and inputs.sessions_of_key.get(key, 0) > (key in inputs.of(input.session_id).keys)
 
 
 def _admitted(state: State, ports: Ports, input: PendingTurnInputDraft) -> Steps:
@@ -147,7 +142,7 @@ def _admitted(state: State, ports: Ports, input: PendingTurnInputDraft) -> Steps
     input_id = made_up("input", inputs.ids) if input.input_id is None else input.input_id
     if input.input_id is None and seen is not None and seen.input_id not in inputs.ids:
         input_id = seen.input_id
-    last = max((row.enqueue_seq for row in inputs.of(input.session_id)), default=0)
+    last = inputs.of(input.session_id).last
     seq = inputs.last_seq + 1
     differs: Ids = ()
     if seen is not None and seen.enqueue_seq > last:
@@ -166,15 +161,10 @@ def _with_input(state: State, ports: Ports, input: PendingTurnInputDraft, input_
     else:
         record = InputRecord(TurnInputState.DeferredNextTurn, False, "", TurnInputCheckpointBoundary.AfterWork, FREE)
     row = InputRow(input_id, seq, input.source_key, ingress, ports.now, input.input, record)
-    after = replace(
-        inputs,
-        rows=inputs.rows.set(input.session_id, (*inputs.of(input.session_id), row)),
-        ids=inputs.ids | {input_id},
-        last_seq=max(inputs.last_seq, seq),
-    )
+    after = inputs.plus(input.session_id, row)
     key = (input.session_id, input.source_key or "")
     freed: Ids = ("INPUT-11", "MAINT-6") if input.source_key is not None and key in inputs.vacuumed else ()
-    keys: Ids = ("INPUT-6",) if input.source_key is not None and _key_elsewhere(state, input) else ()
+    keys: Ids = ("INPUT-6",) if _key_elsewhere(state, input) else ()
     because = ("INPUT-1", *freed, *keys, "INPUT-2", *unbound(state, input.session_id), "GEN-8")
     effects: Why = (("list_pending_turn_inputs", ("LIST-1", "INPUT-1")),)
     details: Why = ((("input_id", (*freed, "INPUT-4")),) if freed else ()) + ADMITTED_WHY
@@ -183,9 +173,10 @@ def _with_input(state: State, ports: Ports, input: PendingTurnInputDraft, input_
 
 def list_pending_turn_inputs(state: State, ports: Ports, session_id: str) -> Steps:
     """What waits and is not held: LIST-1 to LIST-5."""
-    rows = state.turn_input.of(session_id)
+    inputs = state.turn_input.of(session_id)
+    rows = inputs.waiting()
     answer = tuple(shown(session_id, row) for row in rows if record_level.listed(row.record, ports.now))
-    hidden = [row.record for row in rows if row.record.claim.held and row.record.state not in ENDED]
+    hidden = [row.record for row in rows if row.record.claim.held]
     lapsed = any(not live(record.claim, ports.now) for record in hidden)
     dead = any(live(record.claim, ports.now) and _gone(record, ports) for record in hidden)
     issued = state.turn_input.claims
@@ -194,8 +185,8 @@ def list_pending_turn_inputs(state: State, ports: Ports, session_id: str) -> Ste
         *(("LIST-3",) if dead else ()),
         *(("LIST-2",) if lapsed else ()),
         *outlived(state, session_id, (record.claim for record in hidden), issued, ports.now),
-        *(("LIST-1",) if rows else ("LIST-5",)),
-        *(("LIST-4",) if any(row.record.for_turn for row in rows) else ()),
+        *(("LIST-1",) if inputs else ("LIST-5",)),
+        *(("LIST-4",) if inputs.ended_for_turn or any(row.record.for_turn for row in rows) else ()),
         *(("GEN-15",) if len(state.turn_input.rows) > (session_id in state.turn_input.rows) else ()),
         "INPUT-INV-7",
         *(("INPUT-INV-3", "INPUT-INV-4") if answer else ()),
@@ -242,7 +233,7 @@ def cancel_pending_turn_input_suffix(
     first = _resolved(state, session_id, anchor)
     if first is None:
         return (Step(state, AnchorNotFound(anchor), ("CANCEL-10", "CANCEL-3", "GEN-8")),)
-    suffix = [row for row in state.turn_input.of(session_id) if row.enqueue_seq >= first.enqueue_seq]
+    suffix = state.turn_input.of(session_id).since(first.enqueue_seq)
     outcomes: list[PendingTurnInputCancelOutcome] = []
     because: Ids = (*(("CANCEL-3",) if first.record.state in ENDED else ()), "CANCEL-11", "GEN-8")
     why: Why = ()
@@ -272,9 +263,7 @@ def _outcome_why(path: str, because: Ids) -> Why:
 def _resolved(state: State, session_id: str, target: PendingTurnInputCancelTarget) -> InputRow | None:
     """The session's input that the target names; of several with one id (INPUT-4a) the oldest."""
     rows = state.turn_input.of(session_id)
-    if isinstance(target, InputId):
-        return next((row for row in rows if row.input_id == target.value), None)
-    return next((row for row in rows if row.source_key == target.value), None)
+    return rows.by_id(target.value) if isinstance(target, InputId) else rows.by_key(target.value)
 
 
 def _cancelled(
@@ -292,7 +281,7 @@ def _cancelled(
             lapsed: Ids = ("CANCEL-6",) if row.record.claim.held else ()
             active: Ids = ("CANCEL-5",) if record.for_turn else ()
             because: Ids = (*lapsed, "CANCEL-4", *active, *edge, "INPUT-INV-8")
-            return _with_rows(state, session_id, {row: after}), Cancelled(answer), because
+            return _with_rows(state, session_id, [after]), Cancelled(answer), because
         case Cancel.claimed:
             return state, AlreadyClaimed(answer, _diagnostics(record)), ("CANCEL-4", "CANCEL-7", *edge, "INPUT-INV-8")
         case Cancel.completed:
@@ -305,9 +294,9 @@ def _diagnostics(record: LiveInput) -> PendingTurnInputClaimDiagnostics:
     return PendingTurnInputClaimDiagnostics(record.state, claim.proof[0], claim.owner, claim.expires_at, claim.fencing_token)
 
 
-def _with_rows(state: State, session_id: str, changed: dict[InputRow, InputRow]) -> State:
+def _with_rows(state: State, session_id: str, changed: Iterable[InputRow]) -> State:
     inputs = state.turn_input
-    rows = tuple(changed.get(row, row) for row in inputs.of(session_id))
+    rows = inputs.of(session_id).with_rows(changed)
     return replace(state, turn_input=replace(inputs, rows=inputs.rows.set(session_id, rows)))
 
 
@@ -323,7 +312,7 @@ def claim_active_turn_inputs(
     max_inputs: int,
 ) -> Steps:
     """Accept a turn's inputs at a checkpoint: CLAIM-1 to CLAIM-4, CLAIM-6, CLAIM-8 to CLAIM-11, CLAIM-14."""
-    rows = state.turn_input.of(session_id)
+    rows = state.turn_input.of(session_id).waiting()
     waiting = [row for row in rows if row.record.state is TurnInputState.PendingActive]
     accepted = any(row.record.state is TurnInputState.Accepted and row.record.turn == turn_id for row in rows)
     too_early = any(
@@ -356,7 +345,7 @@ def claim_next_turn_inputs(
     max_inputs: int,
 ) -> Steps:
     """Reserve inputs for a next turn: CLAIM-1, CLAIM-2, CLAIM-5 to CLAIM-10, CLAIM-12."""
-    rows = state.turn_input.of(session_id)
+    rows = state.turn_input.of(session_id).waiting()
     waiting = [row for row in rows if row.record.state is TurnInputState.DeferredNextTurn]
     passed_by = any(row.record.state is TurnInputState.PendingActive for row in rows)
     because = ("CLAIM-5", *(("CLAIM-7",) if passed_by else ()))
@@ -412,24 +401,24 @@ def _taking(
     session_id, fence, owner, ttl, _ = asked
     if not chosen:
         return Step(state, None, (*because, "CLAIM-8"))
-    proof = minted(state, ports, session_id, state.turn_input.claims)
-    taken = {row: replace(row, record=record_level.taken(row.record, proof, owner, ports.now, ttl)) for row in chosen}
+    proof = minted(ports, session_id, state.turn_input.claims)
+    taken = [replace(row, record=record_level.taken(row.record, proof, owner, ports.now, ttl)) for row in chosen]
     after = _with_rows(state, session_id, taken)
-    issued = after.turn_input.claims.set(proof, under_fence(state, session_id))
+    issued = after.turn_input.claims.plus(proof, under_fence(state, session_id))
     after = replace(after, turn_input=replace(after.turn_input, claims=issued))
     claim = TurnInputClaim(
         session_id,
         *(proof[0], owner, proof[1]),
-        fencing_token=next(iter(taken.values())).record.claim.fencing_token,
+        fencing_token=taken[0].record.claim.fencing_token,
         claimed_at_epoch_ms=ports.now,
         expires_at_epoch_ms=saturating_add(ports.now, ttl),
         mode=mode,
-        inputs=tuple(shown(session_id, row) for row in taken.values()),
+        inputs=tuple(shown(session_id, row) for row in taken),
     )
     because = (*taken_because((row.record.claim for row in chosen), ports.now), *because)
     partly = taken_in_part(
         (row.record.claim for row in chosen),
-        (row.record.claim for row in state.turn_input.of(session_id) if row not in chosen),
+        (row.record.claim for row in state.turn_input.of(session_id).waiting() if row not in chosen),
     )
     split: Ids = ("CLAIM-12",) if partly else ()
     because = (*split, *because)
@@ -446,7 +435,7 @@ def _otherwise_claimed(state: State, ports: Ports, ours: TurnInputClaim, because
     if not isinstance(seen, TurnInputClaim) or seen.completion().input_ids == ours.completion().input_ids:
         return ()
     here, there = set(ours.completion().input_ids), set(seen.completion().input_ids)
-    rows = state.turn_input.of(ours.session_id)
+    rows = state.turn_input.of(ours.session_id).waiting()
     taken = [row.record for row in rows if row.input_id in there - here]
     passed = [row.record.claim for row in rows if row.input_id in here - there]
     again: Ids = ("CLAIM-11",) if any(record.state is TurnInputState.Accepted for record in taken) else ()
@@ -460,7 +449,7 @@ def abandon_turn_input_claim(state: State, ports: Ports, claim: TurnInputClaim) 
     rows = held_by(state, claim.session_id, proof)
     if not rows:
         return (Step(state, None, ("ABANDON-2", "GEN-9", "GEN-8")),)
-    freed = {row: replace(row, record=record_level.abandoned(row.record, proof, FREE)) for row in rows}
+    freed = [replace(row, record=record_level.abandoned(row.record, proof, FREE)) for row in rows]
     lapsed = any(not live(row.record.claim, ports.now) for row in rows)
     because = (
         "ABANDON-1",
@@ -476,32 +465,31 @@ def abandon_turn_input_claim(state: State, ports: Ports, claim: TurnInputClaim) 
 
 def held_by(state: State, session_id: str, proof: ClaimProof) -> list[InputRow]:
     """The inputs that a claim holds."""
-    return [row for row in state.turn_input.of(session_id) if row.record.claim.held and row.record.claim.proof == proof]
+    waiting = state.turn_input.of(session_id).waiting()
+    return [row for row in waiting if row.record.claim.held and row.record.claim.proof == proof]
 
 
 def completed(state: State, done: TurnInputCompletion) -> State:
     """The state with the named inputs settled, as far as the claim holds them (COMMIT-15)."""
     proof = proof_of(done)
     rows = [row for row in held_by(state, done.session_id, proof) if row.input_id in done.input_ids]
-    settled = {row: replace(row, record=record_level.completed(row.record, proof, FREE)) for row in rows}
+    settled = [replace(row, record=record_level.completed(row.record, proof, FREE)) for row in rows]
     return _with_rows(state, done.session_id, settled) if settled else state
 
 
 def deferred(state: State, session_id: str, turn_id: str) -> State:
     """The state with the interrupted turn's waiting inputs moved to the next turn (COMMIT-17)."""
-    rows = state.turn_input.of(session_id)
-    moved = {row: replace(row, record=record_level.deferred(row.record, turn_id, "", FREE)) for row in rows}
-    return _with_rows(state, session_id, moved) if any(row != after for row, after in moved.items()) else state
+    rows = state.turn_input.of(session_id).waiting()
+    moved = [replace(row, record=record_level.deferred(row.record, turn_id, "", FREE)) for row in rows]
+    return _with_rows(state, session_id, moved) if moved != rows else state
 
 
 def vacuumed(state: State, sessions: Iterable[str]) -> tuple[State, int]:
     """The state without the cancelled and completed inputs of these sessions, and how many they were (MAINT-4)."""
-    inputs = state.turn_input
-    rows, freed, count = inputs.rows, inputs.vacuumed, 0
+    inputs, count = state.turn_input, 0
     for session_id in sessions:
-        ended = [row for row in inputs.of(session_id) if row.record.state in ENDED]
-        if ended:
-            rows = rows.set(session_id, tuple(row for row in inputs.of(session_id) if row not in ended))
-            freed |= {(session_id, row.source_key) for row in ended if row.source_key is not None}
-            count += len(ended)
-    return replace(state, turn_input=replace(inputs, rows=rows, vacuumed=freed)), count
+        there = inputs.of(session_id)
+        if len(there) > len(there.open):
+            inputs = inputs.without(session_id, [row for row in there if row.record.state in ENDED])
+            count += len(there) - len(there.open)
+    return replace(state, turn_input=inputs), count

@@ -370,31 +370,50 @@ class AgentEventEnvelope(Record, frozen=True):
 
 def envelope_json(envelope: AgentEventEnvelope) -> str:
     """The flat JSON object of an envelope, keys in code-point order."""
+    return canonical_json(envelope_data(envelope))
+
+
+def envelope_data(envelope: AgentEventEnvelope) -> dict[str, Any]:
+    """The same as plain data."""
     event = envelope.event
     if isinstance(event, UnknownEvent):
         own = {"type": event.type, **event.fields.value()}
     else:
         own = {"type": event.__struct_config__.tag, **_plain(event)}
-    return canonical_json(
-        {"event_id": str(envelope.event_id), "sequence": envelope.sequence, "timestamp": envelope.timestamp, **own}
-    )
+    return {"event_id": str(envelope.event_id), "sequence": envelope.sequence, "timestamp": envelope.timestamp, **own}
 
 
 def envelope_from_json(text: str | bytes) -> AgentEventEnvelope:
     """The envelope of a flat JSON object. Raises `InvalidArgument` if it is none, or lacks what its type asks for."""
     try:
         # not `Json.parse`: what an event holds may have as many levels as any value, and stands two levels down
-        keys = json.loads(text, parse_constant=_no_number)
-        if not isinstance(keys, dict):
-            raise TypeError("no JSON object")
-        head = {each: keys.pop(each) for each in sorted(ENVELOPE_KEYS)}
-        kind = EVENT_TYPES.get(head["type"])
-        event = UnknownEvent(head["type"], Json(keys)) if kind is None else _built(kind, keys)
-        event_id = canonical_uuid(head["event_id"], "AgentEventEnvelope.event_id")
-        return AgentEventEnvelope(event_id, head["sequence"], head["timestamp"], event)
+        return _envelope(json.loads(text, parse_constant=_no_number))
     except (KeyError, TypeError, ValueError, RecursionError, msgspec.ValidationError) as error:
-        why = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise InvalidArgument("envelope", shown(text), f"a flat event envelope ({why})") from error
+        raise _no_envelope(text, error) from error
+
+
+def envelope_from_data(data: object) -> AgentEventEnvelope:
+    """The envelope of a flat JSON object that was read. Raises `InvalidArgument` if it is none."""
+    try:
+        return _envelope(data)
+    except (KeyError, TypeError, ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise _no_envelope(data, error) from error
+
+
+def _no_envelope(given: object, error: Exception) -> InvalidArgument:
+    why = f"no {error}" if isinstance(error, KeyError) else str(error)
+    return InvalidArgument("envelope", shown(given), f"a flat event envelope ({why})")
+
+
+def _envelope(data: Any) -> AgentEventEnvelope:
+    if not isinstance(data, dict):
+        raise TypeError("no JSON object")
+    keys = dict(data)
+    head = {each: keys.pop(each) for each in sorted(ENVELOPE_KEYS)}
+    kind = EVENT_TYPES.get(head["type"])
+    event = UnknownEvent(head["type"], Json(keys)) if kind is None else _built(kind, keys)
+    event_id = canonical_uuid(head["event_id"], "AgentEventEnvelope.event_id")
+    return AgentEventEnvelope(event_id, head["sequence"], head["timestamp"], event)
 
 
 def _plain(value: Any) -> Any:

@@ -252,7 +252,7 @@ class Record(msgspec.Struct, frozen=True):
     """A frozen value whose fields were checked when it was built."""
 
     def __post_init__(self) -> None:
-        for name, accepts in _field_checks(type(self)):
+        for name, accepts in _field_checks(self.__class__):
             if not accepts(getattr(self, name)):
                 hint = get_type_hints(type(self), include_extras=True)[name]
                 require_valid(f"{type(self).__name__}.{name}", getattr(self, name), check_for(hint))

@@ -23,11 +23,11 @@ import msgspec
 
 from . import errors
 from .errors import InvalidArgument, StoreError
-from .events import EVENT_TYPES, AgentEventEnvelope, envelope_from_json, envelope_json
+from .events import EVENT_TYPES, AgentEventEnvelope, envelope_data, envelope_from_data
 from .operations import OPERATIONS
 from .output import OutputRef
 from .session import SessionReadScope
-from .values import Finite, Form, Json, Range, canonical_json, canonical_uuid, shown
+from .values import Finite, Form, Json, Range, canonical_uuid, shown
 
 Read = Callable[[Any, str], Any]
 """Reads JSON data that stands at a place; raises `InvalidArgument` that names the place."""
@@ -40,19 +40,22 @@ ERRORS: dict[str, type[StoreError]] = {
 """Every kind of refusal by its name."""
 
 
+AS_IT_IS = (str, int, bool, float, type(None))
+"""What JSON has too."""
+
+
 def to_wire(value: Any) -> Any:
     """The value as JSON data: what `json.dumps` takes."""
+    if type(value) in AS_IT_IS:
+        return value
     if isinstance(value, AgentEventEnvelope):
-        return msgspec.json.decode(envelope_json(value))
+        return envelope_data(value)
     if isinstance(value, OutputRef):
         return value.value
     if isinstance(value, msgspec.Struct):
-        config = value.__struct_config__
-        tag = {} if config.tag_field is None else {config.tag_field: config.tag}
-        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
-        given = ((encoded, getattr(value, name)) for name, encoded in names)
-        absent = _may_be_absent(type(value))
-        return tag | {name: to_wire(each) for name, each in given if each is not None or name not in absent}
+        tag, keys = _written(type(value))
+        given = [(key, getattr(value, name), may_be_absent) for key, name, may_be_absent in keys]
+        return tag | {key: to_wire(each) for key, each, may_be_absent in given if each is not None or not may_be_absent}
     if isinstance(value, StoreError):
         return {"kind": value.kind} | {name: to_wire(getattr(value, name)) for name, _ in _error_fields(type(value))}
     if isinstance(value, tuple | list):
@@ -74,9 +77,14 @@ def arguments_to_wire(operation: str, arguments: tuple[object, ...]) -> dict[str
 
 def arguments_from_wire(operation: str, data: Any) -> tuple[Any, ...]:
     """The arguments of a call, in the order of its parameters. Raises `InvalidArgument`."""
-    hints = {name: hint for name, hint in _hints(operation).items() if name != "return"}
-    given = _object(data, "arguments", hints, set())
-    return tuple(reader_of(hint)(given[name], name) for name, hint in hints.items())
+    readers = _parameters(operation)
+    given = _object(data, "arguments", readers, set())
+    return tuple([read(given[name], name) for name, read in readers.items()])
+
+
+def argument_from_wire(operation: str, name: str, data: Any) -> Any:
+    """The argument of this name alone. Raises `InvalidArgument`."""
+    return reader_of(_hints(operation)[name])(data, name)
 
 
 def answer_from_wire(operation: str, data: Any) -> Any:
@@ -116,14 +124,21 @@ def reader_of(annotation: Any) -> Read:
 
 
 @cache
+def _parameters(operation: str) -> dict[str, Read]:
+    return {name: reader_of(hint) for name, hint in _hints(operation).items() if name != "return"}
+
+
+@cache
 def _hints(operation: str) -> dict[str, Any]:
     return get_type_hints(OPERATIONS[operation].method, include_extras=True)
 
 
 @cache
-def _may_be_absent(kind: type[msgspec.Struct]) -> frozenset[str]:
-    """The keys that are left out where they are None."""
-    return frozenset(each.encode_name for each in msgspec.structs.fields(kind) if each.default is None)
+def _written(kind: type[msgspec.Struct]) -> tuple[dict[str, Any], tuple[tuple[str, str, bool], ...]]:
+    """The tag, if there is one; and the key and the name of each field, and whether it is left out where it is None."""
+    config = kind.__struct_config__
+    fields = ((each.encode_name, each.name, each.default is None) for each in msgspec.structs.fields(kind))
+    return ({} if config.tag_field is None else {config.tag_field: config.tag}), tuple(fields)
 
 
 def _for_people(kind: type[StoreError]) -> set[str]:
@@ -144,6 +159,8 @@ def _object(data: Any, where: str, known: dict[str, Any], optional: set[str]) ->
     """The object, if it has no keys but known ones, and all of them that are not optional."""
     if not isinstance(data, dict):
         raise InvalidArgument(where, shown(data), f"an object with {', '.join(known) or 'no keys'}")
+    if data.keys() == known.keys():
+        return data
     missing, unknown = sorted(known.keys() - data.keys() - optional), sorted(data.keys() - known.keys() - optional)
     if missing or unknown:
         raise InvalidArgument(where, f"an object {_keys(missing, unknown)}", f"just {', '.join(known) or 'no keys'}")
@@ -176,7 +193,7 @@ def _items(read: Read) -> Read:
     def items(data: Any, where: str) -> tuple[Any, ...]:
         if not isinstance(data, list):
             raise InvalidArgument(where, shown(data), "an array")
-        return tuple(read(item, f"{where}[{place}]") for place, item in enumerate(data))
+        return tuple([read(item, f"{where}[{place}]") for place, item in enumerate(data)])
 
     return items
 
@@ -185,6 +202,8 @@ def _one_of(options: tuple[Any, ...]) -> Read:
     records = {str(each.__struct_config__.tag): each for each in options if _is_record(each)}
     others = [each for each in options if not _is_record(each) and each is not type(None)]
     nothing = type(None) in options
+    first = next(iter(records.values()), None)
+    field = first.__struct_config__.tag_field if first else None
 
     def read(data: Any, where: str) -> Any:
         # where opaque JSON may be absent too, null is a value, and a field that is absent is left out
@@ -193,8 +212,7 @@ def _one_of(options: tuple[Any, ...]) -> Read:
         if others and not (records and isinstance(data, dict)):
             return reader_of(others[0])(data, where)
         if len(records) == 1:
-            return reader_of(next(iter(records.values())))(data, where)
-        field = next(iter(records.values())).__struct_config__.tag_field
+            return reader_of(first)(data, where)
         found = records.get(str(data.get(field))) if isinstance(data, dict) else None
         if found is None:
             raise InvalidArgument(where, shown(data), f"an object whose {field} is one of {', '.join(records)}")
@@ -208,23 +226,55 @@ def _is_record(annotation: Any) -> bool:
 
 
 def _record(kind: type[msgspec.Struct]) -> Read:
-    hints, config = get_type_hints(kind, include_extras=True), kind.__struct_config__
+    config = kind.__struct_config__
     described = {each.encode_name: each for each in msgspec.structs.fields(kind)}
-    optional = {name for name, each in described.items() if not each.required}
     tag = set() if config.tag_field is None else {config.tag_field}
+    optional = tag | {name for name, each in described.items() if not each.required}
+    tag_field = config.tag_field or ""
+    required, allowed = frozenset(described) - optional, frozenset(described) | tag
 
     def read(data: Any, where: str) -> Any:
-        given = _object(data, where, described, optional | tag)
-        if config.tag_field is not None and given.get(config.tag_field, config.tag) != config.tag:
-            raise InvalidArgument(f"{where}.{config.tag_field}", shown(given[config.tag_field]), repr(config.tag))
-        values = {
-            described[name].name: reader_of(hints[described[name].name])(value, f"{where}.{name}")
-            for name, value in given.items()
-            if name in described
-        }
-        return kind(**values)
+        is_whole = type(data) is dict and data.keys() >= required and allowed.issuperset(data)
+        given = data if is_whole else _object(data, where, described, optional)
+        fields = _fields(kind)
+        if tag and given.get(tag_field, config.tag) != config.tag:
+            raise InvalidArgument(f"{where}.{tag_field}", shown(given[tag_field]), repr(config.tag))
+        try:
+            return kind(
+                **{
+                    name: given[key] if is_plain else read_field(given[key], f"{where}.{key}")
+                    for key, name, read_field, is_plain in fields
+                    if key in given
+                }
+            )
+        except InvalidArgument:
+            # what is plain is checked by the record itself, which does not know where it stands
+            for key, _, read_field, is_plain in fields:
+                if is_plain and key in given:
+                    read_field(given[key], f"{where}.{key}")
+            raise
 
     return read
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, str, Read, bool], ...]:
+    """The key, the name and the reader of each field, and whether JSON carries its values as they are.
+
+    Asked for late: a record may hold others of its kind.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    described = ((each, hints[each.name]) for each in msgspec.structs.fields(kind))
+    return tuple((each.encode_name, each.name, reader_of(hint), _is_plain(hint)) for each, hint in described)
+
+
+def _is_plain(annotation: Any) -> bool:
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return isinstance(arguments[1], Range | Form)
+    if get_origin(annotation) in (Union, types.UnionType):
+        return all(map(_is_plain, arguments))
+    return annotation in (str, int, bool, type(None))
 
 
 def _member(kind: type[enum.Enum]) -> Read:
@@ -242,7 +292,7 @@ def _envelope(data: Any, where: str) -> AgentEventEnvelope:
     if not isinstance(data, dict):
         raise InvalidArgument(where, shown(data), "the flat object of an event")
     try:
-        return envelope_from_json(canonical_json(data))
+        return envelope_from_data(data)
     except InvalidArgument as error:
         raise InvalidArgument(where, error.received, error.expected) from error
 

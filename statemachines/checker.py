@@ -1,32 +1,28 @@
 """The checker: makes a call on a store and on the model, and compares.
 
-The store answers first; the model is given the answer, takes minted values from it, and says which steps are admissible. The
-store must have taken one of them. If it took another than ours, it departs from CURRENT requirements: that is counted, and
-fails only in a strict run.
+The store answers first; the model is given the answer, takes minted values from it, and says which steps are admissible (see
+`following`). The store must have taken one of them. If it took another than ours, it departs from CURRENT requirements: that is
+counted, and fails only in a strict run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from fencepost.model import TRANSITIONS, Ids, Ports, Refused, State, Step, Steps, Why
-from fencepost.model.step import MANIFEST, SIGNED_MAX, subject
-from fencepost.spec import U64_MAX, ContractBroken, InvalidArgument, Json, StoreError
-from fencepost.spec.catalogue import Level, requirements
+from fencepost.model import TRANSITIONS, Ids, Refused, State, Step, Steps, Why
+from fencepost.model.step import MANIFEST, subject
+from fencepost.model.unsupported import UNSUPPORTED
+from fencepost.spec import ContractBroken, Json, StoreError
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, store_of
 from msgspec.structs import replace
 
 from .environment import Environment, Unavailable
+from .following import Call, Following, Instants, Made, beyond_signed
 from .tally import Tally
 
-
-class Call(NamedTuple):
-    """A call as data."""
-
-    operation: str
-    arguments: tuple[object, ...] = ()
+__all__ = ["Call", "Checker", "Crash", "Event", "Move", "Performed", "Violation", "difference", "session_of", "value_at"]
 
 
 class Move(NamedTuple):
@@ -69,6 +65,10 @@ class Violation(AssertionError):
     """How many steps the run had made when it was first seen."""
     interrupted: bool = False
     """Whether the search for a shorter program was cut short."""
+    ahead: int = 0
+    """How far the instants of the calls are ahead of those of the program."""
+    is_race: bool = False
+    """Whether calls were made at once: chance has its part in it."""
     without_effect: Ids = ()
     """What decided that calls before the last one had no effect."""
 
@@ -81,23 +81,8 @@ class Violation(AssertionError):
         self.reason = reason
 
 
-class Candidate(NamedTuple):
-    """A state that the store may be in, and the CURRENT requirements that it has departed from, unseen, if it is."""
-
-    state: State
-    departed: Ids = ()
-
-
-CANDIDATES = 64
-"""How many states are followed at once: what is admitted beyond that is forgotten, ours never."""
-
-
 class Checker:
-    """A store held against the model, call by call.
-
-    An answer may leave open which of several admissible steps was taken, where they differ in what only later answers show:
-    then every state that fits is followed, ours first, until answers tell.
-    """
+    """A store held against the model, call by call."""
 
     def __init__(
         self,
@@ -108,12 +93,19 @@ class Checker:
         strict: bool = False,
         observations: Callable[[State], Iterable[Call]] = lambda _: (),
         touches: Callable[[Call], Iterable[Call]] = lambda _: (),
+        lacking: Collection[str] = (),
+        instants: Instants | None = None,
     ) -> None:
         self.store = store
         self.environment = environment
         self.tally = tally
-        self.strict = strict
-        self._candidates: tuple[Candidate, ...] = (Candidate(State()),)
+        unsupported = {name: step for name, step in UNSUPPORTED.items() if OPERATIONS[name].chapter in lacking}
+        self.following = Following(
+            beginning(environment.declared),
+            strict=strict,
+            transitions={**TRANSITIONS, **unsupported} if lacking else TRANSITIONS,
+            instants=instants,
+        )
         self.performed: list[Performed] = []
         self._observations = observations
         self._touches = touches
@@ -126,7 +118,7 @@ class Checker:
     @property
     def state(self) -> State:
         """The model's state: ours, of those that the store may be in."""
-        return self._candidates[0].state
+        return self.following.candidates[0].state
 
     def perform(self, call: Call, *, look: bool = True) -> object:
         """Make the call, compare its answer, then all that it may have touched; the answer, `Refused` if it was refused.
@@ -161,45 +153,37 @@ class Checker:
             self._compare(read, context)
 
     def _compare(self, call: Call, context: Ids, *, touched: bool = False) -> Step:
-        seen = self._answer(call)
-        self.performed.append(Performed(self.environment.clock.now, call, seen))
-        environment = self.environment
-        ports = Ports(environment.clock.now, environment.process_alive, seen, codec=environment.codec)
-        steps = [self._admissible(call, ports, each.state) for each in self._candidates]
-        taken = self._taken(steps, seen)
+        return self.compare(self.made(call), context, touched=touched)
+
+    def compare(self, made: Made, context: Ids = (), *, touched: bool = False) -> Step:
+        """Go on with all that the store may hold after a call that was made; the likeliest step. Raises `Violation`."""
+        call = made.call
+        self.performed.append(Performed(made.ended, call, made.answer))
+        taken = self.following.ways(made)
+        self._count_values(made)
         if not taken:
-            raise self._violation(call, steps[0], seen, context, touched)
-        step, departed = taken[0]
+            raise self._violation(call, self.following.ours(made), made.answer, context, touched)
+        step, departed, _ = taken[0]
         # what even the nearest admissible way departs from is certain now
         self.tally.count(call.operation, replace(step, differs=departed) if departed else step)
-        self._candidates = _told_apart(taken, departed)
+        self.following.go(taken, departed)
         self._confirm(call, step)
         return step
 
-    def _taken(self, steps: Sequence[Steps], seen: object) -> list[tuple[Step, Ids]]:
-        """The steps that give the answer seen, with what they depart from, those that depart least first."""
-        taken = [
-            (step, (*candidate.departed, *step.differs))
-            for candidate, admissible in zip(self._candidates, steps, strict=True)
-            for step in admissible
-            if step.answer == seen and not (self.strict and _binding(step.differs))
-        ]
-        return sorted(taken, key=lambda each: len(each[1]))[:CANDIDATES]
+    def made(self, call: Call) -> Made:
+        """Make the call: its answer, and what is known of when."""
+        environment = self.environment
+        began = environment.clock.now
+        answer = self._answer(call)
+        oracle = environment.process_alive if "liveness-oracle" in environment.declared else None
+        return Made(call, answer, began, environment.clock.now, oracle, environment.codec)
 
-    def _admissible(self, call: Call, ports: Ports, state: State) -> Steps:
-        operation = OPERATIONS[call.operation]
-        try:
-            operation.refuse_invalid(call.arguments)
-        except InvalidArgument as error:
-            return (Step(state, Refused(error), ("VALUE-1", "VALUE-2")),)
-        steps = TRANSITIONS[call.operation](state, ports, *call.arguments)
-        if isinstance(ports.seen, Refused):
+    def _count_values(self, made: Made) -> None:
+        """Count what an answer shows of values, whichever step it was."""
+        if isinstance(made.answer, Refused):
             self.tally.reached.update(("VALUE-5", "VALUE-6"))
-            if isinstance(ports.seen.error, InvalidArgument) and _beyond_signed(call.arguments):
-                return (*steps, Step(state, ports.seen, ("VALUE-3",), differs=("VALUE-3",)))
-        elif _beyond_signed(call.arguments):
+        elif beyond_signed(made.call.arguments):
             self.tally.reached["VALUE-3"] += 1
-        return steps
 
     def _answer(self, call: Call) -> object:
         operation = OPERATIONS[call.operation]
@@ -239,7 +223,8 @@ class Checker:
             reason = f"{call.operation} raised {type(seen.error).__name__}: {seen.error}; only a StoreError may leave a call"
             return self._broken(("VALUE-6",), steps, "", reason)
         path = difference(ours.answer, seen)
-        blamed = (*context, *self._blamed(call, ours, path, touched))
+        # where even our step departs, it is that of a store that does not declare something, and has to be as if it had none
+        blamed = (*ours.differs, *context, *self._blamed(call, ours, path, touched))
         departed = next((step.differs for step in steps[1:] if step.answer == seen), ())
         if departed:
             return self._broken(departed, steps, path, f"{call.operation} departs from {', '.join(departed)} in a strict run")
@@ -270,19 +255,11 @@ class Checker:
         return violation
 
 
-def _binding(departed: Ids) -> Ids:
-    """The departures that a strict run does not admit: what a capability asks binds only those who declare it."""
-    return tuple(each for each in departed if requirements()[each].level is not Level.CAPABILITY)
-
-
-def _told_apart(taken: Sequence[tuple[Step, Ids]], counted: Ids) -> tuple[Candidate, ...]:
-    """The states that the store may be in, each once, with what is still open about their departures."""
-    if len(taken) == 1:
-        return (Candidate(taken[0][0].state),)
-    states: dict[State, Candidate] = {}
-    for step, departed in taken:
-        states.setdefault(step.state, Candidate(step.state, tuple(each for each in departed if each not in counted)))
-    return tuple(states.values())
+def beginning(declared: Collection[str]) -> State:
+    """The empty state of a store that declares these capabilities."""
+    empty = State()
+    manifest = replace(empty.attachment, keeps="attachments" in declared)
+    return replace(empty, attachment=manifest, commit=replace(empty.commit, reclaims="blob-reclaim" in declared))
 
 
 def difference(expected: object, given: object) -> str:
@@ -331,14 +308,3 @@ def session_of(call: Call) -> str:
     first = call.arguments[0] if call.arguments else ""
     session_id = first if isinstance(first, str) else getattr(first, "session_id", "")
     return str(session_id)
-
-
-def _beyond_signed(value: object) -> bool:
-    """Whether a number above 2^63 - 1 stands anywhere in the value."""
-    if isinstance(value, int):
-        return SIGNED_MAX < value <= U64_MAX
-    if isinstance(value, tuple):
-        return any(_beyond_signed(item) for item in value)
-    if isinstance(value, msgspec.Struct):
-        return any(_beyond_signed(getattr(value, name)) for name in value.__struct_fields__)
-    return False

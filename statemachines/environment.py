@@ -2,28 +2,78 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 from fencepost.spec import U64_MAX, Alive, SessionCodec, decode_session
+
+CAPABILITIES = {
+    "controlled-clock": "it takes its time from environment.clock, and from nowhere else",
+    "liveness-oracle": "it asks environment.process_alive whether a process lives, and nobody else",
+    "reopen": "it can be closed and opened again, and holds what it acknowledged",
+    "concurrent-callers": "several threads may be inside it at once",
+    "attachments": "it keeps a manifest of attachments",
+    "blob-reclaim": "it removes the blobs that nothing refers to any more, when it is told to collect",
+}
+"""What a store may be declared to have, besides its protocols: nothing of it is guessed."""
+
+USUAL = ("controlled-clock", "liveness-oracle")
+"""What a store is taken to have of which nothing is declared: it uses what it is given."""
 
 
 class Unavailable(Exception):
     """A store that could not be asked: raised by what stands between it and the run, and no answer of the store's."""
 
 
+BEGINNING = 1_000
+"""The instant at which every run begins, as its program counts."""
+
+
 class Clock:
     """A clock that stands still until the run moves it; epoch milliseconds, never backwards."""
 
-    def __init__(self, now: int = 1_000) -> None:
-        self.now = now
+    ahead = 0
+    """How far the clock is ahead of the instants of programs, which begin at `BEGINNING`."""
+    reach = 10_000
+    """How far ahead an instant may lie for the run to go there at once; farther only by a leap."""
+
+    def __init__(self, now: int = BEGINNING) -> None:
+        self._now = now
+
+    @property
+    def now(self) -> int:
+        """The instant of every call until the next move."""
+        return self._now
 
     def __call__(self) -> int:
-        """The instant of every call until the next move."""
+        """The instant, for stores."""
         return self.now
 
     def move_to(self, instant: int) -> None:
         """Go forward to the instant; an earlier one leaves the clock where it is."""
-        self.now = min(max(self.now, instant), U64_MAX)
+        self._now = min(max(self._now, instant), U64_MAX)
+
+
+class WallClock(Clock):
+    """The time of day, for stores that cannot be given another: it goes on by itself, and instants are waited for."""
+
+    reach = 100
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead = self.now - BEGINNING
+
+    @property
+    def now(self) -> int:
+        """The instant, which is another one soon after."""
+        return time.time_ns() // 1_000_000
+
+    def move_to(self, instant: int) -> None:
+        """Wait for the instant, unless it is out of reach."""
+        seconds = instant / 1_000 - time.time()
+        if 0 < seconds <= self.reach / 1_000:
+            time.sleep(seconds)
 
 
 class Processes:
@@ -63,11 +113,13 @@ class Processes:
 class Environment:
     """What a store factory is given: `clock` and `process_alive` to use, `directory` to put files in.
 
-    A factory whose store reads sessions of another runtime puts its own `codec` here.
+    `declared` are the capabilities of the store: without a controlled clock the clock is the time of day. A factory whose
+    store reads sessions of another runtime puts its own `codec` here.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.clock = Clock()
+    def __init__(self, directory: Path, declared: Collection[str] = tuple(CAPABILITIES)) -> None:
+        self.declared = frozenset(declared)
+        self.clock = Clock() if "controlled-clock" in self.declared else WallClock()
         self.process_alive = Processes()
         self.directory = directory
         self.codec: SessionCodec = decode_session

@@ -34,7 +34,7 @@ class EventRules(Machine):
     def observations(self, state: State) -> Iterable[Call]:
         """Every thread that there is, whole, and one that is not."""
         yield from super().observations(state)
-        for thread_id in (*state.event.threads, "nothing"):
+        for thread_id in (*sorted(state.event.threads), "nothing"):
             yield Call("get_turns", (thread_id,))
 
     def touches(self, call: Call) -> Iterable[Call]:
@@ -44,7 +44,7 @@ class EventRules(Machine):
         """
         yield from super().touches(call)
         threads = self.state.event.threads
-        others = sorted((each for each in threads if each != (call.arguments or ("",))[0]), key=lambda each: len(threads[each]))
+        others = sorted(set(threads) - {(call.arguments or ("",))[0]}, key=lambda each: (len(threads[each].turns), each))
         if call.operation == "clear":
             yield from (Call("get_turns", (each,)) for each in (call.arguments[0], *others))
         elif call.operation in ("event.append", "finish_turn"):

@@ -60,8 +60,6 @@ BAD_NUMBERS = (-1, 2**64, True, 1.0, "10", None)
 BAD_TEXTS = (None, 5, b"s", "\ud800")
 EDGES = (0, 1, -1)
 AFTERWARDS = ("renew", "release", "claim", "reclaim", "nothing")
-WITHIN = 10_000
-"""How far ahead, in ms, an expiry may lie for the clock to go there at once; farther only by a leap."""
 
 
 def altered(lease: SessionExecutionLease, how: str) -> SessionExecutionLease:
@@ -222,7 +220,7 @@ class LeaseRules(Machine):
 
     def move_clock(self, instant: int) -> None:
         """Move the clock, unless it would end the run's chances by going to the end of time."""
-        if instant <= self.now + WITHIN:
+        if instant <= self.now + self.environment.clock.reach:
             self.environment.clock.move_to(instant)
             self.setup.tally.steps += 1
 

@@ -22,7 +22,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from .checker import Call, Checker, Event, Move, Violation
 from .draws import mixed
-from .environment import Environment
+from .environment import CAPABILITIES, Environment
+from .lacking import CALLS_OF
 from .minted import Renaming
 from .tally import Tally
 
@@ -31,7 +32,8 @@ from .tally import Tally
 class Setup:
     """How a machine gets its store, where it counts, and whom it tells after each run and each few steps.
 
-    A store that `reopens` is closed and opened in the same environment now and then, and must show what it had acknowledged.
+    A store that is `declared` to reopen is closed and opened in the same environment now and then, and must show what it had
+    acknowledged. `found` is the first violation that was seen: without a controlled clock nothing can be done twice alike.
     """
 
     open_store: Callable[[Environment], Any]
@@ -40,7 +42,15 @@ class Setup:
     strict: bool = False
     progress: Callable[[Tally], None] = lambda _: None
     close_store: Callable[[Any], None] = lambda _: None
-    reopens: bool = False
+    declared: frozenset[str] = frozenset(CAPABILITIES) - {"reopen"}
+    lacking: frozenset[str] = frozenset()
+    """The chapters that the store does not declare, although it has their calls."""
+    found: Violation | None = None
+
+    @property
+    def reopens(self) -> bool:
+        """Whether the store can be opened again."""
+        return "reopen" in self.declared
 
 
 class Memory:
@@ -68,10 +78,12 @@ class Machine(RuleBasedStateMachine):
     def __init__(self, setup: Setup) -> None:
         super().__init__()
         self.setup = setup
-        self.environment = Environment(setup.directory)
+        self.environment = Environment(setup.directory, setup.declared)
         self.memory = Memory()
         self.program: list[Event] = []
         self._failed = False
+        self._meant: int | None = None
+        self._lacking = sorted(setup.lacking)
         self.store = setup.open_store(self.environment)
         self.checker = Checker(
             self.store,
@@ -80,12 +92,18 @@ class Machine(RuleBasedStateMachine):
             strict=setup.strict,
             observations=self.observations,
             touches=self.touches,
+            lacking=setup.lacking,
         )
 
     @property
     def now(self) -> int:
         """The instant of the next call."""
         return self.environment.clock.now
+
+    @property
+    def program_time(self) -> int:
+        """The instant of the next call, as programs count; of one that is done again, the instant it was meant for."""
+        return self.now - self.environment.clock.ahead if self._meant is None else self._meant
 
     @property
     def state(self) -> State:
@@ -103,16 +121,23 @@ class Machine(RuleBasedStateMachine):
     def begin(self) -> None:
         """What a run does before its first rule."""
 
+    def _call_what_is_lacking(self) -> None:
+        """Before its first call of its own a run makes every call of what the store does not declare."""
+        lacking, self._lacking = self._lacking, []
+        for call in (each for chapter in lacking for each in CALLS_OF[chapter]):
+            self.perform(call.operation, *call.arguments)
+
     def perform(self, operation: str, *arguments: object, look: bool = True) -> object:
         """Make the call and compare; the answer. Without `look` nothing is read to see what it touched."""
+        if self._lacking and self._meant is None:
+            self._call_what_is_lacking()
         call = Call(operation, arguments)
         self.memory.calls.append(call)
-        now = self.now
+        now = self.program_time
         try:
             answer = self.checker.perform(call, look=look)
         except Violation as violation:
-            self._failed = True
-            violation.program = (*self.program, Event(now, call))
+            self._fail(violation, Event(now, call))
             raise
         self.program.append(Event(now, call, answer))
         if self.setup.tally.steps % 32 == 0:
@@ -122,7 +147,7 @@ class Machine(RuleBasedStateMachine):
     def move(self, method: str, *arguments: Any, look: bool = True) -> None:
         """Change the process table, or reopen the store, as one step of the run."""
         self.setup.tally.steps += 1
-        self.program.append(Event(self.now, Move(method, arguments)))
+        self.program.append(Event(self.program_time, Move(method, arguments)))
         if method != "reopen":
             getattr(self.environment.process_alive, method)(*arguments)
             return
@@ -135,12 +160,17 @@ class Machine(RuleBasedStateMachine):
         try:
             self.checker.observe(("VALUE-9",))
         except Violation as violation:
-            self._failed = True
-            violation.program = tuple(self.program)
+            self._fail(violation)
             raise
         self.setup.tally.reached["VALUE-9"] += 1
         if "session" in self.offered and self.state.session.meta is not None:
             self.setup.tally.reached["META-5"] += 1
+
+    def _fail(self, violation: Violation, *last: Event) -> None:
+        """Remember how the violation came about."""
+        self._failed = True
+        violation.program, violation.ahead = (*self.program, *last), self.environment.clock.ahead
+        self.setup.found = self.setup.found or violation
 
     @rule(drawn=mixed(range(4)))
     def reopen(self, drawn: tuple[int]) -> None:
@@ -155,7 +185,8 @@ class Machine(RuleBasedStateMachine):
         """
         renaming = Renaming()
         for event in program:
-            self.environment.clock.move_to(event.now)
+            self._meant = event.now
+            self.environment.clock.move_to(event.now + self.environment.clock.ahead)
             if isinstance(event.action, Move):
                 self.move(event.action.method, *event.action.arguments, look=event is program[-1])
             else:
@@ -174,7 +205,7 @@ class Machine(RuleBasedStateMachine):
             if not self._failed:
                 self.checker.observe()
         except Violation as violation:
-            violation.program = tuple(self.program)
+            self._fail(violation)
             raise
         finally:
             self.setup.tally.runs += 1

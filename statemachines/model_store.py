@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from fencepost.model import TRANSITIONS, Ports, Refused, State
@@ -16,6 +17,7 @@ class ModelStore(Stores):
 
     def __init__(self, environment: Environment) -> None:
         self.state = State()
+        self._lock = threading.Lock()
         self._clock = environment.clock
         self._alive: ProcessAlive = environment.process_alive
         self._codec = environment.codec
@@ -29,8 +31,9 @@ class ModelStore(Stores):
 
     def _call(self, operation: Operation, arguments: tuple[object, ...]) -> object:
         operation.refuse_invalid(arguments)
-        step = TRANSITIONS[operation.name](self.state, Ports(self._clock(), self._alive, codec=self._codec), *arguments)[0]
-        self.state = step.state
+        with self._lock:
+            step = TRANSITIONS[operation.name](self.state, Ports(self._clock(), self._alive, codec=self._codec), *arguments)[0]
+            self.state = step.state
         if isinstance(step.answer, Refused):
             raise step.answer.error
         return step.answer

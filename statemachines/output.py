@@ -58,7 +58,7 @@ class OutputRules(Machine):
         records = state.output.records
         yield from (Call("list_for_attempt", key) for key in dict.fromkeys((each.task_id, each.attempt) for each in records))
         yield from (Call("get_latest_by_name", (name,)) for name in dict.fromkeys(each.producer_agent for each in records))
-        yield from (Call("get", (each.id,)) for each in records[-3:])
+        yield from (Call("get", (each.id,)) for each in tuple(records)[-3:])
         yield Call("list_for_attempt", ("nothing", 1))
 
     def touches(self, call: Call) -> Iterable[Call]:

@@ -22,7 +22,7 @@ from fencepost.spec.operations import OPERATIONS
 from msgspec.structs import replace
 
 from .checker import Call, Event, Move, Violation
-from .environment import Clock
+from .environment import BEGINNING
 from .minted import Claim, Program, kind_of, minted_in, origin, places, places_shown
 
 Attempt: TypeAlias = Callable[[Program], Violation | None]
@@ -150,7 +150,7 @@ def _do_not_wait(current: Callable[[], Program], holds: Callable[[Program], bool
         program = current()
         if place >= len(program):
             break
-        waited = program[place].now - (program[place - 1].now if place else Clock().now)
+        waited = program[place].now - (program[place - 1].now if place else BEGINNING)
         sooner = tuple(event._replace(now=event.now - waited) for event in program[place:])
         if waited and holds((*program[:place], *sooner)):
             changed = True

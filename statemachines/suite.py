@@ -135,7 +135,7 @@ class _Walks:
         return []
 
 
-def run_suite(machine: type[Machine], setup: Setup, programs: Sequence[Program]) -> Violation | None:
+def run_programs(machine: type[Machine], setup: Setup, programs: Sequence[Program]) -> Violation | None:
     """Make the calls of every sequence on a store of its own; the first violation, shrunk."""
     for program in programs:
         violation = replayed(machine, setup, program)

@@ -35,7 +35,7 @@ const OPERATIONS = {
 
 /** What each kind of request is answered, beside its id. */
 const REQUESTS = {
-  hello: () => ({ hello: { protocol: PROTOCOL, chapters: ["event", "output"], capabilities: [] } }),
+  hello: () => ({ hello: { protocol: PROTOCOL, chapters: ["event", "output"], capabilities: ["controlled-clock"] } }),
   echo: (value) => ({ answer: value }),
   reset: () => {
     events = new EventStore();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
@@ -49,8 +50,34 @@ Attachment: TypeAlias = AttachmentRecord[str, str]
 
 
 class AttachmentState(msgspec.Struct, frozen=True):
-    """The manifest, the ids that were ever forgotten (ATT-6), and whether the store was seen to keep any, or not to (ATT-8)."""
+    """The manifest, the ids that were ever forgotten (ATT-6), and whether the store was seen to keep any, or not to (ATT-8).
+
+    `uncommitted` are the ids of the entries without a stamp.
+    """
 
     entries: Map[str, Attachment] = Map()
-    forgotten: frozenset[str] = frozenset()
+    forgotten: Map[str, bool] = Map()
     keeps: bool | None = None
+    uncommitted: Map[str, bool] = Map()
+
+    @classmethod
+    def of(cls, entries: Mapping[str, Attachment]) -> AttachmentState:
+        """A manifest of these entries."""
+        manifest = cls()
+        for attachment_id, record in entries.items():
+            manifest = manifest.having(attachment_id, record)
+        return manifest
+
+    def having(self, attachment_id: str, record: Attachment) -> AttachmentState:
+        """The manifest with this entry, in place of one with its id."""
+        uncommitted = self.uncommitted.set(attachment_id, True)
+        if record.committed:
+            uncommitted = uncommitted.delete(attachment_id)
+        return msgspec.structs.replace(self, entries=self.entries.set(attachment_id, record), uncommitted=uncommitted)
+
+    def without(self, attachment_id: str) -> AttachmentState:
+        """The manifest without this entry, which it has."""
+        uncommitted = self.uncommitted.set(attachment_id, True).delete(attachment_id)
+        forgotten = self.forgotten.set(attachment_id, True)
+        entries = self.entries.delete(attachment_id)
+        return msgspec.structs.replace(self, entries=entries, uncommitted=uncommitted, forgotten=forgotten)

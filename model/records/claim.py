@@ -6,10 +6,13 @@ into; what decides is scalar and free of loops (see `proofs`). Whether a holder 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
+import msgspec
 from fencepost.spec import U64_MAX, LeaseOwnerIdentity, saturating_add
+from immutables import Map
 
 from ..contracts import ensure, require
 
@@ -93,6 +96,29 @@ def renewed(claim: ClaimRecord[P, H], proof: P, now: int, ttl: int) -> ClaimReco
 
 ClaimProof: TypeAlias = tuple[str, str]
 """Claim id and lease token."""
+
+
+class Issued(msgspec.Struct, frozen=True):
+    """Every claim that was ever answered, with the fencing token of the lease it was granted under; neither its id nor its
+    token may come again (GEN-17)."""
+
+    under: Map[ClaimProof, int] = Map()
+    ids: Map[str, bool] = Map()
+    tokens: Map[str, bool] = Map()
+
+    @classmethod
+    def of(cls, claims: Mapping[ClaimProof, int]) -> Issued:
+        """These claims."""
+        issued = cls()
+        for proof, fencing_token in claims.items():
+            issued = issued.plus(proof, fencing_token)
+        return issued
+
+    def plus(self, proof: ClaimProof, fencing_token: int) -> Issued:
+        """The claims with this one too."""
+        claim_id, token = proof
+        return Issued(self.under.set(proof, fencing_token), self.ids.set(claim_id, True), self.tokens.set(token, True))
+
 
 EntryClaim: TypeAlias = ClaimRecord[ClaimProof, LeaseOwnerIdentity | None]
 

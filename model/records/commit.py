@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import add
 from typing import TypeAlias
 
 import msgspec
@@ -19,6 +21,7 @@ from fencepost.spec import (
 from immutables import Map
 
 from ..contracts import ensure, require
+from .log import Log
 
 
 @require(lambda actual: 0 <= actual <= U64_MAX)
@@ -76,8 +79,27 @@ class Stamp(msgspec.Struct, frozen=True):
     result: RuntimeCommitResult
 
 
+Sums: TypeAlias = tuple[int, ...]
+"""The counters of a `TokenUsage`, summed exactly."""
+
+
+class Ledger(msgspec.Struct, frozen=True):
+    """Usage folded by source and model, in order of first appearance (READ-14)."""
+
+    rows: tuple[tuple[tuple[str, str], Sums], ...] = ()
+
+    def plus(self, entries: Iterable[TokenLedgerEntry]) -> Ledger:
+        """The ledger with these too; an entry whose counters but the last come to zero does not count."""
+        rows = dict(self.rows)
+        for entry in entries:
+            if entry.usage.total != 0:
+                key, counters = (entry.source, entry.model), msgspec.structs.astuple(entry.usage)
+                rows[key] = tuple(map(add, rows[key], counters)) if key in rows else counters
+        return Ledger(tuple(rows.items()))
+
+
 class CommitState(msgspec.Struct, frozen=True):
-    """What commits have written.
+    """What commits have written; `ledger` is the usage folded.
 
     `attempted` is the first session that anybody tried to commit for (COMMIT-2a), `replaced_leaf` the leaf of the last full
     replacement (READ-10): both only widen what is admitted. `checkpoints` are the refs of the stored checkpoints, and
@@ -86,15 +108,16 @@ class CommitState(msgspec.Struct, frozen=True):
     """
 
     head: Head | None = None
-    order: tuple[str, ...] = ()
+    order: Log[str] = Log()
     nodes: Map[str, SessionNodeRecord] = Map()
     tombstoned: frozenset[str] = frozenset()
-    usage: tuple[TokenLedgerEntry, ...] = ()
+    usage: Log[TokenLedgerEntry] = Log()
+    ledger: Ledger = Ledger()
     stamps: Map[tuple[str, str], Stamp] = Map()
     blobs: Map[tuple[str, str], Snapshot] = Map()
     attempted: str | None = None
     replaced_leaf: str | None = None
-    checkpoints: frozenset[str] = frozenset()
+    checkpoints: Map[str, bool] = Map()
     collected: bool = False
     reclaims: bool | None = None
     resolves: bool = False

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
+from uuid import UUID
 
 import msgspec
 from fencepost.spec import AgentEventEnvelope
 from immutables import Map
 
 from ..contracts import ensure, require
+from .log import Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +51,55 @@ def closed(record: TurnRecord | None) -> TurnRecord | None:
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """A turn with its events in the order of their appends."""
+    """A turn with its events in the order of their appends, and the ids that they have."""
 
     record: TurnRecord
-    events: tuple[AgentEventEnvelope, ...] = ()
+    events: Log[AgentEventEnvelope] = Log()
+    ids: Map[UUID, bool] = Map()
+
+    @classmethod
+    def of(cls, record: TurnRecord, events: Iterable[AgentEventEnvelope] = ()) -> Turn:
+        """A turn with these events."""
+        turn = cls(record)
+        for envelope in events:
+            turn = turn.plus(record, envelope)
+        return turn
+
+    def plus(self, record: TurnRecord, envelope: AgentEventEnvelope) -> Turn:
+        """The turn with one event more."""
+        return Turn(record, self.events.plus(envelope), self.ids.set(envelope.event_id, True))
 
 
-Turns = Map[int, Turn]
+class Thread(msgspec.Struct, frozen=True):
+    """The turns of a thread by their numbers, the largest of these, and whether a turn is finished."""
+
+    turns: Map[int, Turn] = Map()
+    last: int = -1
+    finished: bool = False
+
+    @classmethod
+    def of(cls, turns: Mapping[int, Turn]) -> Thread:
+        """A thread of these turns."""
+        thread = cls()
+        for number, turn in turns.items():
+            thread = thread.having(number, turn)
+        return thread
+
+    def having(self, number: int, turn: Turn) -> Thread:
+        """The thread with this turn, in place of what had its number."""
+        return Thread(self.turns.set(number, turn), max(self.last, number), self.finished or turn.record.finished)
+
+    def in_order(self) -> list[tuple[int, Turn]]:
+        """The turns with their numbers, the smallest first."""
+        return sorted(self.turns.items(), key=itemgetter(0))
 
 
 class EventState(msgspec.Struct, frozen=True):
     """The turns of each thread, and the threads that were ever cleared (EVENT-30)."""
 
-    threads: Map[str, Turns] = Map()
-    cleared: frozenset[str] = frozenset()
+    threads: Map[str, Thread] = Map()
+    cleared: Map[str, bool] = Map()
 
-    def of(self, thread_id: str) -> Turns:
+    def of(self, thread_id: str) -> Thread:
         """The turns of a thread."""
-        return self.threads.get(thread_id, Map())
+        return self.threads.get(thread_id, Thread())

@@ -20,7 +20,7 @@ from immutables import Map
 
 from ..contracts import ensure, require
 from . import claim as claims
-from .claim import ClaimProof, ClaimRecord
+from .claim import ClaimProof, ClaimRecord, Issued
 
 P = TypeVar("P")
 H = TypeVar("H")
@@ -142,16 +142,16 @@ class BatchRow(msgspec.Struct, frozen=True):
 
 
 class QueueState(msgspec.Struct, frozen=True):
-    """The batches of each session in admission order, and what was ever answered and must not come again.
+    """The batches of each session in admission order, and what was ever answered and must not come again: ids, and claims.
 
-    `freed` are the keys of batches that are gone, `claims` the lease's fencing token that each claim was granted under.
+    `freed` are the keys of batches that are gone.
     """
 
     rows: Map[str, tuple[BatchRow, ...]] = Map()
-    ids: frozenset[str] = frozenset()
+    ids: Map[str, bool] = Map()
     last_seq: int = 0
-    freed: frozenset[tuple[str, str]] = frozenset()
-    claims: Map[ClaimProof, int] = Map()
+    freed: Map[tuple[str, str], bool] = Map()
+    claims: Issued = Issued()
 
     def of(self, session_id: str) -> tuple[BatchRow, ...]:
         """The session's batches."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -19,10 +20,11 @@ from fencepost.spec import (
     admits,
 )
 from immutables import Map
+from msgspec.structs import replace as replaced
 
 from ..contracts import ensure, require
 from . import claim as claims
-from .claim import ClaimProof, ClaimRecord
+from .claim import ClaimProof, ClaimRecord, Issued
 
 P = TypeVar("P")
 H = TypeVar("H")
@@ -204,18 +206,112 @@ class InputRow(msgspec.Struct, frozen=True):
     record: LiveInput
 
 
-class InputState(msgspec.Struct, frozen=True):
-    """The inputs of each session in admission order, and what was ever answered and must not come again.
+class Inputs(msgspec.Struct, frozen=True):
+    """The inputs of one session by their numbers, which is the order of admission.
 
-    `vacuumed` are the keys that were freed, `claims` the lease's fencing token that each claim was granted under.
+    `open` are the numbers of those that have not ended, which is what nearly every call is about. The others are indexes too:
+    the number of each id, the oldest of several (INPUT-4a), and of each source key; the last number; and whether any was
+    ever meant for a turn of those that have ended.
     """
 
-    rows: Map[str, tuple[InputRow, ...]] = Map()
-    ids: frozenset[str] = frozenset()
-    last_seq: int = 0
-    vacuumed: frozenset[tuple[str, str]] = frozenset()
-    claims: Map[ClaimProof, int] = Map()
+    rows: Map[int, InputRow] = Map()
+    open: tuple[int, ...] = ()
+    ids: Map[str, int] = Map()
+    keys: Map[str, int] = Map()
+    last: int = 0
+    ended_for_turn: bool = False
 
-    def of(self, session_id: str) -> tuple[InputRow, ...]:
+    @classmethod
+    def of(cls, rows: Iterable[InputRow]) -> Inputs:
+        """These inputs, in this order."""
+        inputs = cls()
+        for row in rows:
+            inputs = inputs.plus(row)
+        return inputs
+
+    def __iter__(self) -> Iterator[InputRow]:
+        return (self.rows[number] for number in sorted(self.rows))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def waiting(self) -> list[InputRow]:
+        """Those that have not ended, claimed ones too, in admission order."""
+        return [self.rows[number] for number in self.open]
+
+    def since(self, number: int) -> list[InputRow]:
+        """Those with this number or a larger one, in admission order."""
+        return [self.rows[each] for each in sorted(each for each in self.rows if each >= number)]
+
+    def by_id(self, input_id: str) -> InputRow | None:
+        """The input with this id, if there is one."""
+        return self.rows.get(self.ids.get(input_id, -1))
+
+    def by_key(self, source_key: str | None) -> InputRow | None:
+        """The input with this source key, if there is one."""
+        return None if source_key is None else self.rows.get(self.keys.get(source_key, -1))
+
+    def plus(self, row: InputRow) -> Inputs:
+        """The inputs with this one behind all others."""
+        number, key = row.enqueue_seq, row.source_key
+        return replaced(
+            self.with_rows((row,)),
+            open=self.open if row.record.state in ENDED else (*self.open, number),
+            ids=self.ids if row.input_id in self.ids else self.ids.set(row.input_id, number),
+            keys=self.keys if key is None or key in self.keys else self.keys.set(key, number),
+            last=max(self.last, number),
+        )
+
+    def with_rows(self, changed: Iterable[InputRow]) -> Inputs:
+        """The inputs with these in place of those with their numbers."""
+        anew = {row.enqueue_seq: row for row in changed}
+        over = {number for number, row in anew.items() if row.record.state in ENDED}
+        return replaced(
+            self,
+            rows=self.rows.update(anew),
+            open=tuple(number for number in self.open if number not in over) if over else self.open,
+            ended_for_turn=self.ended_for_turn or any(anew[number].record.for_turn for number in over),
+        )
+
+
+class InputState(msgspec.Struct, frozen=True):
+    """The inputs of each session, and what was ever answered and must not come again: ids, and claims.
+
+    An id has the number of inputs that there are of it now. `vacuumed` are the keys that were freed, `sessions_of_key` says how
+    many sessions have an input with a source key.
+    """
+
+    rows: Map[str, Inputs] = Map()
+    ids: Map[str, int] = Map()
+    last_seq: int = 0
+    vacuumed: Map[tuple[str, str], bool] = Map()
+    claims: Issued = Issued()
+    sessions_of_key: Map[str, int] = Map()
+
+    def of(self, session_id: str) -> Inputs:
         """The session's inputs, ended ones too."""
-        return self.rows.get(session_id, ())
+        return self.rows.get(session_id, Inputs())
+
+    def plus(self, session_id: str, row: InputRow) -> InputState:
+        """The inputs with this one behind all others of its session."""
+        return replaced(
+            self,
+            rows=self.rows.set(session_id, self.of(session_id).plus(row)),
+            ids=_counted(self.ids, row.input_id, 1),
+            last_seq=max(self.last_seq, row.enqueue_seq),
+            sessions_of_key=_counted(self.sessions_of_key, row.source_key, 1),
+        )
+
+    def without(self, session_id: str, gone: Iterable[InputRow]) -> InputState:
+        """The inputs without these of a session."""
+        ended = {row.enqueue_seq: row for row in gone}
+        kept = Inputs.of(row for row in self.of(session_id) if row.enqueue_seq not in ended)
+        ids, keys, vacuumed = self.ids, self.sessions_of_key, self.vacuumed
+        for row in ended.values():
+            ids, keys = _counted(ids, row.input_id, -1), _counted(keys, row.source_key, -1)
+            vacuumed = vacuumed if row.source_key is None else vacuumed.set((session_id, row.source_key), True)
+        return replaced(self, rows=self.rows.set(session_id, kept), ids=ids, sessions_of_key=keys, vacuumed=vacuumed)
+
+
+def _counted(counts: Map[str, int], name: str | None, more: int) -> Map[str, int]:
+    return counts if name is None else counts.set(name, counts.get(name, 0) + more)

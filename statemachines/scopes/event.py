@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from fencepost.model import State
-from fencepost.model.records.event import EventState
+from fencepost.model.records.event import EventState, Thread
 from fencepost.spec import AgentEventEnvelope, Json, Start, TextDelta, UnknownEvent
 from immutables import Map
 from msgspec.structs import replace
@@ -43,22 +43,24 @@ class EventScope(Scope):
 
     def within(self, part: State, place: int) -> bool:
         """So many events in a thread."""
-        return sum(turn.record.events for turn in part.event.of(self.names[place]).values()) <= self.bounds.rows
+        return sum(turn.record.events for turn in part.event.of(self.names[place]).turns.values()) <= self.bounds.rows
 
     def joined(self, parts: Sequence[State]) -> State:
         """All threads in one log."""
-        threads = {name: turns for part in parts for name, turns in part.event.threads.items()}
-        return State(event=EventState(Map(threads), frozenset().union(*(part.event.cleared for part in parts))))
+        threads = {name: thread for part in parts for name, thread in part.event.threads.items()}
+        cleared = {name: True for part in parts for name in part.event.cleared}
+        return State(event=EventState(Map(threads), Map(cleared)))
 
     def part(self, whole: State, place: int) -> State:
         """One thread."""
         name, log = self.names[place], whole.event
-        threads = {each: turns for each, turns in log.threads.items() if each == name}
-        return replace(whole, event=EventState(Map(threads), log.cleared & {name}))
+        threads = {each: thread for each, thread in log.threads.items() if each == name}
+        cleared = {each: True for each in log.cleared if each == name}
+        return replace(whole, event=EventState(Map(threads), Map(cleared)))
 
     def shadow(self, part: State, place: int) -> State:
         """Whether the thread is there."""
-        return State(event=EventState(Map({name: Map() for name in part.event.threads})))
+        return State(event=EventState(Map({name: Thread() for name in part.event.threads})))
 
     def attempts(self, part: State, place: int, instant: Instant) -> Iterable[Attempt]:
         """All six calls."""
@@ -71,9 +73,9 @@ class EventScope(Scope):
 
     def situation(self, state: State, name: str, now: int) -> str:
         """How the turns of the thread stand."""
-        turns = state.event.of(name)
+        turns = state.event.of(name).in_order()
         said = [
             f"turn {turn} {'finished' if known.record.finished else 'open'}{'' if known.events else ', empty'}"
-            for turn, known in sorted(turns.items())
+            for turn, known in turns
         ]
         return ", ".join(said) or ("cleared" if name in state.event.cleared else "no thread")

@@ -49,7 +49,7 @@ class MaintenanceScope(Scope):
     def situation(self, state: State, name: str, now: int) -> str:
         """What there is to remove."""
         ended = sum(len(rows) for rows in state.turn_input.rows.values())
-        blobs = len({ref for _, ref in state.commit.blobs} | state.commit.checkpoints)
+        blobs = len({ref for _, ref in state.commit.blobs} | set(state.commit.checkpoints))
         return f"{graph_in_words(state)}, {ended} inputs, {blobs} blobs"
 
 

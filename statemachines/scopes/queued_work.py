@@ -58,7 +58,7 @@ class QueuedWorkScope(Scope):
         """So many batches, those that are gone too, and so many claims, refused ones that count too (QCLAIM-13)."""
         queue = part.queued_work
         counted = max((row.record.claim.fencing_token for row in queue.of(SESSION)), default=0)
-        return len(queue.ids) <= self.bounds.rows + 1 and max(len(queue.claims), counted) <= self.bounds.tokens
+        return len(queue.ids) <= self.bounds.rows + 1 and max(len(queue.claims.under), counted) <= self.bounds.tokens
 
     def attempts(self, part: State, place: int, instant: Instant) -> Iterator[Attempt]:
         """All nine calls."""
@@ -89,7 +89,7 @@ class QueuedWorkScope(Scope):
     def _shown_again(self, part: State) -> Iterable[Call]:
         """Every claim ever granted, as it was and altered, and one that never was."""
         rows = part.queued_work.of(SESSION)
-        for claim_id, token in (*sorted(part.queued_work.claims), ("never", "granted")):
+        for claim_id, token in (*sorted(part.queued_work.claims.under), ("never", "granted")):
             batches = tuple(shown(SESSION, row) for row in rows if row.record.claim.proof == (claim_id, token))
             claim = QueuedWorkClaim(SESSION, claim_id, self.owners[0], token, 1, 0, 0, batches)
             for each in (claim, replace(claim, lease_token=f"{token}'"), replace(claim, session_id=OTHER)):

@@ -59,12 +59,12 @@ class TurnInputScope(Scope):
     def within(self, part: State, place: int) -> bool:
         """So many inputs, and so many claims."""
         inputs = part.turn_input
-        return len(inputs.of(SESSION)) <= self.bounds.rows and len(inputs.claims) <= self.bounds.tokens
+        return len(inputs.of(SESSION)) <= self.bounds.rows and len(inputs.claims.under) <= self.bounds.tokens
 
     def attempts(self, part: State, place: int, instant: Instant) -> Iterator[Attempt]:
         """All eight calls."""
-        rows = part.turn_input.of(SESSION)
-        foreign = part.turn_input.of(OTHER)[0].input_id
+        rows = tuple(part.turn_input.of(SESSION))
+        foreign = next(iter(part.turn_input.of(OTHER))).input_id
         yield from (Attempt(Call(ENQUEUE, (each,))) for each in DRAFTS)
         if rows:
             yield Attempt(Call(ENQUEUE, (replace(DRAFTS[0], input_id=rows[0].input_id),)))
@@ -93,7 +93,7 @@ class TurnInputScope(Scope):
     def _abandoned(self, part: State) -> Iterable[Call]:
         """Every claim ever granted, as it was and altered, and one that never was."""
         rows = part.turn_input.of(SESSION)
-        for claim_id, token in (*sorted(part.turn_input.claims), ("never", "granted")):
+        for claim_id, token in (*sorted(part.turn_input.claims.under), ("never", "granted")):
             inputs = tuple(row for row in rows if row.record.claim.proof == (claim_id, token))
             claim = TurnInputClaim(
                 session_id=SESSION,

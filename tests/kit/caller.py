@@ -47,7 +47,7 @@ class Caller:
         self.chapter = chapter
         self.factory = load_factory(backend)
         self.kind: type[Machine] = machine_of(chapter, (chapter, *beside))
-        self.setup = Setup(self.factory.open, Path(), close_store=self.factory.close, reopens=self.factory.reopens)
+        self.setup = Setup(self.factory.open, Path(), close_store=self.factory.close, declared=frozenset(self.factory.declares))
         self.machine = self.kind(self.setup)
 
     def __call__(self, operation: str, *arguments: object) -> Any:

@@ -8,6 +8,7 @@ import itertools
 from pathlib import Path
 from typing import Any, ClassVar
 
+from fencepost.kit import declares
 from fencepost.spec import (
     U64_MAX,
     Acquired,
@@ -29,6 +30,7 @@ from fencepost.statemachines.model_store import ModelStore
 from msgspec.structs import replace
 
 
+@declares("controlled-clock", "liveness-oracle", "attachments", "blob-reclaim")
 class Bent(ModelStore):
     """The model without a fault."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from faulty import Bent
+from fencepost.kit import declares
 from fencepost.kit.duckdb import memory
 from fencepost.spec import (
     NotFound,
@@ -80,7 +81,7 @@ class LastOne(Bent):
     """A cancel by id means the input that was submitted last."""
 
     def cancel_pending_turn_input(self, session_id: str, input_id: str) -> object:
-        rows = self.state.turn_input.of(session_id) if isinstance(session_id, str) else ()
+        rows = tuple(self.state.turn_input.of(session_id)) if isinstance(session_id, str) else ()
         known = input_id in {row.input_id for row in rows}
         return self.right("cancel_pending_turn_input", session_id, rows[-1].input_id if known else input_id)
 
@@ -168,6 +169,7 @@ class InputsOnly(Chapters):
     chapters = ("lease", "turn_input")
 
 
+@declares("controlled-clock", "attachments")
 class ManifestOnly(Chapters):
     """Attachments."""
 

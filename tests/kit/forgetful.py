@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-from fencepost.kit import reopens
+from fencepost.kit import declares
 from fencepost.kit.model import Model
 from fencepost.model import State
-from fencepost.statemachines.environment import Environment
+from fencepost.statemachines.environment import CAPABILITIES, Environment
 from fencepost.statemachines.model_store import ModelStore
 from msgspec.structs import replace
 
@@ -72,7 +72,7 @@ class WithFile(Model):
         self.known.add(environment)
 
 
-@reopens
+@declares(*CAPABILITIES)
 class Unclosed(ModelStore):
     """Marked, and without a close."""
 
@@ -88,7 +88,7 @@ class Once(ModelStore):
         """Leave the file."""
 
 
-@reopens
+@declares(*CAPABILITIES)
 def once(environment: Environment) -> Any:
     """Marked, and makes its file anew each time."""
     return Once(environment)
@@ -97,4 +97,4 @@ def once(environment: Environment) -> Any:
 class Unmarked(Model):
     """Could be opened again, and does not say so."""
 
-    fencepost_reopens = False
+    fencepost_declares = tuple(each for each in CAPABILITIES if each != "reopen")

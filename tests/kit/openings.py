@@ -23,6 +23,15 @@ def generator(environment: Environment) -> Iterator[DuckDBStores]:
     LOG.append("closed")
 
 
+def lasting(environment: Environment) -> Iterator[DuckDBStores]:
+    """A generator that says when it is ended, in whatever way."""
+    LOG.append("opened")
+    try:
+        yield memory(environment)
+    finally:
+        LOG.append("closed")
+
+
 def twice(environment: Environment) -> Iterator[DuckDBStores]:
     """A generator that gives two."""
     yield memory(environment)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-HELLO = {"protocol": "fencepost-adapter/1", "chapters": ["output"], "capabilities": []}
+HELLO = {"protocol": "fencepost-adapter/1", "chapters": ["output"], "capabilities": ["controlled-clock", "liveness-oracle"]}
 """What a good adapter says of itself."""
 
 

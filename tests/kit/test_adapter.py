@@ -49,7 +49,7 @@ INTRODUCED: dict[str, str] = {
     "another protocol": r"introduced itself with .*adapter/2.*\. Expected .*fencepost-adapter/1",
     "no chapters": r"declared chapters \[\]\. Expected",
     "unknown chapter": r"declared chapters \['leases'\]\. Expected .*of lease, turn_input",
-    "unknown capability": r"declared capabilities \['teleport'\]\. Expected .*of reopen",
+    "unknown capability": r"declared capabilities \['teleport'\]\. Expected .*of controlled-clock, liveness-oracle, reopen",
     "no hello": r"introduced itself with None\. Expected",
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from faulty import Closing
-from fencepost.kit import duckdb, reopens
+from fencepost.kit import declares, duckdb
 from fencepost.kit.backend import DEFAULT_BACKEND, BackendError, Factory, fresh_environment, load_factory
 from fencepost.kit.duckdb import memory
 from fencepost.kit.result import Request
@@ -42,7 +42,7 @@ GOOD_FOR_NOTHING = {
     "faulty_logs:events_and_outputs": "The stores of faulty_logs:events_and_outputs have no runtime_persistence. Expected "
     "every store of what was chosen: add what is missing, or choose others with --stores or --chapters.",
     "forgetful:Unclosed": "The store of forgetful:Unclosed, a Unclosed, has no close(). Expected one of a store that can be "
-    "opened again: add it, or take the mark `reopens` off the factory.",
+    "opened again: add it, or do not declare `reopen`.",
     "forgetful:once": "The factory forgetful:once raised FileExistsError: [Errno 17] File exists: 'file' when it was called "
     "again with the same environment. Expected the store that was closed, with all that was in it.",
 }
@@ -100,16 +100,33 @@ def test_every_example_has_a_store_and_a_directory_of_its_own() -> None:
     assert not any(Path(directory).exists() for directory in Closing.used_directories)
 
 
-def test_a_mark_declares_that_a_store_can_be_opened_again() -> None:
-    """The factory stays what it was; one without the mark declares nothing."""
+def test_a_mark_declares_what_a_store_has() -> None:
+    """The factory stays what it was; one without the mark declares that it uses the clock and the oracle it is given."""
 
     def factory(_: Environment) -> None:
         """Gives nothing."""
 
-    assert Factory("plain", factory).declares == ()
-    assert reopens(factory) is factory
+    assert Factory("plain", factory).declares == ("controlled-clock", "liveness-oracle")
+    assert Factory("plain", factory).has == ()
+    assert declares("attachments", "reopen", chapters=("turn_input", "lease"))(factory) is factory
     assert Factory("marked", factory).reopens
-    assert Factory("marked", factory).declares == ("reopen",)
+    assert Factory("marked", factory).declares == ("reopen", "attachments")
+    assert Factory("marked", factory).has == ("lease", "turn_input")
+
+
+@pytest.mark.parametrize(
+    ("capability", "chapter", "told"),
+    [
+        ("reopens", "lease", "received 'reopens', expected some of controlled-clock, liveness-oracle, reopen, "
+         "concurrent-callers, attachments, blob-reclaim"),
+        ("reopen", "leases", "received 'leases', expected some of lease, turn_input, queued_work, commit, session, "
+         "maintenance, attachment, runtime, event, output"),
+    ],
+)  # fmt: skip
+def test_what_nobody_can_declare_is_refused(capability: str, chapter: str, told: str) -> None:
+    """A capability or a chapter that there is not is named, with those that there are."""
+    with pytest.raises(ValueError, match=re.escape(told)):
+        declares(capability, chapters=(chapter,))
 
 
 def test_our_store_in_a_file_is_there_again_for_its_environment_and_for_no_other() -> None:

@@ -44,8 +44,8 @@ def test_a_store_that_conforms_exits_0() -> None:
     """The last lines are the verdict, the figures and the command that repeats the run."""
     result = verify("Bent", "--chapters", "lease", "--seed", "7")
     assert result.exit_code == 0
-    *_, verdict, figures, command = result.stdout.splitlines()
-    assert verdict == "conforms  faulty:Bent"
+    *_, figures, command, verdict = result.stdout.splitlines()
+    assert verdict == "conforms, 45 of 48 rules reached  faulty:Bent"
     assert figures.startswith("seed 7: ")
     assert command == "fencepost verify --backend faulty:Bent --seed 7 --examples 10 --steps 30 --chapters lease"
 
@@ -94,7 +94,7 @@ def test_strict_decides_whether_differing_fails() -> None:
     assert "Differs; only a strict run fails for it  1\n  READ-5a      A full read answers" in result.stdout
     result = verify("LeaflessRead", "--chapters", "session", "--strict")
     assert result.exit_code == 1
-    assert result.stdout.endswith(" --chapters session --strict\n")
+    assert " --chapters session --strict\n" in result.stdout
 
 
 @pytest.mark.parametrize("backend", ["faulty", "nowhere:store", "faulty:raising", "faulty:nothing", "faulty:two_arguments"])
@@ -153,14 +153,14 @@ def test_all_chapters_run_unless_some_are_chosen() -> None:
     assert {line.index(" steps ") for line in lines} == {22}
     assert all(line.endswith(" rules reached") for line in lines)
     assert "\n  claim " in result.stdout
-    assert result.stdout.endswith(f"--chapters {','.join(chapters)}\n")
+    assert f"--chapters {','.join(chapters)}\n" in result.stdout
 
 
 def test_stores_are_chosen_by_their_protocols() -> None:
-    """The chapters of the protocols run, in reading order, and the command that repeats the run names them."""
+    """The chapters of the protocols run, in reading order, and the command that repeats the run names what was asked for."""
     result = verify("Bent", "--stores", "output,turn_input", "--examples", "1")
     assert [line.split()[0] for line in result.stdout.splitlines()[3:5]] == ["turn_input", "output"]
-    assert result.stdout.endswith("--chapters turn_input,output\n")
+    assert " --steps 30 --stores turn_input,output\n" in result.stdout
 
 
 def test_ctrl_c_before_a_result_exits_2(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +195,7 @@ def test_json_is_written_with_everything(tmp_path: Path) -> None:
         "reason": None,
         "in_question": False,
     }
-    assert by_id["LEASE-18"]["reason"] == "It takes two callers inside the store at once."
+    assert by_id["LEASE-18"]["reason"].startswith("It binds a store that declares `concurrent-callers`: ")
     assert report["sums"]["values"]["failed"] == 1
     (violation,) = report["violations"]
     assert violation["requirements"][0] == "VALUE-6"
@@ -216,7 +216,7 @@ def test_json_on_standard_output_is_alone_there() -> None:
     """With --json - the report for people goes to standard error."""
     result = verify("Bent", "--chapters", "session", "--json", "-")
     assert json.loads(result.stdout)["verdict"] == "conforms"
-    assert "conforms  faulty:Bent" in result.stderr
+    assert result.stderr.endswith("rules reached  faulty:Bent\n")
 
 
 def test_json_tells_refusals(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_a_pipe_gets_plain_lines() -> None:
     done = process(HERE, "verify", "--backend", "faulty:Crashing", "--examples", "10", "--chapters", "lease")
     assert done.returncode == 1
     assert "\x1b" not in done.stdout
-    *lines, _ = done.stdout.splitlines()
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("fencepost verify")]
     assert all(len(line) <= 80 and line == line.rstrip() for line in lines)
 
 
@@ -262,7 +262,8 @@ def test_a_run_leaves_nothing_behind(tmp_path: Path) -> None:
     """The current directory is the user's: it is as empty after a run as before."""
     done = process(tmp_path, "verify", "--examples", "5", "--chapters", "lease")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-3] == "conforms  fencepost.kit.duckdb:file"
+    assert done.stdout.splitlines()[-1].startswith("conforms, ")
+    assert done.stdout.endswith(" rules reached  fencepost.kit.duckdb:file\n")
     assert not list(tmp_path.iterdir())
 
 

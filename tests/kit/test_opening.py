@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
 import openings
 import pytest
 from fencepost.kit.backend import BackendError, fresh_environment, load_factory
+from fencepost.kit.opening import opened
 from fencepost.kit.result import Request, Result, Verdict
 from fencepost.kit.verify import verify
 
@@ -41,6 +44,16 @@ def test_a_wrong_async_store_is_caught_and_shown_as_a_program() -> None:
     assert "from fencepost.kit.opening import opened\nfrom openings import forgetful as factory\n" in found.program
     assert "open_store = opened(factory)\n" in found.program
     assert found.reproduces
+
+
+def test_what_a_program_opened_stays_open() -> None:
+    """Nobody but the program's store holds the generator that gave it, and it is not ended for that."""
+    openings.LOG.clear()
+    with fresh_environment() as environment:
+        store = opened(openings.lasting)(environment)
+        gc.collect()
+        assert openings.LOG == ["opened"]
+        assert store.event is not None
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,11 @@ def broken() -> Result:
 
 
 def test_a_report_is_a_folder_of_four_files(bad: Result, tmp_path: Path) -> None:
-    """Each is written whole, into a folder that is made, over the files that are there; nothing else is left."""
+    """Each is written whole, into a folder that is made, over the files that are there; nothing is left but the exhibits."""
     folder = tmp_path / "new" / "report"
     for _ in range(2):
         write_report(str(folder), bad)
-        assert sorted(each.name for each in folder.iterdir()) == sorted(NAMES)
+        assert sorted(each.name for each in folder.iterdir()) == sorted([*NAMES, "counterexamples"])
     assert json.loads((folder / "report.json").read_text())["verdict"] == "violates"
 
 
@@ -79,6 +79,7 @@ def test_the_summary_says_what_failed_and_how_to_see_it(bad: Result) -> None:
     assert "| chapter | passed | failed | differs | not reached | not declared |\n" in text
     assert "### VALUE-1 violated\n\nAll a call is given" in text
     assert "```python\nfrom pathlib import Path\n" in text
+    assert "```mermaid\nsequenceDiagram\n    participant a1 as " in text
     assert "`fencepost verify --backend faulty:Lenient --seed 0 --examples 20 --steps 50 --chapters lease`" in text
 
 
@@ -107,7 +108,9 @@ def test_the_page_stands_alone(bad: Result) -> None:
     links = Links()
     links.feed(text)
     assert links.loaded == []
-    assert links.targets == {each.requirement.id for each in bad.judged} == links.ids
+    files = {f"counterexamples/{name}" for name in ("lease.html", "test_lease.py", "lease.jsonl", "lease.mmd")}
+    assert links.targets - files == {each.requirement.id for each in bad.judged} == links.ids
+    assert files < links.targets
     assert "http://" not in text
     assert "https://" not in text
     assert "store.try_claim_session_execution_lease(&quot;s&quot;, owner1, 2**64)" in text

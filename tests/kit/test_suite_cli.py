@@ -47,10 +47,11 @@ def test_a_store_that_conforms_passes(suite: str) -> None:
     """The command that repeats the run names the suite, and no seed."""
     result = fencepost("verify", *MODEL, "--suite", suite)
     assert result.exit_code == 0
-    *_, verdict, figures, command = result.stdout.splitlines()
-    assert verdict == "conforms  fencepost.kit.model:Model"
+    *_, figures, command, verdict = result.stdout.splitlines()
     assert figures.startswith(f"suite {suite}: ")
     assert command == f"fencepost verify --backend fencepost.kit.model:Model --suite {suite} --chapters lease"
+    assert verdict.startswith("conforms, ")
+    assert verdict.endswith(" rules reached  fencepost.kit.model:Model")
 
 
 def test_a_store_that_violates_fails(suite: str) -> None:
@@ -109,3 +110,51 @@ def test_a_file_that_is_not_there() -> None:
     result = fencepost("verify", *MODEL, "--suite", "nowhere.suite")
     assert result.exit_code == 2
     assert result.stderr == "Error: nowhere.suite cannot be read: No such file or directory. `fencepost suite` writes suites.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            ("--seed", "0"),
+            "received --suite and --seed, expected one of them: of a suite every call is made, and none",
+        ),
+        (("--budget", "9s", "--workers", "2"), "received --suite and --budget, --workers, expected one of them"),
+    ],
+)
+def test_a_suite_leaves_nothing_to_chance(suite: str, options: tuple[str, ...], says: str) -> None:
+    """What says how calls are drawn would be left alone, and is refused."""
+    result = fencepost("verify", *MODEL, "--suite", suite, *options)
+    assert result.exit_code == 2
+    assert says in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_a_store_that_goes_by_the_time_of_day(suite: str) -> None:
+    """The instants of a suite cannot be those of such a store: none of its calls is made."""
+    result = fencepost("verify", "--backend", "declaring:by_the_time_of_day", "--suite", suite)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: The factory declaring:by_the_time_of_day declares no controlled clock, and a suite")
+
+
+def test_races_are_left_to_chance(suite: str) -> None:
+    """A store that declares several callers, and loses calls where there are, has one caller in a suite."""
+    assert fencepost("verify", "--backend", "declaring:Racy", "--suite", suite).exit_code == 0
+
+
+def test_the_report_names_the_suite(tmp_path: Path, suite: str) -> None:
+    """In each of its files where a seed would stand, those of the counterexample too."""
+    folder = tmp_path / "report"
+    assert fencepost("verify", "--backend", "faulty:LiveAtTheEdge", "--suite", suite, "--report", str(folder)).exit_code == 1
+    assert json.loads((folder / "report.json").read_text())["suite"] == suite
+    for name in ("index.html", "summary.md", "counterexamples/lease.html"):
+        text = (folder / name).read_text()
+        assert f"suite {suite}" in text, name
+        assert "seed 0" not in text, name
+
+
+def test_suites_of_a_store_that_declares_its_chapters(suite: str) -> None:
+    """Of what a store does not declare there is nothing to run."""
+    result = fencepost("verify", "--backend", "declaring:events_alone", "--suite", suite)
+    assert result.exit_code == 2
+    assert "has no sequences for these chapters, expected one or more of lease." in result.stderr

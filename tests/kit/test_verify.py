@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from faulty import WornOut
-from fencepost.kit import verify as verify_module
+from fencepost.kit import chapter_check as check_module
 from fencepost.kit.backend import load_factory
 from fencepost.kit.report_json import encoded
 from fencepost.kit.result import MISSED, ChapterRun, Judged, Request, Result, Status, Verdict, judge
 from fencepost.kit.verify import EXAMPLES, STEPS, Observer, offered_by, operations_of, verify
+from fencepost.kit.workers import verify_at_once
 from fencepost.spec import Acquired, LeaseOwnerIdentity
 from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.machine import Machine, Setup
@@ -140,7 +143,7 @@ def test_a_violation_seen_before_an_interruption_counts(monkeypatch: pytest.Monk
         caught.value.interrupted, caught.value.steps = True, 2
         return caught.value
 
-    monkeypatch.setattr(verify_module, "run_machine", cut_short)
+    monkeypatch.setattr(check_module, "run_machine", cut_short)
     result = run("FenceForgotten", "lease")
     assert result.interrupted
     assert result.verdict is Verdict.violates
@@ -154,7 +157,7 @@ def test_a_fault_of_the_harness_is_no_fault_of_the_store(monkeypatch: pytest.Mon
     def broken(*_: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(verify_module, "run_machine", broken)
+    monkeypatch.setattr(check_module, "run_machine", broken)
     result = run("Bent", "lease")
     assert result.verdict is Verdict.not_evaluated
     assert result.troubles == (
@@ -169,7 +172,7 @@ def test_a_violation_that_cannot_be_shown_is_no_pass(monkeypatch: pytest.MonkeyP
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(verify_module, "counterexample", broken)
+    monkeypatch.setattr(check_module, "counterexample", broken)
     result = run("Crashing", "lease")
     assert result.verdict is Verdict.not_evaluated
     assert result.troubles == (
@@ -180,7 +183,7 @@ def test_a_violation_that_cannot_be_shown_is_no_pass(monkeypatch: pytest.MonkeyP
 
 def test_a_chapter_in_which_nothing_was_reached_is_not_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
     """No call, no verdict."""
-    monkeypatch.setattr(verify_module, "run_machine", lambda *_: None)
+    monkeypatch.setattr(check_module, "run_machine", lambda *_: None)
     result = run("Bent", "lease", "session")
     assert result.verdict is Verdict.not_evaluated
     assert result.troubles == (
@@ -254,7 +257,7 @@ def test_a_store_that_can_be_opened_again_is_held_to_it() -> None:
     unmarked = judged(reopening("Unmarked", "lease"))["VALUE-9"]
     assert unmarked.status is Status.not_declared
     assert unmarked.count == 0
-    assert unmarked.reason == "It binds a store that can be opened again: mark its factory with `reopens` of fencepost.kit."
+    assert unmarked.reason == "It binds a store that declares `reopen`: mark its factory with `declares` of fencepost.kit."
 
 
 def test_a_store_that_was_never_opened_again_has_not_passed() -> None:
@@ -314,7 +317,8 @@ def test_a_capability_is_not_declared_and_what_is_inside_is_not_seen() -> None:
     tally.reached.update({"LEASE-5": 3, "LEASE-6": 2})
     statuses = {each.requirement.id: each for each in judge(["lease"], tally, ())}
     assert statuses["LEASE-18"].status is Status.not_declared
-    assert statuses["LEASE-18"].reason == "It takes two callers inside the store at once."
+    says = "It binds a store that declares `concurrent-callers`: mark its factory with `declares` of fencepost.kit."
+    assert statuses["LEASE-18"].reason == says
     assert statuses["LEASE-5"].status is Status.not_reached
     assert (statuses["LEASE-5"].reason or "").startswith("Not seen through the protocol: While the clock")
     assert statuses["LEASE-6"].status is Status.passed
@@ -339,3 +343,78 @@ def test_the_duckdb_store_conforms_and_every_situation_is_reached(seed: int) -> 
     result = verify(load_factory(name), Request(name, CHAPTERS, seed, EXAMPLES, STEPS))
     assert result.verdict is Verdict.conforms
     assert [each.requirement.id for each in result.judged if each.reason == MISSED] == []
+
+
+def test_a_budget_goes_where_most_is_unreached() -> None:
+    """Every chapter has an example, and those that still miss more have more of them; the time is that of the budget."""
+    backend = load_factory("fencepost.kit.model:Model")
+    result = verify(backend, Request(backend.name, ("lease", "commit"), seconds=6))
+    examples = {each.chapter: each.tally.runs for each in result.runs}
+    assert result.verdict is Verdict.conforms
+    assert min(examples.values()) >= 1
+    assert sum(examples.values()) > 2
+    assert result.request.command.endswith("--seed 0 --budget 6s --steps 1 --chapters lease,commit")
+
+
+def test_a_budget_that_is_over_before_a_chapter_begins_is_no_pass() -> None:
+    """One sentence names all chapters that had no turn."""
+    backend = load_factory("fencepost.kit.model:Model")
+    result = verify(backend, Request(backend.name, ("lease", "event", "output"), 0, 1, 50, seconds=0.001))
+    assert result.verdict is Verdict.not_evaluated
+    assert result.troubles == ("The 0.001 s were over before event, output began: give more, or choose fewer chapters.",)
+
+
+def test_a_chapter_that_violates_has_no_more_turns() -> None:
+    """The others go on; the counterexample is that of the first violation."""
+    result = verify(load_factory("faulty:Crashing"), Request("faulty:Crashing", ("lease",), seconds=30, steps=30))
+    assert result.verdict is Verdict.violates
+    assert result.seconds < 20
+
+
+def test_workers_run_the_next_seeds_too_and_give_one_result() -> None:
+    """Two seeds count as much as one after the other; a store's own exception comes over as it is or as a text."""
+    backend = load_factory("fencepost.kit.model:Model")
+    request = Request(backend.name, ("event",), 3, 2, 20)
+    alone = [verify(backend, replace(request, seed=seed)) for seed in (3, 4)]
+    both = verify_at_once(backend, replace(request, workers=2), Observer(), 10)
+    assert both.verdict is Verdict.conforms
+    assert both.steps == sum(each.steps for each in alone)
+    assert both.runs[0].tally.reached == alone[0].runs[0].tally.reached + alone[1].runs[0].tally.reached
+    assert both.request.command.endswith("--chapters event --workers 2")
+    assert both.request.origin == "seeds 3 to 4"
+
+
+def test_workers_bring_counterexamples_with_exceptions_of_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that cannot be sent to another process is told by its text."""
+    (tmp_path / "unsendable.py").write_text(UNSENDABLE)
+    monkeypatch.chdir(tmp_path)
+    backend = load_factory("unsendable:Store")
+    result = verify_at_once(backend, Request(backend.name, ("event",), 0, 2, 20, workers=2), Observer(), 10)
+    (found,) = result.counterexamples
+    assert found.requirements[0] == "VALUE-6"
+    assert repr(found.last.answer) == "Crash(error=RuntimeError('NoArguments: gone'))"
+
+
+UNSENDABLE = """
+from fencepost.statemachines.model_store import ModelStore
+
+class NoArguments(Exception):
+    def __init__(self):
+        super().__init__("gone")
+        self.lock = __import__("threading").Lock()
+
+class Events:
+    def __init__(self, events):
+        self._events = events
+
+    def __getattr__(self, name):
+        return getattr(self._events, name)
+
+    def finish_turn(self, thread_id, turn):
+        raise NoArguments
+
+class Store(ModelStore):
+    def __init__(self, environment):
+        super().__init__(environment)
+        self.event = Events(self.event)
+"""

@@ -6,9 +6,9 @@ from typing import Any
 
 from fencepost.model import Ports, State, Step
 from fencepost.model.records.attachment import AttachmentRecord, AttachmentState
-from fencepost.model.records.claim import FREE, ClaimRecord, EntryClaim
+from fencepost.model.records.claim import FREE, ClaimProof, ClaimRecord, EntryClaim, Issued
 from fencepost.model.records.queued_work import BatchRecord, BatchRow, Kind, QueueState
-from fencepost.model.records.turn_input import InputRecord, InputRow, InputState
+from fencepost.model.records.turn_input import InputRecord, InputRow, Inputs
 from fencepost.spec import (
     CheckpointKind,
     DeliveryPolicy,
@@ -41,7 +41,6 @@ from fencepost.spec import (
     TurnInputIngressNextTurn,
     TurnInputState,
 )
-from immutables import Map
 from model_builders import LEASED, A, B, fence, ours
 from msgspec.structs import replace
 
@@ -132,21 +131,22 @@ def with_inputs(*rows: InputRow, session: str = "s", to: State = LEASED) -> Stat
     """The state with these inputs of the session, whose claims count as granted under a's lease."""
     proofs = {row.record.claim.proof: 3 for row in rows if row.record.claim.held}
     inputs = to.turn_input
-    return replace(
-        to,
-        turn_input=InputState(
-            inputs.rows.set(session, rows),
-            inputs.ids | {row.input_id for row in rows},
-            max([inputs.last_seq, *(row.enqueue_seq for row in rows)]),
-            inputs.vacuumed,
-            inputs.claims.update(proofs),
-        ),
-    )
+    inputs = replace(inputs, rows=inputs.rows.set(session, Inputs()))
+    for row in rows:
+        inputs = inputs.plus(session, row)
+    return replace(to, turn_input=replace(inputs, claims=with_claims(inputs.claims, proofs)))
+
+
+def with_claims(issued: Issued, claims: dict[ClaimProof, int]) -> Issued:
+    """The claims with these too."""
+    for proof, fencing_token in claims.items():
+        issued = issued.plus(proof, fencing_token)
+    return issued
 
 
 def inputs_of(state: State, session: str = "s") -> tuple[InputRow, ...]:
     """The stored inputs of the session."""
-    return state.turn_input.of(session)
+    return tuple(state.turn_input.of(session))
 
 
 def batch_row(
@@ -183,10 +183,10 @@ def with_batches(*rows: BatchRow, session: str = "s", to: State = LEASED) -> Sta
         to,
         queued_work=QueueState(
             queue.rows.set(session, rows),
-            queue.ids | {row.batch_id for row in rows},
+            queue.ids.update({row.batch_id: True for row in rows}),
             max([queue.last_seq, *(row.enqueue_seq for row in rows)]),
             queue.freed,
-            queue.claims.update(proofs),
+            with_claims(queue.claims, proofs),
         ),
     )
 
@@ -204,7 +204,7 @@ def under(row: Any, claim: EntryClaim, **changes: Any) -> Any:
 
 def with_manifest(**entries: AttachmentRecord[str, str]) -> State:
     """A state with these attachments by their ids, and nothing else."""
-    return State(attachment=AttachmentState(Map(entries)))
+    return State(attachment=AttachmentState.of(entries))
 
 
 def draft(**fields: Any) -> PendingTurnInputDraft:

@@ -28,7 +28,6 @@ from fencepost.spec import (
     SessionDelta,
     TextDelta,
 )
-from immutables import Map
 from model_builders import run
 from msgspec.structs import replace
 
@@ -128,8 +127,10 @@ def persist(state: InputState, runtime: str = "r") -> Call:
 
 def numbered(*sequences: int, runtime: str = "r", run_id: UUID = RUN) -> State:
     """A state in which a run of runtime r has receipts of these numbers, and nothing else happened."""
-    receipts = Map({(runtime, run_id, each): receipt(each, run_id) for each in sequences})
-    return replace(State(), runtime=replace(State().runtime, receipts=receipts))
+    records = State().runtime
+    for each in sequences:
+        records = records.with_receipt(runtime, receipt(each, run_id))
+    return replace(State(), runtime=records)
 
 
 def steps(state: State, call: Call, at: Ports | None = None) -> Steps:

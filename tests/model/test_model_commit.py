@@ -227,7 +227,7 @@ def test_commit_8_without_a_stamp_nothing_is_a_replay() -> None:
     given = commit(usage_deltas=(used(5),))
     state = committed(LEASED, given, given)
     assert revision_of(state) == 2
-    assert state.commit.usage == (used(5), used(5))
+    assert tuple(state.commit.usage) == (used(5), used(5))
 
 
 def test_commit_32_a_turn_is_recorded_only_by_a_commit_that_succeeds() -> None:

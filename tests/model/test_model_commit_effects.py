@@ -60,7 +60,7 @@ def used(tokens: int) -> TokenLedgerEntry:
 
 def graph_of(state: State) -> tuple[tuple[str, ...], str | None]:
     """The stored node ids in order, and the persisted leaf."""
-    return state.commit.order, head_of(state).leaf_node_id
+    return tuple(state.commit.order), head_of(state).leaf_node_id
 
 
 ROOTED = commit(graph=Append((node("n1"), node("n2", "n1")), "n2"))
@@ -209,7 +209,7 @@ def test_commit_29_usage_is_appended_as_given() -> None:
     zero = TokenLedgerEntry("main", "m", TokenUsage())
     first = commit(usage_deltas=(used(1), zero, used(2)), turn_commit=STAMP)
     state = committed(LEASED, first, commit(usage_deltas=(used(3),), graph=ReplaceFull()), first)
-    assert state.commit.usage == (used(1), zero, used(2), used(3))
+    assert tuple(state.commit.usage) == (used(1), zero, used(2), used(3))
 
 
 def test_commit_30_the_head_is_replaced_wholesale() -> None:

@@ -68,5 +68,6 @@ def test_output_6_the_discipline_of_parents(parents: tuple[tuple[OutputRef, ...]
 def test_the_store_takes_what_the_disciplines_find() -> None:
     """A log that breaks both was appended without a refusal."""
     state = after(output(FINAL, ref(9)), output(FINAL))
-    assert len(final_discipline(state.output.records)) == 2
-    assert len(parent_discipline(state.output.records)) == 1
+    records = tuple(state.output.records)
+    assert len(final_discipline(records)) == 2
+    assert len(parent_discipline(records)) == 1

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 from fencepost.model import Refused, State
+from fencepost.model.records.claim import Issued
 from fencepost.model.records.queued_work import BatchRow, Kind, QueueState
 from fencepost.spec import (
     Backend,
@@ -262,7 +263,7 @@ FEWER = [
 """All 24 that a claim sees, and of those it does not see two of each class, held and unready: 36."""
 
 ROWS = {(batch, place): stored(batch, place) for batch in ALL for place in range(3)}
-ISSUED: Map[tuple[str, str], int] = Map({("claim", "token"): 3})
+ISSUED = Issued.of({("claim", "token"): 3})
 
 
 def disagreements(queues: Iterable[Sequence[Batch]], sizes: Sequence[int]) -> tuple[int, list[object]]:
@@ -271,7 +272,7 @@ def disagreements(queues: Iterable[Sequence[Batch]], sizes: Sequence[int]) -> tu
     wrong: list[object] = []
     for queue in queues:
         rows = tuple(ROWS[batch, place] for place, batch in enumerate(queue))
-        state = replace(LEASED, queued_work=QueueState(Map({"s": rows}), frozenset(), len(rows), frozenset(), ISSUED))
+        state = replace(LEASED, queued_work=QueueState(Map({"s": rows}), Map(), len(rows), Map(), ISSUED))
         named = [row.batch_id for row in rows]
 
         def by_place(places: list[int] | str | None, named: list[str] = named) -> object:

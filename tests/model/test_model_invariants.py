@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from fencepost.model import INVARIANTS, State
 from fencepost.model.records.attachment import AttachmentRecord
-from fencepost.model.records.claim import ClaimRecord
+from fencepost.model.records.claim import ClaimRecord, Issued
 from fencepost.model.records.commit import Part, Stamp
-from fencepost.model.records.event import EventState, Turn, TurnRecord
+from fencepost.model.records.event import EventState, Thread, Turn, TurnRecord
 from fencepost.model.records.lease import LeaseRecord, LeaseState
+from fencepost.model.records.log import Log
 from fencepost.model.records.output import OutputState
 from fencepost.model.records.queued_work import Kind
+from fencepost.model.records.turn_input import InputRow, Inputs, InputState
 from fencepost.spec import (
     U64_MAX,
     AgentEventEnvelope,
@@ -144,8 +146,8 @@ CHANGED: tuple[tuple[State, State], ...] = tuple(
 
 
 LOST_CHECKPOINTS = (
-    (LEASED, commit_with(SETTLED, checkpoints=frozenset())),
-    (SETTLED, commit_with(AGAIN, checkpoints=frozenset("x"))),
+    (LEASED, commit_with(SETTLED, checkpoints=Map())),
+    (SETTLED, commit_with(AGAIN, checkpoints=Map({"x": True}))),
 )
 """Heads whose checkpoint is not stored."""
 
@@ -161,19 +163,24 @@ def runtime_with(state: State | None = None, **changes: Any) -> State:
     return replace(state, runtime=replace(state.runtime, **changes))
 
 
+def numbered_inputs(rows: dict[int, InputRow]) -> State:
+    """A state with inputs of s that stand under these numbers, whatever their own are."""
+    return State(turn_input=InputState(Map({"s": Inputs(Map(rows), tuple(rows))})))
+
+
 Turned = dict[int, tuple[AgentEventEnvelope, ...]]
 
 
 def with_turns(opened: Turned | None = None, finished: Turned | None = None) -> State:
     """A state with these turns of thread t."""
-    turns = {turn: Turn(TurnRecord(len(events), False), events) for turn, events in (opened or {}).items()}
-    turns |= {turn: Turn(TurnRecord(len(events), True), events) for turn, events in (finished or {}).items()}
-    return State(event=EventState(Map({"t": Map(turns)})))
+    turns = {turn: Turn.of(TurnRecord(len(events), False), events) for turn, events in (opened or {}).items()}
+    turns |= {turn: Turn.of(TurnRecord(len(events), True), events) for turn, events in (finished or {}).items()}
+    return State(event=EventState(Map({"t": Thread.of(turns)})))
 
 
 def with_record(turn: TurnRecord) -> State:
     """A state with a turn of one event and this record."""
-    return State(event=EventState(Map({"t": Map({1: Turn(turn, (E1,))})})))
+    return State(event=EventState(Map({"t": Thread.of({1: Turn.of(turn, (E1,))})})))
 
 
 TURNS = with_turns({1: (E1,)}, {2: (E2,)})
@@ -181,7 +188,7 @@ TURNS = with_turns({1: (E1,)}, {2: (E2,)})
 
 def with_outputs(*records: OutputRecord) -> State:
     """A state with these outputs."""
-    return State(output=OutputState(records))
+    return State(output=OutputState.of(records))
 
 
 BAD: dict[str, tuple[tuple[State, State], ...]] = {
@@ -227,8 +234,8 @@ BAD: dict[str, tuple[tuple[State, State], ...]] = {
         (SETTLED, commit_with(SETTLED, stamps=Map({("s", "turn-1"): stamp(1)}))),
     ),
     "COMMIT-INV-5": (
-        (SETTLED, commit_with(SETTLED, usage=())),
-        (SETTLED, commit_with(SETTLED, usage=(TokenLedgerEntry("main", "m", TokenUsage(2)),))),
+        (SETTLED, commit_with(SETTLED, usage=Log())),
+        (SETTLED, commit_with(SETTLED, usage=Log.of((TokenLedgerEntry("main", "m", TokenUsage(2)),)))),
     ),
     "COMMIT-8b": (
         (State(), SETTLED),
@@ -246,16 +253,16 @@ BAD: dict[str, tuple[tuple[State, State], ...]] = {
         ),
     ),
     "READ-INV-2": (
-        (LEASED, commit_with(SETTLED, order=("a", "b", "b"))),
-        (LEASED, commit_with(SETTLED, order=("a",))),
-        (LEASED, commit_with(SETTLED, order=("a", "c"))),
+        (LEASED, commit_with(SETTLED, order=Log.of("abb"))),
+        (LEASED, commit_with(SETTLED, order=Log.of("a"))),
+        (LEASED, commit_with(SETTLED, order=Log.of("ac"))),
     ),
     "READ-INV-3": ((LEASED, commit_with(SETTLED, nodes=Map({"a": node("a"), "b": node("c", "a")}))),),
     "MAINT-5": (
-        (SETTLED, commit_with(SETTLED, nodes=Map({"a": node("a")}), order=("a",))),
+        (SETTLED, commit_with(SETTLED, nodes=Map({"a": node("a")}), order=Log.of("a"))),
         (
             commit_with(SETTLED, tombstoned=frozenset({"a"})),
-            commit_with(SETTLED, nodes=Map({"a": node("a")}), order=("a",)),
+            commit_with(SETTLED, nodes=Map({"a": node("a")}), order=Log.of("a")),
         ),
     ),
     "GC-3": LOST_CHECKPOINTS,
@@ -263,8 +270,8 @@ BAD: dict[str, tuple[tuple[State, State], ...]] = {
     "ATT-INV-2": ((manifest(True), manifest(False)),),
     "INPUT-INV-1": ((State(), with_inputs(input_row("i1", 1, key="k"), input_row("i2", 2, CANCELLED, key="k"))),),
     "INPUT-INV-2": (
-        (State(), with_inputs(input_row("i1", 2), input_row("i2", 1))),
-        (State(), with_inputs(input_row("i1", 1), input_row("i2", 1))),
+        (State(), numbered_inputs({1: input_row("i1", 2), 2: input_row("i2", 1)})),
+        (State(), numbered_inputs({1: input_row("i1", 1), 2: input_row("i2", 1)})),
         (with_inputs(ROW, ROW_2), with_inputs(replace(ROW_2, enqueue_seq=1), replace(ROW, enqueue_seq=2))),
     ),
     "INPUT-INV-3": UNFIT,
@@ -279,10 +286,10 @@ BAD: dict[str, tuple[tuple[State, State], ...]] = {
     "INPUT-INV-7": CHANGED,
     "INPUT-13": CHANGED,
     "GEN-INV-1": (
-        (State(), replace(with_inputs(HELD), turn_input=replace(with_inputs(HELD).turn_input, claims=Map()))),
+        (State(), replace(with_inputs(HELD), turn_input=replace(with_inputs(HELD).turn_input, claims=Issued()))),
         (State(), with_inputs(HELD, input_row("i2", 2, claim=held_until(1_501)))),
         (State(), with_inputs(HELD, input_row("i2", 2, claim=held_until(1_500, by=B)))),
-        (State(), replace(with_batches(WORK), queued_work=replace(with_batches(WORK).queued_work, claims=Map()))),
+        (State(), replace(with_batches(WORK), queued_work=replace(with_batches(WORK).queued_work, claims=Issued()))),
         (State(), with_batches(WORK, batch_row("b2", 2, claim=held_until(1_501)))),
         (State(), with_batches(WORK, batch_row("b2", 2, claim=held_until(1_500, by=B)))),
     ),
@@ -404,7 +411,7 @@ ONE_MORE = leased({"s": held(token="token-x", fence=U64_MAX)}, {("s", "token-3")
         (with_batches(WORK), with_batches()),
         (with_batches(WORK), with_batches(WORK, batch_row("b2", 2, claim=LIVE_CLAIM))),
         (with_batches(batch_row()), with_batches(batch_row(claim=unheld(1)))),
-        (commit_with(SETTLED, tombstoned=frozenset({"a", "b"})), commit_with(SETTLED, nodes=Map(), order=())),
+        (commit_with(SETTLED, tombstoned=frozenset({"a", "b"})), commit_with(SETTLED, nodes=Map(), order=Log())),
         (manifest(False), manifest(True)),
         (manifest(True), State()),
         (FULL, after(boundary(RICH, runtime="r2"), lifecycle(RuntimeState.Idle, input_state()), state=FULL)),

@@ -143,10 +143,10 @@ def test_the_evidence_is_of_known_kinds() -> None:
     assert kinds == set(EVIDENCE)
 
 
-def test_capabilities_are_the_declared_five() -> None:
+def test_capabilities_are_those_that_can_be_declared() -> None:
     """A store can declare these, and every CAPABILITY requirement is bound to one of them."""
     found = {requirement.capability for requirement in requirements().values()} - {None}
-    assert found == {"reopen", "concurrent-callers", "snapshot-reads", "attachments", "blob-reclaim"}
+    assert found == {"reopen", "concurrent-callers", "attachments", "blob-reclaim"}
 
 
 def loaded_from(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Requirement]:

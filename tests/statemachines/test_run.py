@@ -34,7 +34,7 @@ from fencepost.spec.catalogue import requirements
 from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.checker import Move, Violation
 from fencepost.statemachines.draws import latest, mixed
-from fencepost.statemachines.environment import Clock, Environment, Processes
+from fencepost.statemachines.environment import CAPABILITIES, Clock, Environment, Processes
 from fencepost.statemachines.model_store import ModelStore
 from fencepost.statemachines.run import CHAPTERS, MACHINES, Budget, Setup, machine_of, run_machine, uses
 from hypothesis import Phase, find, given, seed, settings
@@ -67,7 +67,7 @@ class Remembering:
 def reopening(tmp_path: Path, forget: Callable[[State], State] = lambda state: state) -> Setup:
     """A setup of stores that are closed and opened again now and then."""
     stores = Remembering(forget)
-    return Setup(stores.open, tmp_path, close_store=stores.close, reopens=True)
+    return Setup(stores.open, tmp_path, close_store=stores.close, declared=frozenset(CAPABILITIES))
 
 
 def run(tmp_path: Path, chapter: str, seed: int, examples: int = 40) -> Setup:

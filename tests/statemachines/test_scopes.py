@@ -10,7 +10,7 @@ from fencepost.statemachines.explore import Search
 from fencepost.statemachines.model_store import ModelStore
 from fencepost.statemachines.run import CHAPTERS, MACHINES, Setup
 from fencepost.statemachines.scopes import SCOPES
-from fencepost.statemachines.suite import run_suite, suite_of
+from fencepost.statemachines.suite import run_programs, suite_of
 from fencepost.statemachines.witness import require_independence, witness
 
 DEFAULTS = {
@@ -68,7 +68,7 @@ def test_the_model_passes_every_suite(tmp_path: Path, chapter: str) -> None:
     """The suites that are built in ask of a store what the law asks of it."""
     suite, setup = suite_of(SCOPES[chapter](SCOPES[chapter].suite)), Setup(ModelStore, tmp_path)
     assert (len(suite.programs), suite.covered) == SUITES[chapter]
-    assert run_suite(MACHINES[chapter], setup, suite.programs) is None
+    assert run_programs(MACHINES[chapter], setup, suite.programs) is None
 
 
 @pytest.mark.parametrize("chapter", SCOPES)
@@ -76,5 +76,5 @@ def test_a_witness_of_each_requirement_holds(tmp_path: Path, chapter: str) -> No
     """The shortest ways to all answers of a small scope are ways that a store goes along."""
     scope, setup = SCOPES[chapter](SCOPES[chapter].suite), Setup(ModelStore, tmp_path)
     suite = suite_of(scope, "requirements")
-    assert run_suite(MACHINES[chapter], setup, suite.programs) is None
+    assert run_programs(MACHINES[chapter], setup, suite.programs) is None
     assert setup.tally.steps == suite.calls > 0

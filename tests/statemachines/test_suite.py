@@ -15,7 +15,7 @@ from fencepost.statemachines.model_store import ModelStore
 from fencepost.statemachines.run import MACHINES, Setup, Violation
 from fencepost.statemachines.scope import EPOCH, Bounds, Instant
 from fencepost.statemachines.scopes.lease import CLAIM, LeaseScope
-from fencepost.statemachines.suite import run_suite, suite_of
+from fencepost.statemachines.suite import run_programs, suite_of
 from msgspec.structs import replace
 
 TINY = Bounds(owners=2, processes=1, sessions=1, times=1, tokens=2, ttls=(1,))
@@ -63,7 +63,7 @@ def test_a_suite_is_the_same_each_time() -> None:
 def test_the_model_passes(tmp_path: Path, cover: str) -> None:
     """What the scope says is what the model answers when it mints its own values."""
     suite, setup = suite_of(LeaseScope(TINY), cover), Setup(ModelStore, tmp_path)
-    assert run_suite(MACHINES["lease"], setup, suite.programs) is None
+    assert run_programs(MACHINES["lease"], setup, suite.programs) is None
     assert setup.tally.runs == len(suite.programs)
     assert setup.tally.steps == suite.calls
 
@@ -88,7 +88,7 @@ class Lenient(ModelStore):
 
 def test_a_fault_at_an_edge_is_found(tmp_path: Path) -> None:
     """The violation is shrunk to the claim and the claim 1 ms later."""
-    violation = run_suite(MACHINES["lease"], Setup(Lenient, tmp_path), suite_of(LeaseScope(TINY)).programs)
+    violation = run_programs(MACHINES["lease"], Setup(Lenient, tmp_path), suite_of(LeaseScope(TINY)).programs)
     assert isinstance(violation, Violation)
     assert violation.requirements[0] == "LEASE-6"
     calls = [event.action.operation for event in violation.program if isinstance(event.action, Call)]

@@ -1,0 +1,56 @@
+"""A counterexample in plain words: what was asked, who held what, and why the answer had to be another one."""
+
+from __future__ import annotations
+
+from fencepost.model import Refused
+from fencepost.spec import ContractBroken
+from fencepost.statemachines.checker import Crash, value_at
+
+from .brief import brief, written
+from .counterexample import Counterexample, is_fresh
+from .lanes import NOBODY, actor
+from .source import Minted, on_one_line
+
+LONGEST = 300
+"""How many characters of a value are shown; the program has all of them."""
+
+
+def in_words(found: Counterexample) -> str:
+    """One paragraph."""
+    who, operation = actor(found.last.call), found.last.call.operation
+    asked = f"{operation} was called" if who == NOBODY else f"{who} called {operation}"
+    told = (f"{asked} at {found.last.now} ms.", found.story, found.claims, _therefore(found))
+    return " ".join(each for each in told if each)
+
+
+def _therefore(found: Counterexample) -> str:
+    due, given = brief(found.expected), brief(found.last.answer)
+    by = f"By {found.requirements[0]}"
+    if isinstance(found.last.answer, Crash) and isinstance(found.last.answer.error, ContractBroken):
+        return f"{by} the answer had to be: {due}; the one that the store gave breaks the contract of the call."
+    if isinstance(found.last.answer, Crash):
+        return f"{by} the call had to be answered or refused; the store {given}."
+    if isinstance(found.expected, Refused) and not isinstance(found.last.answer, Refused):
+        return f"{by} the call had to be {due}; the store let it through and answered: {given}."
+    if isinstance(found.last.answer, Refused):
+        answer = f"be {due}" if isinstance(found.expected, Refused) else f"answer: {due}"
+        return f"{by} the store had to {answer}; it {given} instead."
+    if found.path:
+        return f"{by} {written(found.path)[1:]} had to be {due_at(found)}; the store answered {given_at(found)}."
+    return f"{by} the answer had to be: {due}; the store answered: {given}."
+
+
+def due_at(found: Counterexample) -> str:
+    """What was due in the field that differs."""
+    return "a value that was never given before" if is_fresh(found) else shown_value(value_at(found.expected, found.path))
+
+
+def given_at(found: Counterexample) -> str:
+    """What stands in the field that differs."""
+    return shown_value(value_at(found.last.answer, found.path))
+
+
+def shown_value(value: object) -> str:
+    """A value as source, cut to a length."""
+    text = on_one_line(Minted().source(value))
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -1,0 +1,287 @@
+"""Races: a few calls that are made at once, each by a thread of its own, as somebody is sure to make them one day.
+
+Each is played from an empty store. What was answered must follow from some order of the calls: each takes effect at one moment
+while it lasts, and reads see one moment. What is kept afterwards must follow from that order too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from itertools import permutations
+from typing import Any, NamedTuple, TypeAlias
+
+from fencepost.spec import (
+    ActivePath,
+    AgentEventEnvelope,
+    Append,
+    EventPayload,
+    Final,
+    FullGraph,
+    HydratedSessionCheckpoint,
+    Inline,
+    Json,
+    LeaseOwnerIdentity,
+    LocalProcess,
+    PersistedSessionConfig,
+    Progress,
+    RunApplyBoundary,
+    RuntimeCommit,
+    RuntimeTurnCommitStamp,
+    SessionDelta,
+    SessionNodeRecord,
+    ToolState,
+)
+from msgspec.structs import replace
+
+from .checker import Checker, Event, Performed, Violation
+from .environment import Environment
+from .following import CANDIDATES, Call, Candidate, Following, Made, Taken
+from .lacking import IDLE, INPUT, WORK
+from .machine import Setup
+from .samples import EVENTS, HELLO, numbered, session
+from .tally import Tally
+
+ROUNDS = 20
+"""How often each race is run."""
+
+WIDEST = 3
+"""How many calls are made at once, at most."""
+
+Perform: TypeAlias = Callable[..., Any]
+"""Makes a call before the race, and gives its answer."""
+
+
+class Race(NamedTuple):
+    """What a race is about, the calls before it, which give those that are made at once, and the reads behind it."""
+
+    requirement: str
+    calls: Callable[[Perform], Sequence[Call]]
+    reads: Sequence[Call] = ()
+
+
+OWNERS = tuple(
+    LeaseOwnerIdentity(name, "1", LocalProcess("host", "boot", pid, "tick")) for name, pid in (("a", 10), ("b", 20), ("c", 30))
+)
+"""Their processes are gone: whoever holds the session can be taken for dead."""
+
+NOON = "2026-01-01T00:00:00Z"
+
+
+def leased(perform: Perform) -> Any:
+    """A lease of the session."""
+    return perform("try_claim_session_execution_lease", "s", OWNERS[0], 1_000).lease
+
+
+def first_claims(_: Perform) -> Sequence[Call]:
+    """A free session is claimed by everybody."""
+    return [Call("try_claim_session_execution_lease", ("s", owner, 1_000)) for owner in OWNERS]
+
+
+def renewal_and_takeover(perform: Perform) -> Sequence[Call]:
+    """The holder renews while others reclaim the session, for its process is dead."""
+    fence = leased(perform).fence()
+    reclaims = [Call("reclaim_session_execution_lease", ("s", owner, fence, 1_000)) for owner in OWNERS[1:]]
+    return [Call("renew_session_execution_lease", (fence, 2_000)), *reclaims]
+
+
+def claims_of_inputs(perform: Perform) -> Sequence[Call]:
+    """One input is claimed twice, and cancelled."""
+    fence = leased(perform).fence()
+    waiting = perform("enqueue_pending_turn_input", INPUT)
+    claims = [Call("claim_next_turn_inputs", ("s", fence, OWNERS[0], 1_000, 1))] * 2
+    return [*claims, Call("cancel_pending_turn_input", ("s", waiting.input_id))]
+
+
+def repeated_inputs(_: Perform) -> Sequence[Call]:
+    """One input is submitted three times under its source key."""
+    return [Call("enqueue_pending_turn_input", (replace(INPUT, source_key="k"),))] * 3
+
+
+def claims_of_work(perform: Perform) -> Sequence[Call]:
+    """One batch is claimed twice, and cancelled."""
+    fence = leased(perform).fence()
+    waiting = perform("enqueue_queued_work", WORK)
+    claims = [Call("claim_ready_queued_work", ("s", fence, OWNERS[0], IDLE, 1_000, 1))] * 2
+    return [*claims, Call("cancel_queued_work_batch", ("s", waiting.batch_id))]
+
+
+def turn(perform: Perform, number: int, **more: Any) -> RuntimeCommit:
+    """A commit of one node under a lease that is live."""
+    lease = perform("try_claim_session_execution_lease", "s", OWNERS[0], 1_000).lease
+    node = SessionNodeRecord(f"n{number}", None, EventPayload(Json(number)))
+    given = {
+        "session_execution_lease": lease.fence(),
+        "config": PersistedSessionConfig("p", Json(number)),
+        "graph": Append((node,), node.node_id),
+        "checkpoint": HydratedSessionCheckpoint(tool_state=ToolState(number)),
+    }
+    return RuntimeCommit(session_id="s", **{**given, **more})
+
+
+def two_turns(perform: Perform) -> Sequence[Call]:
+    """Two turns are committed that both expect to be the next."""
+    perform("commit_runtime_state", turn(perform, 0))
+    return [Call("commit_runtime_state", (turn(perform, number, expected_head_revision=1),)) for number in (1, 2)]
+
+
+def one_turn_twice(perform: Perform) -> Sequence[Call]:
+    """A stamped turn is committed, and retried before it has answered."""
+    stamped = turn(perform, 1, turn_commit=RuntimeTurnCommitStamp("s", "t", "hash"))
+    return [Call("commit_runtime_state", (stamped,))] * 2
+
+
+def turn_and_takeover(perform: Perform) -> Sequence[Call]:
+    """A turn is committed while another owner takes the session over from its dead holder."""
+    commit = turn(perform, 1)
+    takeover = Call("reclaim_session_execution_lease", ("s", OWNERS[1], commit.session_execution_lease, 1_000))
+    return [Call("commit_runtime_state", (commit,)), takeover]
+
+
+def turn_and_reads(perform: Perform) -> Sequence[Call]:
+    """A session is read while a turn of it is committed."""
+    perform("commit_runtime_state", turn(perform, 0))
+    reads = [Call("load_session", (FullGraph(),)), Call("load_session", (ActivePath(None),))]
+    return [Call("commit_runtime_state", (turn(perform, 1),)), *reads]
+
+
+def turn_and_collection(perform: Perform) -> Sequence[Call]:
+    """Blobs are collected while a turn is committed that puts the head elsewhere."""
+    perform("commit_runtime_state", turn(perform, 0))
+    return [Call("commit_runtime_state", (turn(perform, 1),)), Call("gc_unreachable")]
+
+
+def boundary(number: int) -> Call:
+    """A boundary of one run."""
+    delta = SessionDelta(session(numbered(7), HELLO, number))
+    return Call("commit_session_boundary", ("r", delta, numbered(1), RunApplyBoundary.RunStart, (), ()))
+
+
+def two_boundaries(_: Perform) -> Sequence[Call]:
+    """Two boundaries of one run are committed."""
+    return [boundary(1), boundary(2)]
+
+
+def boundary_and_reads(perform: Perform) -> Sequence[Call]:
+    """A boundary is committed while its receipt and the snapshot are read."""
+    perform(boundary(1).operation, *boundary(1).arguments)
+    return [boundary(2), Call("load_boundary_receipt", ("r", numbered(1), 1)), Call("load_session_snapshot", ("r",))]
+
+
+def event(number: int) -> Call:
+    """An event of one turn."""
+    return Call("event.append", ("th", 1, AgentEventEnvelope(numbered(number), number, NOON, EVENTS[0])))
+
+
+def events_and_the_end(_: Perform) -> Sequence[Call]:
+    """Events are appended while their turn is finished."""
+    return [event(1), event(2), Call("finish_turn", ("th", 1))]
+
+
+def the_end_and_reads(perform: Perform) -> Sequence[Call]:
+    """A turn is read while it is finished and its thread cleared."""
+    perform(event(1).operation, *event(1).arguments)
+    return [Call("finish_turn", ("th", 1)), Call("get_turn", ("th", 1)), Call("clear", ("th",))]
+
+
+def output(text: str, *, is_last: bool) -> Call:
+    """An output of one attempt."""
+    return Call("output.append", ("t", 1, "writer", Final(Inline(Json(text)), True) if is_last else Progress(text), ()))
+
+
+def outputs(_: Perform) -> Sequence[Call]:
+    """Outputs of one attempt are appended, and listed meanwhile."""
+    return [output("a", is_last=False), output("b", is_last=True), Call("list_for_attempt", ("t", 1))]
+
+
+GRAPH = (Call("load_session", (FullGraph(),)),)
+INPUTS = (Call("list_pending_turn_inputs", ("s",)),)
+BATCHES = (Call("list_queued_work", ("s",)), Call("list_pending_queued_work", ("s",)))
+TURNS = (Call("get_turns", ("th",)),)
+WRITTEN = (Call("list_for_attempt", ("t", 1)), Call("get_latest_by_name", ("writer",)))
+
+RACES: dict[str, tuple[Race, ...]] = {
+    "lease": (Race("LEASE-18", first_claims), Race("LEASE-18", renewal_and_takeover)),
+    "turn_input": (Race("GEN-13", claims_of_inputs, INPUTS), Race("INPUT-INV-1", repeated_inputs, INPUTS)),
+    "queued_work": (Race("GEN-13", claims_of_work, BATCHES),),
+    "commit": (
+        Race("COMMIT-10", two_turns, GRAPH),
+        Race("COMMIT-32", one_turn_twice, GRAPH),
+        Race("LEASE-INV-2", turn_and_takeover, GRAPH),
+    ),
+    "session": (Race("READ-17", turn_and_reads, GRAPH),),
+    "maintenance": (Race("GC-9", turn_and_collection, GRAPH),),
+    "runtime": (Race("RUNTIME-44", two_boundaries), Race("RUNTIME-43", boundary_and_reads)),
+    "event": (Race("EVENT-33", events_and_the_end, TURNS), Race("EVENT-25", the_end_and_reads, TURNS)),
+    "output": (Race("OUTPUT-25", outputs, WRITTEN),),
+}
+"""The races of each chapter, by the requirement that is broken if no order of the calls explains what they were answered."""
+
+
+def raced(setup: Setup, chapter: str, rounds: int = ROUNDS) -> Violation | None:
+    """Run each race of a chapter so many times, every time on a fresh store of the setup; the first violation."""
+    try:
+        with ThreadPoolExecutor(WIDEST) as threads:
+            for race in RACES.get(chapter, ()) * rounds:
+                _run(race, setup, threads)
+                setup.tally.reached[race.requirement] += 1
+                setup.progress(setup.tally)
+    except Violation as violation:
+        violation.steps = setup.tally.steps
+        return violation
+    return None
+
+
+def _run(race: Race, setup: Setup, threads: ThreadPoolExecutor) -> None:
+    environment = Environment(setup.directory, setup.declared)
+    store = setup.open_store(environment)
+    # which call was first is chance: what it reached is not counted, so that the same seed gives the same result
+    checker = Checker(store, environment, Tally(), strict=setup.strict)
+    try:
+        calls = race.calls(lambda operation, *arguments: checker.perform(Call(operation, arguments), look=False))
+        explained(checker, race, at_once(checker, calls, threads))
+        for call in race.reads:
+            checker.perform(call, look=False)
+        setup.tally.steps += len(calls)
+    except Violation as violation:
+        ahead = violation.ahead = environment.clock.ahead
+        violation.program = tuple(Event(each.now - ahead, each.call, each.answer) for each in checker.performed)
+        violation.requirements = tuple(dict.fromkeys((race.requirement, *violation.requirements)))
+        violation.is_race = True
+        raise
+    finally:
+        setup.close_store(store)
+
+
+def at_once(checker: Checker, calls: Sequence[Call], threads: ThreadPoolExecutor) -> tuple[Made, ...]:
+    """Make the calls, each in a thread of its own, all let go at the same moment."""
+    gate = threading.Barrier(len(calls))
+
+    def make(call: Call) -> Made:
+        gate.wait()
+        return checker.made(call)._replace(concurrent=True)
+
+    return tuple(threads.map(make, calls))
+
+
+def explained(checker: Checker, race: Race, made: Sequence[Made]) -> None:
+    """Go on with all that the store may hold after the calls in some order. Raises `Violation` if no order fits."""
+    checker.performed += [Performed(each.ended, each.call, each.answer) for each in made]
+    orders = [states for order in permutations(made) for states in _after(checker.following, order)]
+    if not orders:
+        together = f"No order of these {len(made)} calls, which were made at once, explains what they were answered"
+        raise Violation((race.requirement,), checker.performed, checker.following.ours(made[-1]), "", together)
+    checker.following.candidates = tuple({each.state: each for each in orders}.values())[:CANDIDATES]
+
+
+def _after(following: Following, order: Sequence[Made]) -> Iterator[Candidate]:
+    """The states that the store may hold if the calls took effect in this order; none if they cannot have."""
+    onward = copy(following)
+    for each in order:
+        taken: list[Taken] = onward.ways(each)
+        if not taken:
+            return
+        onward.go(taken, ())
+    yield from onward.candidates

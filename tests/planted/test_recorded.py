@@ -1,0 +1,42 @@
+"""Recorded histories of DuckDB stores with planted faults: the judge needs no more than the machines do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bugs import BUGS
+from fencepost.impl import DuckDBStores
+from fencepost.kit.recorder import record
+from fencepost.kit.result import Verdict
+from fencepost.kit.trial import judge_history
+from fencepost.statemachines.environment import Environment
+from fencepost.statemachines.run import MACHINES, Budget, Setup, run_machine
+from planting import PlantedBug
+
+SAMPLE = [bug for bug in BUGS if bug.requirement != "VALUE-9"][::26]
+"""Some of each chapter; what is lost when a store is opened again is no matter of one recording."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", SAMPLE, ids=[bug.name for bug in SAMPLE])
+def test_a_recorded_fault_is_named_at_its_call(bug: PlantedBug, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The shortest program that shows it, recorded: the first call that breaks the law is its last."""
+    bug.plant(monkeypatch)
+    machine, file = MACHINES[bug.chapter], tmp_path / "history.jsonl"
+
+    def plain(environment: Environment) -> Any:
+        return DuckDBStores(clock=environment.clock, process_alive=environment.process_alive)
+
+    violation = run_machine(machine, Setup(plain, tmp_path, close_store=DuckDBStores.close), Budget(0, 60, 50))
+    assert violation is not None
+    replaying = machine(Setup(lambda environment: record(plain(environment), file, clock=environment.clock), tmp_path))
+    with pytest.raises(AssertionError):
+        replaying.replay(violation.program)
+    replaying.store.close()
+    judgement = judge_history(file, from_empty=True)
+    calls = len(file.read_text().splitlines()) - 2
+    assert judgement.made is not None
+    assert (judgement.verdict, judgement.made.line) == (Verdict.violates, calls + 1)
+    assert set(judgement.requirements) & set(violation.requirements)
