@@ -1,4 +1,4 @@
-"""The check of one chapter: its examples, as many at a time as there is time for, its races, and what came of them.
+"""The check of one chapter: its examples, as many at a time as there is time for, its races, or a suite, and what came of it.
 
 It ends at its first violation, which is shrunk. What fails without being a violation is told as a sentence and leaves the
 chapter not evaluated.
@@ -17,6 +17,7 @@ from fencepost.statemachines.following import Undecided
 from fencepost.statemachines.machine import Setup
 from fencepost.statemachines.races import raced
 from fencepost.statemachines.run import Budget, machine_of, run_machine
+from fencepost.statemachines.suite import run_programs
 from fencepost.statemachines.tally import Tally
 from hypothesis.errors import Flaky
 
@@ -25,6 +26,7 @@ from .counterexample import Counterexample, counterexample
 from .interrupt import Interrupt
 from .recording import Recording
 from .result import ChapterRun, Request
+from .suite_file import suites
 
 UNSTEADY = (
     "The store answered differently when the same calls were made again. Expected every example to start from a fresh, "
@@ -86,6 +88,12 @@ class ChapterCheck:
         if "concurrent-callers" in self._factory.declares:
             self._attempt(lambda setup: raced(setup, self.chapter))
 
+    def run_suite(self, given: str) -> None:
+        """Make the calls of the sequences that a suite has for the chapter."""
+        self._observer.begins(self.chapter)
+        machine = machine_of(self.chapter, self._offered)
+        self._attempt(lambda setup: run_programs(machine, setup, suites(given, self.chapter)))
+
     def was_not_begun(self, why: str) -> None:
         """What was not looked at has not passed: the sentence says why."""
         self._trouble = self._trouble or (None if self.interrupted else why)
@@ -93,7 +101,8 @@ class ChapterCheck:
     def ended(self) -> ChapterRun:
         """What came of it."""
         if not (self.tally.calls or self.is_over):
-            self._trouble = f"Nothing was reached in chapter {self.chapter}: try more --examples or --steps."
+            instead = "another suite" if self._request.suite else "more --examples or --steps"
+            self._trouble = f"Nothing was reached in chapter {self.chapter}: try {instead}."
         shown, unshown = _shown(self._factory, self.chapter, self._violation)
         run = ChapterRun(self.chapter, self.tally, self.seconds, shown, unshown or self._trouble)
         self._observer.ends(run)

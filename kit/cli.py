@@ -21,6 +21,7 @@ from .adapter_cli import adapter_group
 from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
 from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, let_go_of_stdout
+from .explore_cli import explore_command
 from .history_cli import check_trace_command
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
@@ -29,6 +30,8 @@ from .report import report
 from .report_files import require_folder, tell_github, write_report
 from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
 from .result import Request, Verdict
+from .suite_cli import require_nothing_drawn, suite_command
+from .suite_file import BUILTIN, SuiteUnusable, chapters_of
 from .verify import EXAMPLES, STEPS, verify
 from .workers import verify_at_once
 
@@ -59,6 +62,7 @@ def cli() -> None:
 @click.option("--steps", default=STEPS, show_default=True, type=click.IntRange(min=1), help="Steps an example, at most.")
 @click.option("--stores", type=STORES, metavar="NAME,NAME", help=OF_STORES)
 @click.option("--chapters", type=OF_CHAPTERS, metavar="NAME,NAME", help=CHOSEN)
+@click.option("--suite", metavar=f"FILE|{BUILTIN}", help="Make the calls of a suite, and draw none.")
 @click.option("--strict", is_flag=True, help="Fail where the store differs from a CURRENT requirement, too.")
 @click.option("--report", "folder", metavar="DIR", help="Write a folder: page, JSON, JUnit XML, summary, counterexamples.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
@@ -75,6 +79,7 @@ def verify_command(
     steps: int,
     stores: tuple[str, ...] | None,
     chapters: tuple[str, ...] | None,
+    suite: str | None,
     strict: bool,
     folder: str | None,
     json_path: str | None,
@@ -85,6 +90,8 @@ def verify_command(
     """
     backend = backend if command is None else f"{EXEC}{command}"
     chosen = chosen_chapters(stores, chapters)
+    if suite is not None:
+        require_nothing_drawn(context)
     console = Terminal(stderr=json_path == STANDARD_OUTPUT)
     try:
         if json_path:
@@ -92,8 +99,10 @@ def verify_command(
         if folder:
             require_folder(folder)
         factory = load_factory(backend, timeout)
-        how: dict[str, Any] = {"seconds": budget or 0, "workers": workers, "stores": stores or ()}
-        request = Request(backend, chosen or factory.has or CHAPTERS, seed, examples, steps, strict, **how)
+        wanted = chosen or factory.has
+        wanted = (wanted or CHAPTERS) if suite is None else chapters_of(suite, wanted)
+        how: dict[str, Any] = {"seconds": budget or 0, "workers": workers, "stores": stores or (), "suite": suite}
+        request = Request(backend, wanted, seed, examples, steps, strict, **how)
         with _nothing_left_behind(), progress(console, request, factory.declares) as observer:
             several = partial(verify_at_once, timeout=timeout)
             result = (several if workers > 1 else verify)(factory, request, observer)
@@ -102,7 +111,7 @@ def verify_command(
         if folder:
             write_report(folder, result)
         tell_github(result)
-    except (BackendError, ReportNotWritten) as error:
+    except (BackendError, ReportNotWritten, SuiteUnusable) as error:
         _give_up(str(error))
     except KeyboardInterrupt:
         _give_up("interrupted before there was a result.")
@@ -122,6 +131,8 @@ def requirements_command(requirement_id: str | None) -> None:
 
 
 cli.add_command(adapter_group)
+cli.add_command(explore_command)
+cli.add_command(suite_command)
 cli.add_command(replay_command)
 cli.add_command(check_trace_command)
 

@@ -66,7 +66,7 @@ class _Page:
         yield from self._steps()
         yield "</ol>"
         yield from self._again()
-        yield f"<footer>fencepost {__version__} · seed {self.request.seed} · chapter {escape(self.found.chapter)}</footer>"
+        yield f"<footer>fencepost {__version__} · {escape(self.request.origin)} · chapter {escape(self.found.chapter)}</footer>"
 
     def _head(self) -> str:
         found = self.found

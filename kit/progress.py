@@ -67,7 +67,8 @@ class Lines(Observer):
     def _heading(self) -> None:
         request = self.request
         examples = f"{request.seconds:g} s, examples" if request.seconds else f"{request.examples:,} examples"
-        budget = f"{request.seeds}, {examples} of {request.steps:,} steps a chapter"
+        drawn = "" if request.suite else f", {examples} of {request.steps:,} steps a chapter"
+        budget = f"{request.origin}{drawn}"
         self.console.show(Text.assemble((f"fencepost {__version__}", "bold"), f"  {request.backend}"))
         self.console.show(Text(budget + (", strict" if request.strict else ""), style="dim"))
         self.console.show()
@@ -101,6 +102,9 @@ class LiveLine(Lines):
         done = min(BAR, int(BAR * part))
         bar = ("shrinking", "yellow") if shrinking else ("━" * done, "green")
         rest = "" if shrinking else "━" * (BAR - done)
+        if self.request.suite is not None and not shrinking:
+            # how many sequences there are is not known here
+            bar, rest = (f"{tally.runs:,} sequences", "dim"), ""
         seconds = self._spent[self.chapter] + now - self._began
         self._live.update(self.line(tally, seconds).append("   ").append(*bar).append(rest, "dim"))
 

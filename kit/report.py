@@ -203,7 +203,7 @@ def _verdict(console: Terminal, result: Result) -> None:
         console.show(Text("The run was interrupted: all figures are partial."))
     if result.interrupted or result.troubles:
         console.show()
-    figures = f"{result.request.seeds}: {result.steps:,} steps in {result.seconds:,.1f} s, {result.rate:,.0f} a second"
+    figures = f"{result.request.origin}: {result.steps:,} steps in {result.seconds:,.1f} s, {result.rate:,.0f} a second"
     console.show(Text(figures, style="dim"))
     console.show(Text(_fitted(result.request.command, console)), soft_wrap=True)
     conforms = result.verdict is Verdict.conforms

@@ -66,7 +66,7 @@ def summary(result: Result) -> str:
             *(f"* **{each.requirement.id}**: {each.requirement.admits}" for each in departed),
             "",
         ]
-    figures = f"{result.request.seeds}, {result.steps:,} steps in {result.seconds:,.1f} s"
+    figures = f"{result.request.origin}, {result.steps:,} steps in {result.seconds:,.1f} s"
     return "\n".join([*lines, f"`{result.request.command}`", "", f"{figures}.", ""])
 
 

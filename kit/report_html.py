@@ -69,7 +69,7 @@ def _head(result: Result) -> str:
     reached = f"{result.reached} of {len(result.judged)} requirements decided an answer"
     figures = f"{reached} · {result.steps:,} steps in {result.seconds:,.1f} s"
     return f"""<h1><span class="verdict {kind}">{escape(result.verdict.value)}</span></h1>
-<p><code>{escape(result.request.backend)}</code><br><span class="faint">{figures} · seed {result.request.seed}</span></p>
+<p><code>{escape(result.request.backend)}</code><br><span class="faint">{figures} · {escape(result.request.origin)}</span></p>
 {troubles}<pre>{escape(result.request.command)}</pre>"""
 
 

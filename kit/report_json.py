@@ -30,7 +30,7 @@ class ReportNotWritten(Exception):
     """The report cannot be written where it was asked for: the text is a sentence for the caller."""
 
 
-def require_writable(path: str) -> None:
+def require_writable(path: str, option: str = "--json") -> None:
     """Raise `ReportNotWritten` now for a path that could not be written later; nothing is left behind."""
     if path == STANDARD_OUTPUT or _is_device(path):
         return
@@ -40,12 +40,16 @@ def require_writable(path: str) -> None:
         beside(Path(path)).touch()
         beside(Path(path)).unlink()
     except OSError as error:
-        raise _not_written(path, error) from error
+        raise _not_written(path, option, error) from error
 
 
 def write_json(path: str, result: Result) -> None:
     """Write the report at once: a reader finds the old file or the new one, never a half. Raises `ReportNotWritten`."""
-    text = encoded(result)
+    write_out(path, encoded(result))
+
+
+def write_out(path: str, text: bytes, option: str = "--json") -> None:
+    """Write a text at once, to standard output too, under the option that asked for it. Raises `ReportNotWritten`."""
     try:
         if path == STANDARD_OUTPUT:
             sys.stdout.write(text.decode())
@@ -57,7 +61,7 @@ def write_json(path: str, result: Result) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise _not_written(path, error) from error
+        raise _not_written(path, option, error) from error
 
 
 def encoded(result: Result) -> bytes:
@@ -79,6 +83,7 @@ def document(result: Result) -> dict[str, Any]:
         "steps": request.steps,
         "chapters": request.chapters,
         "strict": request.strict,
+        "suite": request.suite,
         "command": request.command,
         "sums": {chapter: _sums(result, chapter) for chapter in result.answered},
         "requirements": [_requirement(each) for each in result.judged],
@@ -193,5 +198,5 @@ def _is_device(path: str) -> bool:
     return Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
 
 
-def _not_written(path: str, error: OSError) -> ReportNotWritten:
-    return ReportNotWritten(f"The report cannot be written to {path}: {error.strerror}. Choose another file for --json.")
+def _not_written(path: str, option: str, error: OSError) -> ReportNotWritten:
+    return ReportNotWritten(f"The report cannot be written to {path}: {error.strerror}. Choose another file for {option}.")

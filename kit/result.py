@@ -94,6 +94,8 @@ class Request:
     """The chapters that the store has besides, where these are run as in a run of all."""
     stores: tuple[str, ...] = ()
     """The protocols that the chapters were asked for by, if they were."""
+    suite: str | None = None
+    """The suite whose calls are made, in place of calls that are drawn."""
 
     @property
     def option(self) -> str:
@@ -102,8 +104,10 @@ class Request:
         return f"--backend {self.backend}" if command is None else f"--exec {shlex.quote(command)}"
 
     @property
-    def seeds(self) -> str:
-        """The seed, or the first and the last of them."""
+    def origin(self) -> str:
+        """Where the calls come from: the suite, the seed, or the first and the last of several seeds."""
+        if self.suite is not None:
+            return f"suite {self.suite}"
         return f"seed {self.seed}" if self.workers == 1 else f"seeds {self.seed} to {self.seed + self.workers - 1}"
 
     @property
@@ -113,13 +117,19 @@ class Request:
         words = [
             "fencepost verify",
             self.option,
-            f"--seed {self.seed}",
-            f"--budget {self.seconds:g}s" if self.seconds else f"--examples {self.examples}",
-            f"--steps {self.steps}",
+            *self._drawn,
             chosen,
         ]
         words += [f"--workers {self.workers}"] * (self.workers > 1)
         return " ".join(words + ["--strict"] * self.strict)
+
+    @property
+    def _drawn(self) -> tuple[str, ...]:
+        """What says which calls are made."""
+        if self.suite is not None:
+            return (f"--suite {shlex.quote(self.suite)}",)
+        budget = f"--budget {self.seconds:g}s" if self.seconds else f"--examples {self.examples}"
+        return (f"--seed {self.seed}", budget, f"--steps {self.steps}")
 
 
 @dataclass(frozen=True)

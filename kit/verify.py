@@ -1,4 +1,4 @@
-"""Runs: the chosen chapters one after the other, each with so many examples, or all by turns for so long.
+"""Runs: the chosen chapters one after the other, each with so many examples or a suite, or all by turns for so long.
 
 The next chapter begins whatever came of the one before.
 """
@@ -12,7 +12,7 @@ from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.run import CHAPTERS, uses
 from fencepost.statemachines.tally import Tally
 
-from .backend import Factory
+from .backend import BackendError, Factory
 from .chapter_check import ChapterCheck, Observer
 from .interrupt import Interrupt
 from .result import ChapterRun, Request, Result, judge, reachable, scope
@@ -29,8 +29,10 @@ STEPS = 50
 def verify(factory: Factory, request: Request, observer: Observer | None = None) -> Result:
     """Hold the store against the model. Unless it is time that is limited, the same seed gives the same result.
 
-    Raises `BackendError` if the factory cannot even open one store.
+    Raises `BackendError` if the factory cannot even open one store, or gives none that a suite can be run on.
     """
+    if request.suite is not None:
+        _require_clock(factory)
     offered = offered_by(request.offered or request.chapters)
     factory.require_declared(offered)
     factory.require(operations_of(request.offered or request.chapters))
@@ -39,6 +41,15 @@ def verify(factory: Factory, request: Request, observer: Observer | None = None)
         checks = [ChapterCheck(factory, request, chapter, offered, observer, interrupt) for chapter in request.chapters]
         runs = by_turns(checks, request, factory.declares) if request.seconds else one_after_the_other(checks, request)
     return of_runs(request, runs, factory.declares, interrupted=any(check.interrupted for check in checks))
+
+
+def _require_clock(factory: Factory) -> None:
+    """Raise `BackendError` for a store that goes by the time of day: what a suite covers depends on its instants."""
+    if "controlled-clock" not in factory.declares:
+        raise BackendError(
+            f"The factory {factory.name} declares no controlled clock, and a suite says for each call at which instant it is "
+            "made. Expected a store that takes its time from environment.clock; without --suite time of day will do."
+        )
 
 
 def of_runs(request: Request, runs: Sequence[ChapterRun], declares: Collection[str], *, interrupted: bool) -> Result:
@@ -51,11 +62,14 @@ def of_runs(request: Request, runs: Sequence[ChapterRun], declares: Collection[s
 
 
 def one_after_the_other(checks: Iterable[ChapterCheck], request: Request) -> list[ChapterRun]:
-    """Give every chapter all its examples."""
+    """Give every chapter all its examples, or its sequences of the suite."""
     runs = []
     for check in checks:
-        check.run(0, request.examples)
-        check.race()
+        if request.suite is None:
+            check.run(0, request.examples)
+            check.race()
+        else:
+            check.run_suite(request.suite)
         runs.append(check.ended())
         if check.interrupted:
             break

@@ -179,7 +179,7 @@ def _rejecting(machine: type[Machine], setup: Setup) -> Machine:
 def shortest(machine: type[Machine], setup: Setup, violation: Violation) -> Violation:
     """The violation of a program of the machine, shrunk. What is done again for that counts in a tally of its own."""
     aside = dataclasses.replace(setup, tally=Tally())
-    found = shrunk(violation, lambda program: _replayed(machine, aside, program))
+    found = shrunk(violation, lambda program: replayed(machine, aside, program))
     found.steps = setup.tally.steps
     return found
 
@@ -196,7 +196,7 @@ def _nothing_borrowed() -> AbstractContextManager[object]:
     return patch.object(providers, "_get_local_constants", return_value=nothing)
 
 
-def _replayed(machine: type[Machine], setup: Setup, program: Program) -> Violation | None:
+def replayed(machine: type[Machine], setup: Setup, program: Program) -> Violation | None:
     """The violation that the program ends in on a fresh store, if it does."""
     replaying = machine(setup)
     try:

@@ -381,7 +381,7 @@ def test_workers_run_the_next_seeds_too_and_give_one_result() -> None:
     assert both.steps == sum(each.steps for each in alone)
     assert both.runs[0].tally.reached == alone[0].runs[0].tally.reached + alone[1].runs[0].tally.reached
     assert both.request.command.endswith("--chapters event --workers 2")
-    assert both.request.seeds == "seeds 3 to 4"
+    assert both.request.origin == "seeds 3 to 4"
 
 
 def test_workers_bring_counterexamples_with_exceptions_of_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,187 @@
+"""The search of small scopes: it meets what a plain search meets, symmetry changes no verdict, and it finds what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace as with_fields
+from functools import cache
+from typing import Any
+
+import pytest
+from fencepost.model import TRANSITIONS, State, Step, Steps
+from fencepost.statemachines.checker import Call
+from fencepost.statemachines.expansion import NotIndependent, stepped
+from fencepost.statemachines.explore import Explored, Search
+from fencepost.statemachines.scope import Bounds, Instant, Scope
+from fencepost.statemachines.scopes.lease import RENEW, LeaseScope
+from fencepost.statemachines.witness import path_to, require_independence, witness
+from msgspec.structs import replace
+
+SMALL = Bounds(owners=3, processes=2, sessions=2, times=1, tokens=1, ttls=(0, 2))
+TINY = Bounds(owners=2, processes=1, sessions=2, times=2, tokens=2, ttls=(1,))
+
+
+def explored(bounds: Bounds, **how: Any) -> Explored:
+    """A search of the lease chapter within these bounds."""
+    return Search(LeaseScope(bounds), **how).run()
+
+
+@cache
+def small(*, reduce: bool = True) -> Explored:
+    """A search that several tests look at."""
+    return explored(SMALL, reduce=reduce)
+
+
+def plainly(scope: Scope) -> set[tuple[Instant, State]]:
+    """Every world, each with its whole state, by the plainest search there is."""
+    start = (scope.instants()[0], scope.joined(scope.begin()))
+    met, frontier = {start}, [start]
+    while frontier:
+        instant, state = frontier.pop()
+        for world in _after(scope, instant, state):
+            if world not in met:
+                met.add(world)
+                frontier.append(world)
+    return met
+
+
+def _after(scope: Scope, instant: Instant, state: State) -> Iterator[tuple[Instant, State]]:
+    for later, _ in scope.moves(instant):
+        yield later, state
+    for place in range(len(scope.names)):
+        for attempt in scope.attempts(scope.part(state, place), place, instant):
+            after = stepped(state, attempt, instant).state
+            if all(scope.within(scope.part(after, at), at) for at in range(len(scope.names))):
+                yield instant, after
+
+
+def test_a_plain_search_meets_the_same_worlds() -> None:
+    """Parts and their product are no more and no less than what whole states show."""
+    scope = LeaseScope(TINY)
+    search = explored(TINY, reduce=False).search
+    met = {(search.instant_of(world), scope.joined(search.parts_of(world))) for world in search.parents}
+    assert met == plainly(scope)
+    assert len(met) == 1_185
+
+
+def test_symmetry_changes_no_verdict() -> None:
+    """Names of owners and sessions, and the time that it is, decide nothing: the same cells are filled either way."""
+    reduced, whole = small(), small(reduce=False)
+    assert reduced.decided.keys() == whole.decided.keys()
+    assert reduced.cells == whole.cells
+    assert reduced.broken == whole.broken == {}
+    assert reduced.figures.depth == whole.figures.depth
+    assert (reduced.figures.states, whole.figures.states) == (1_008, 4_176)
+
+
+def test_every_shortest_path_stays_as_short() -> None:
+    """A requirement is decided after as many steps in the reduced search as in the whole one."""
+    reduced, whole = small(), small(reduce=False)
+    lengths = {each: len(witness(whole.search, where)) for each, where in whole.decided.items()}
+    assert {each: len(witness(reduced.search, where)) for each, where in reduced.decided.items()} == lengths
+
+
+def test_minted_tokens_are_alike() -> None:
+    """Whichever of the fresh lease tokens a store answers, nothing else is decided."""
+    bounds = Bounds(owners=2, processes=1, sessions=1, times=2, tokens=2, ttls=(0, 2))
+    one = explored(bounds)
+    each = Search(LeaseScope(bounds, canonical=False), reduce=False).run()
+    assert each.decided.keys() == one.decided.keys()
+    assert each.cells == one.cells
+    assert each.broken == {}
+    assert each.figures.states > 2 * one.figures.states
+
+
+def test_time_alone_makes_no_state() -> None:
+    """One owner and one session: never leased, released, live with 1 ms to go or ended, wherever the clock stands."""
+    bounds = Bounds(owners=1, sessions=1, times=3, tokens=1, ttls=(1,))
+    assert explored(bounds).figures.states == 5
+    assert explored(bounds, reduce=False).figures.states == 18
+
+
+def test_processes_that_ask_the_model_find_the_same() -> None:
+    """Two workers give the figures, the witnesses and the cells of one."""
+    one, two = explored(TINY), explored(TINY, workers=2)
+    assert (two.decided, two.cells) == (one.decided, one.cells)
+    assert replace_seconds(two) == replace_seconds(one)
+
+
+def replace_seconds(found: Explored) -> dict[str, object]:
+    """The figures that do not depend on the time."""
+    return {name: value for name, value in vars(found.figures).items() if name != "seconds"}
+
+
+def test_the_shortest_witness() -> None:
+    """A live lease is taken from the dead after three steps: a claim, the end of the process, and the reclaim."""
+    found = small()
+    path = witness(found.search, found.decided["LEASE-20"])
+    assert [each.event.action[0] for each in path] == [
+        "try_claim_session_execution_lease",
+        "stop",
+        "reclaim_session_execution_lease",
+    ]
+    assert path[-1].because == ("LEASE-20", "LEASE-26")
+
+
+def test_paths_can_be_walked() -> None:
+    """Each path, call by call on the whole state, gives the answers that it tells, and ends in its world."""
+    search = explored(TINY).search
+    for world in list(search.parents)[::50]:
+        state, table = State(), search.instants[0].table
+        for step in path_to(search, world):
+            now, action, answer = step.event
+            if not isinstance(action, Call):
+                table = search.instant_of(world).table if action.method != "tick" else table
+                continue
+            (ours,) = {
+                each
+                for place in range(2)
+                for attempt in search.scope.attempts(search.scope.part(state, place), place, Instant(now, table))
+                if attempt.call == action
+                for each in [stepped(state, attempt, Instant(now, table))]
+            }
+            assert ours.answer == answer
+            state = ours.state
+        assert state == search.scope.joined(search.parts_of(world))
+
+
+def test_a_broken_invariant_is_found_by_the_shortest_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewal that raises the fencing token is told as a claim and a renewal."""
+    right = TRANSITIONS[RENEW]
+
+    def raising(state: State, *arguments: Any) -> Steps:
+        step, *_ = right(state, *arguments)
+        return (_with_higher_fence(step) if step.state is not state else step,)
+
+    monkeypatch.setitem(TRANSITIONS, RENEW, raising)
+    found = explored(SMALL)
+    path = witness(found.search, found.broken["LEASE-INV-1"])
+    assert [each.event.action[0] for each in path] == ["try_claim_session_execution_lease", RENEW]
+
+
+def _with_higher_fence(step: Step) -> Step:
+    records = step.state.lease.records
+    raised = records.update({name: with_fields(each, fencing_token=each.fencing_token + 1) for name, each in records.items()})
+    return replace(step, state=replace(step.state, lease=replace(step.state.lease, records=raised)))
+
+
+class Blind(LeaseScope):
+    """A scope that has forgotten what other sessions show."""
+
+    def shadow(self, part: State, place: int) -> State:
+        """Nothing, where there is something to see."""
+        return State()
+
+
+def test_a_scope_that_hides_too_much_is_found_out() -> None:
+    """LEASE-2 looks at other sessions: without their shadows a claim on the whole is decided otherwise."""
+    assert require_independence(explored(TINY).search) > 1_000
+    with pytest.raises(NotIndependent, match="try_claim_session_execution_lease on s1 sees more than its part"):
+        require_independence(Search(Blind(TINY)).run().search)
+
+
+def test_memory_is_bounded() -> None:
+    """Where memory is short the search stops, and what it lacks is unknown."""
+    found = explored(SMALL, memory_mb=1)
+    assert found.unknown == "it took more than 1 MB of memory"
+    assert found.figures.frontier > 0
