@@ -151,7 +151,8 @@ def _do_not_wait(current: Callable[[], Program], holds: Callable[[Program], bool
         if place >= len(program):
             break
         waited = program[place].now - (program[place - 1].now if place else BEGINNING)
-        sooner = tuple(event._replace(now=event.now - waited) for event in program[place:])
+        sooner = [event._replace(now=event.now - waited) for event in program[place:]]
+        sooner[0] = sooner[0]._replace(edge=None)
         if waited and holds((*program[:place], *sooner)):
             changed = True
     return changed
