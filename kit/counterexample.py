@@ -23,6 +23,9 @@ from .story import who_held
 MODEL = f"{Model.__module__}:{Model.__name__}"
 """The model as its own store: no program may fail on it."""
 
+TRIES = 3
+"""How often a program that goes by the time of day is run to see whether the violation shows again."""
+
 
 @dataclass(frozen=True)
 class Counterexample:
@@ -45,6 +48,8 @@ class Counterexample:
     program: str
     reproduces: bool
     steps: int
+    heading: str
+    """What the program is: whether it shows the violation again."""
 
     @property
     def last(self) -> Performed:
@@ -63,8 +68,12 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
     of_model = Claim(script, admissible, violation.path, _sentence(blamed), part_of(chapter), violation.ahead)
     claim = of_model if factory.gives_several() else replace(of_model, part=None)
     written = program(claim, factory.name, is_plain=factory.is_plain())
-    performed = tuple(line.performed for line in script)
+    performed = (*(line.performed for line in script[:-1]), violation.performed[-1])
     again = not violation.is_race
+    tries = range(TRIES if violation.ahead else 1)
+    reproduces = (
+        again and any(fails(written, factory) for _ in tries) and not all(fails(program(of_model, MODEL)) for _ in tries)
+    )
     return Counterexample(
         chapter=chapter,
         requirements=blamed,
@@ -75,9 +84,21 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
         story=who_held(performed),
         claims=who_claimed(performed),
         program=written.text if again else _told_in_comments(performed),
-        reproduces=again and fails(written, factory) and not fails(program(of_model, MODEL)),
+        reproduces=reproduces,
         steps=violation.steps,
+        heading=_heading(violation, reproduces=reproduces),
     )
+
+
+def _heading(violation: Violation, *, reproduces: bool) -> str:
+    if violation.is_race:
+        return "These were called, the last of them at once. Which of them wins is chance:"
+    if violation.ahead:
+        again = "it showed again" if reproduces else "it did not show, for it is a matter of milliseconds"
+        return f"This was called, by the time of day. Called again, {again}:"
+    if reproduces:
+        return "This program shows it, ending in an error while the fault is there:"
+    return "This was called. Called again, it did not show:"
 
 
 def _told_in_comments(performed: Sequence[Performed]) -> str:

@@ -55,6 +55,10 @@ class Clock:
         """Go forward to the instant; an earlier one leaves the clock where it is."""
         self._now = min(max(self._now, instant), U64_MAX)
 
+    def leap_to(self, instant: int) -> None:
+        """Go to the instant however far ahead it lies, if that can be done at once."""
+        self.move_to(instant)
+
 
 class Undecided(Exception):
     """What was seen may be right or wrong, and nobody can tell which. The text says why."""
@@ -62,6 +66,10 @@ class Undecided(Exception):
 
 DRIFT_NS = 200_000
 """By how much two clocks of a machine may come apart from one look to the next."""
+
+
+PATIENCE_MS = 10_000
+"""How long an instant is waited for at most."""
 
 
 class WallClock(Clock):
@@ -86,9 +94,12 @@ class WallClock(Clock):
         return now // 1_000_000
 
     def move_to(self, instant: int) -> None:
-        """Wait for the instant, unless it is out of reach."""
-        while 0 < (nanoseconds := instant * 1_000_000 - time.time_ns()) <= self.reach * 1_000_000:
+        """Wait for the instant, unless nobody would wait so long."""
+        while 0 < (nanoseconds := instant * 1_000_000 - time.time_ns()) <= PATIENCE_MS * 1_000_000:
             time.sleep(nanoseconds / 1_000_000_000)
+
+    def leap_to(self, instant: int) -> None:
+        """Stay."""
 
 
 class Processes:
