@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fencepost.spec.operations import part_of
 from fencepost.statemachines.checker import Violation
-from fencepost.statemachines.following import Undecided
+from fencepost.statemachines.environment import Undecided
 from fencepost.statemachines.machine import Setup
 from fencepost.statemachines.races import raced
 from fencepost.statemachines.run import Budget, machine_of, run_machine

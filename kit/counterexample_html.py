@@ -139,7 +139,7 @@ class _Page:
         listed = "".join(f'<li><a href="{name}"><code>{name}</code></a>: {escape(text)}</li>' for name, text in files)
         yield f'<h2>See it fail</h2>\n<p>Beside this page:</p><ul class="plain">{listed}</ul>'
         if not self.found.reproduces:
-            yield f"<p>{escape(self.found.shows)}</p>"
+            yield f"<p>{escape(self.found.heading)}</p>"
         what, text = ("the calls", self.found.program) if self.found.is_race else ("the test", self.found.test)
         yield f"<details><summary>{what}</summary><pre>{escape(text)}</pre></details>"
         yield "<h2>The requirements that decided</h2>"

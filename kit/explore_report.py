@@ -142,7 +142,7 @@ def _says(console: Terminal, requirement: str) -> None:
 def show_path(console: Terminal, path: Iterable[Stepped]) -> None:
     """Print the steps of a path, each with its instant."""
     for number, step in enumerate(path, 1):
-        now, action, answer = step.event
+        now, action, answer, _ = step.event
         console.show()
         if not isinstance(action, Call):
             console.show(Text(f"  {number:>3}  at {now} ms: {move_in_words(action.method, action.arguments)}"))
@@ -191,7 +191,7 @@ def _path(found: Explored, where: Decided) -> list[dict[str, object]]:
 
 def step_in_words(step: Stepped) -> dict[str, object]:
     """A step as data, in words."""
-    now, action, answer = step.event
+    now, action, answer, _ = step.event
     if not isinstance(action, Call):
         return {"now": now, "move": move_in_words(action.method, action.arguments)}
     return {"now": now, "call": call_in_words(action), "answer": brief(answer), "because": list(step.because)}

@@ -28,17 +28,16 @@ class Moment(NamedTuple):
 def moments(script: Script, *, strict: bool = False, by_time_of_day: bool = False) -> Iterator[Moment]:
     """The moment of each call of the script, from the answers that were given.
 
-    Of a store that goes by the time of day a call was made at some instant since the one before.
+    Of a store that goes by the time of day a call was made at some instant before the next one began.
     """
     following, processes = Following(State(), strict=strict), Processes()
-    before = script[0].performed.now
-    for line in script:
+    for line, later in zip(script, (*script[1:], script[-1]), strict=True):
         for event in line.moves:
             if isinstance(event.action, Move) and event.action.method != "reopen":
                 getattr(processes, event.action.method)(*event.action.arguments)
         now, call, answer = line.performed
-        made = Made(call, answer, before if by_time_of_day else now, now, processes, decode_session)
-        known, taken, before = following.candidates[0].state, following.ways(made), now
+        made = Made(call, answer, now, later.performed.now if by_time_of_day else now, processes, decode_session)
+        known, taken = following.candidates[0].state, following.ways(made)
         if not taken:
             ours = following.ours(made)[0]
             yield Moment(known, ours.state, ours.because)

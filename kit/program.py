@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from textwrap import wrap
+from typing import Any
 
 from fencepost.model import Refused
 from fencepost.spec import (
@@ -29,6 +30,7 @@ from fencepost.spec import (
 from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.checker import Call, Crash, Move, Performed, value_at
 from fencepost.statemachines.environment import BEGINNING
+from fencepost.statemachines.machine import CLOSE
 
 from .backend import command_of
 from .brief import brief, written
@@ -157,9 +159,12 @@ class _Writer:
                 self.minted.learn(self.names.get(place, f"answer{place}"), line.performed.answer)
 
     def _clock(self, now: int) -> str:
+        if self.claim.ahead:
+            # whenever the program runs, it is close to the end of a lease that it has to come
+            instant = self.minted.instant(now, CLOSE) or f"start + {now - BEGINNING - self.claim.ahead}"
+            return f"environment.clock.move_to({instant})"
         edge = self._edge(now)
-        instant = f"start + {now - BEGINNING - self.claim.ahead}" if self.claim.ahead else simple(now)
-        return f"environment.clock.move_to({instant})" + (f"  # {edge}" if edge else "")
+        return f"environment.clock.move_to({simple(now)})" + (f"  # {edge}" if edge else "")
 
     def _edge(self, now: int) -> str:
         """What the instant is to the newest lease or claim that ends close to it."""
@@ -187,6 +192,8 @@ class _Writer:
         return tuple(map(self.minted.source, performed.call.arguments, names))
 
     def _final(self) -> Iterator[str]:
+        if self.claim.ahead:
+            yield "began = environment.clock.now"
         ours, given = self.claim.admissible[0], self.last.answer
         told = [self.claim.says, f"expected: {brief(ours)}", f"given:    {brief(given)}"]
         if self.claim.path:
@@ -239,10 +246,22 @@ class _Writer:
         if kind is not None and not any(self._known(kind, value) for value in values):
             # a fresh value was due: any that is not this one
             return f"{part} is not None" if wrong is None else f"{part} != {self._text(wrong, kind)}"
+        if self.claim.ahead and type(wrong) is int and path.endswith("_at_epoch_ms"):
+            return self._about(part, values[0])
         sources = [self._text(value, kind) for value in values]
         if sources == ["None"]:
             return f"{part} is None"
         return f"{part} == {sources[0]}" if len(sources) == 1 else f"{part} in ({', '.join(sources)})"
+
+    def _about(self, part: str, due: Any) -> str:
+        """The condition that an instant is the one due, by an answer before, or by when the call was made and for how long."""
+        known = self.minted.instant(due)
+        if known:
+            return f"{part} == {known}"
+        terms = [0, *(each for each in self.last.call.arguments if type(each) is int)]
+        term = min(terms, key=lambda each: abs(due - self.last.now - each))
+        more = f" + {simple(term)}" if term else ""
+        return f"began{more} <= {part} <= environment.clock.now{more}"
 
     def _text(self, value: object, kind: str | None) -> str:
         return on_one_line(self.minted.text(value, kind) if isinstance(value, str) else self.minted.source(value))

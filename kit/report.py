@@ -74,7 +74,7 @@ def _counterexample(console: Terminal, found: Counterexample, chapters: list[str
     facts.add_row("found", f"after {found.steps:,} steps; chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}")
     console.show(_indented(facts))
     console.show()
-    console.show(_indented(Text(found.shows, style="bold")))
+    console.show(_indented(Text(found.heading, style="bold")))
     console.show()
     # no indent, no padding and no wrapping: it is there to be pasted
     console.show(Syntax("", "python", theme="ansi_dark").highlight(found.program.rstrip()), soft_wrap=True)

@@ -34,7 +34,9 @@ def script_of(violation: Violation) -> Script:
         return (*lines, Line(tuple(moves), last))
     *lines, final = lines
     if final.performed.call == last.call:
-        return (*lines, final._replace(performed=last))
+        # by the time of day it ended later than it began, which is what a program waits for
+        began = final.performed.now if violation.ahead else last.now
+        return (*lines, final._replace(performed=last._replace(now=began)))
     return (*lines, _answered(final, violation.performed), Line((), last))
 
 

@@ -75,6 +75,7 @@ class Minted:
         self.imports: set[str] = set()
         self.owners: dict[LeaseOwnerIdentity, str] = {}
         self._ends: list[tuple[str, str, int]] = []
+        self._instants: dict[int, str] = {}
         self._brought: list[tuple[str, msgspec.Struct]] = []
         self._values: dict[str, dict[str, str]] = {}
         # what the caller made up is not minted, whoever answers it later
@@ -86,6 +87,8 @@ class Minted:
             if isinstance(record, SessionExecutionLease | Claim):
                 what = "the claim" if isinstance(record, Claim) else "the lease"
                 self._ends.append((variable, what, record.expires_at_epoch_ms))
+                for name in ("claimed_at_epoch_ms", "expires_at_epoch_ms"):
+                    self._instants[getattr(record, name)] = f"{path}.{name}"
             self._brought.extend(_given_by(path, record))
         for path, kind, text in places(answer, variable):
             if (kind, text) not in self._given:
@@ -99,6 +102,14 @@ class Minted:
     def ends(self) -> Iterator[tuple[str, str, int]]:
         """When the leases and claims answered so far expire, the newest first: by which answer, and what it is."""
         return reversed(self._ends)
+
+    def instant(self, instant: int, around: int = 0) -> str | None:
+        """The instant by an answer that brought it, or one at most so many ms around it; None if there is none."""
+        for after in sorted(range(-around, around + 1), key=abs):
+            if instant - after in self._instants:
+                known = self._use(self._instants[instant - after])
+                return f"{known} {'-' if after < 0 else '+'} {abs(after)}" if after else known
+        return None
 
     def source(self, value: object, field: str = "", record: type | None = None) -> Source:
         """The value, which stands in this field, as source."""

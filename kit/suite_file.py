@@ -49,7 +49,7 @@ def suite_text(suite: Suite, bounds: Bounds) -> bytes:
 
 def _event(event: Event) -> dict[str, Any]:
     """A step: its answer only where later steps may need what it brought."""
-    now, action, answer = event
+    now, action, answer, _ = event
     if isinstance(action, Move):
         return {"now": now, "move": action.method, "arguments": list(action.arguments)}
     said = {"now": now, "call": action.operation, "arguments": arguments_to_wire(action.operation, action.arguments)}

@@ -11,7 +11,7 @@ from pathlib import Path
 from fencepost.model import Ids, Refused
 from fencepost.spec.operations import OPERATIONS, part_of
 from fencepost.statemachines.checker import Violation
-from fencepost.statemachines.following import Undecided
+from fencepost.statemachines.environment import Undecided
 from fencepost.statemachines.tally import Tally
 
 from .background import Background, background

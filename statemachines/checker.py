@@ -22,7 +22,19 @@ from .environment import Environment, Unavailable
 from .following import Call, Following, Instants, Made, beyond_signed
 from .tally import Tally
 
-__all__ = ["Call", "Checker", "Crash", "Event", "Move", "Performed", "Violation", "difference", "session_of", "value_at"]
+__all__ = [
+    "Call",
+    "Checker",
+    "Crash",
+    "Edge",
+    "Event",
+    "Move",
+    "Performed",
+    "Violation",
+    "difference",
+    "session_of",
+    "value_at",
+]
 
 
 class Move(NamedTuple):
@@ -32,12 +44,23 @@ class Move(NamedTuple):
     arguments: tuple[Any, ...]
 
 
+class Edge(NamedTuple):
+    """An instant close to the end of a lease or a claim that was answered: that end, and how long after it."""
+
+    end: int
+    after: int
+
+
 class Event(NamedTuple):
-    """One step of a program: the instant, what was done, and the answer if it was a call."""
+    """One step of a program: the instant, what was done, and the answer if it was a call.
+
+    By the time of day an instant close to an end is kept as that too: done again, everything comes a little sooner or later.
+    """
 
     now: int
     action: Call | Move
     answer: object = None
+    edge: Edge | None = None
 
 
 class Performed(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -54,6 +55,22 @@ class Clock:
         """Go forward to the instant; an earlier one leaves the clock where it is."""
         self._now = min(max(self._now, instant), U64_MAX)
 
+    def leap_to(self, instant: int) -> None:
+        """Go to the instant however far ahead it lies, if that can be done at once."""
+        self.move_to(instant)
+
+
+class Undecided(Exception):
+    """What was seen may be right or wrong, and nobody can tell which. The text says why."""
+
+
+DRIFT_NS = 200_000
+"""By how much two clocks of a machine may come apart from one look to the next."""
+
+
+PATIENCE_MS = 10_000
+"""How long an instant is waited for at most."""
+
 
 class WallClock(Clock):
     """The time of day, for stores that cannot be given another: it goes on by itself, and instants are waited for."""
@@ -62,18 +79,27 @@ class WallClock(Clock):
 
     def __init__(self) -> None:
         super().__init__()
+        # how far the time of day is, at the least, ahead of a clock that nobody can set
+        self._lead = -sys.maxsize
         self.ahead = self.now - BEGINNING
 
     @property
     def now(self) -> int:
-        """The instant, which is another one soon after."""
-        return time.time_ns() // 1_000_000
+        """The instant, which is another one soon after. Raises `Undecided` if it was set back."""
+        before, now, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        if now - before < self._lead - DRIFT_NS:
+            back = (self._lead - (now - before)) / 1_000_000
+            raise Undecided(f"The time of day was set back by {back:,.1f} ms: what time it was for the store, nobody knows.")
+        self._lead = now - after
+        return now // 1_000_000
 
     def move_to(self, instant: int) -> None:
-        """Wait for the instant, unless it is out of reach."""
-        seconds = instant / 1_000 - time.time()
-        if 0 < seconds <= self.reach / 1_000:
-            time.sleep(seconds)
+        """Wait for the instant, unless nobody would wait so long."""
+        while 0 < (nanoseconds := instant * 1_000_000 - time.time_ns()) <= PATIENCE_MS * 1_000_000:
+            time.sleep(nanoseconds / 1_000_000_000)
+
+    def leap_to(self, instant: int) -> None:
+        """Stay."""
 
 
 class Processes:

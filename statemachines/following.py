@@ -7,9 +7,9 @@ answers tell.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import combinations
 from typing import Any, NamedTuple, TypeAlias, get_type_hints
 from uuid import UUID
 
@@ -19,6 +19,8 @@ from fencepost.spec import U64_MAX, Alive, InvalidArgument, Json, ProcessAlive, 
 from fencepost.spec.catalogue import Level, requirements
 from fencepost.spec.operations import OPERATIONS
 from msgspec import Struct
+
+from .environment import Undecided
 
 
 class Call(NamedTuple):
@@ -63,10 +65,6 @@ class Taken(NamedTuple):
     now: int
 
 
-class Undecided(Exception):
-    """More ways would have to be followed than can be: what was seen may be right or wrong. The text says why."""
-
-
 CANDIDATES = 64
 """How many states are followed at once; ours is never forgotten."""
 
@@ -75,6 +73,8 @@ INSTANTS = 2_000
 
 PROCESSES = 4
 """How many processes a call may ask about for each to be taken for dead or alive."""
+
+OF_ANOTHER_KIND = 1_000
 
 
 Instants: TypeAlias = Callable[[State, Made, int], Iterable[int]]
@@ -124,21 +124,33 @@ class Following:
         return sorted(found, key=lambda each: len(each.departed))
 
     def ours(self, made: Made) -> Steps:
-        """What would have been admissible, in the likeliest state and at the first instant."""
-        return next(steps for _, steps in self._tried(self.candidates[0], made))
+        """What would have been admissible in the likeliest state: at the instant that explains most of the answer."""
+        tried = (steps for _, steps in self._tried(self.candidates[0], made))
+        return min(tried, key=lambda steps: differences(steps[0].answer, made.answer))
 
     def go(self, taken: Sequence[Taken], counted: Ids) -> None:
         """Go on with the states that the store may be in now; departures that were counted are open no more."""
         if len(taken) == 1:
             self.candidates = (Candidate(taken[0].step.state, (), taken[0].now),)
             return
+        self._go_on_with(
+            Candidate(step.state, tuple(each for each in departed if each not in counted), now) for step, departed, now in taken
+        )
+
+    def join(self, others: Sequence[Following], *, more: bool = False) -> None:
+        """Go on with all that the store may be in after any of these, and with `more` in states that could not be followed."""
+        self._forgotten = more or any(each._forgotten for each in others)
+        self._go_on_with(candidate for each in others for candidate in each.candidates)
+
+    def _go_on_with(self, candidates: Iterable[Candidate]) -> None:
+        """Each state once, from the earliest instant on; those that come late are forgotten if there are too many."""
         found: list[Candidate] = []
-        for step, departed, now in taken:
-            known = place_of(step.state, found)
+        for each in candidates:
+            known = place_of(each.state, found)
             if known is None:
-                found.append(Candidate(step.state, tuple(each for each in departed if each not in counted), now))
-            elif now < found[known].now:
-                found[known] = found[known]._replace(now=now)
+                found.append(each)
+            elif each.now < found[known].now:
+                found[known] = found[known]._replace(now=each.now)
         self._forgotten = self._forgotten or len(found) > CANDIDATES
         self.candidates = tuple(found[:CANDIDATES])
 
@@ -150,11 +162,8 @@ class Following:
                 ports = Ports(now, made.alive, made.answer, made.concurrent, made.codec)
                 yield ports, self._admissible(candidate.state, ports, made.call)
                 continue
-            asked = _Oracle()
-            ports = Ports(now, asked, made.answer, made.concurrent, made.codec)
-            yield ports, self._admissible(candidate.state, ports, made.call)
-            for dead in asked.others():
-                ports = Ports(now, dead, made.answer, made.concurrent, made.codec)
+            for oracle in _oracles():
+                ports = Ports(now, oracle, made.answer, made.concurrent, made.codec)
                 yield ports, self._admissible(candidate.state, ports, made.call)
 
     def _admissible(self, state: State, ports: Ports, call: Call) -> Steps:
@@ -172,21 +181,44 @@ class _Oracle:
     """An oracle that takes these processes for dead, cannot tell of others, and remembers of whom it was asked."""
 
     def __init__(self, dead: frozenset[tuple[int, str]] = frozenset()) -> None:
-        self._dead = dead
-        self._asked: dict[tuple[int, str], None] = {}
+        self.dead = dead
+        self.asked: dict[tuple[int, str], None] = {}
 
     def __call__(self, pid: int, process_start: str) -> Alive:
-        self._asked[pid, process_start] = None
-        return Alive.no if (pid, process_start) in self._dead else Alive.unknown
+        self.asked[pid, process_start] = None
+        return Alive.no if (pid, process_start) in self.dead else Alive.unknown
 
-    def others(self) -> Iterator[_Oracle]:
-        """The oracles that take some of those for dead of whom this one was asked. Raises `Undecided`."""
-        if len(self._asked) > PROCESSES:
-            raise Undecided(
-                f"The call asked of {len(self._asked)} processes whether they live, and nobody knows what it was told."
-            )
-        for count in range(1, len(self._asked) + 1):
-            yield from (_Oracle(frozenset(dead)) for dead in combinations(self._asked, count))
+
+def _oracles() -> Iterator[_Oracle]:
+    """An oracle for whom nobody is dead, then all that take some of those for dead of whom one before was asked.
+
+    Whoever is dead may lead on to others, so each oracle has to be asked before the next is taken. Raises `Undecided`.
+    """
+    waiting = deque([_Oracle()])
+    known, asked = {waiting[0].dead}, set[tuple[int, str]]()
+    while waiting:
+        oracle = waiting.popleft()
+        yield oracle
+        asked.update(oracle.asked)
+        if len(asked) > PROCESSES:
+            raise Undecided(f"The call asked of {len(asked)} processes whether they live, and nobody knows what it was told.")
+        for each in oracle.asked:
+            dead = oracle.dead | {each}
+            if dead not in known:
+                known.add(dead)
+                waiting.append(_Oracle(dead))
+
+
+def differences(expected: object, given: object) -> int:
+    """In how many fields two answers differ; one of another kind differs in more than any has."""
+    if type(expected) is not type(given):
+        return OF_ANOTHER_KIND
+    if isinstance(expected, Struct) and not isinstance(expected, Refused):
+        names = expected.__struct_fields__
+        return sum(differences(getattr(expected, name), getattr(given, name)) for name in names)
+    if isinstance(expected, tuple) and isinstance(given, tuple) and len(expected) == len(given):
+        return sum(map(differences, expected, given))
+    return int(expected != given)
 
 
 def binding(departed: Ids) -> Ids:

@@ -164,7 +164,7 @@ class LeaseRules(Machine):
         instant = instants.get(move, self.now + 1)
         if move == "leap" and index < 2:
             # rarely even to the end of time, for leases that are due then
-            self.environment.clock.move_to(instant)
+            self.environment.clock.leap_to(instant)
         self.move_clock(instant)
 
     @rule(drawn=mixed(SESSIONS, OWNERS, (*OWNERS, *[None] * 4), EDGES, AFTERWARDS, range(4)))
@@ -187,8 +187,8 @@ class LeaseRules(Machine):
         self.remember(self.perform("reclaim_session_execution_lease", session_id, second, observed, 10))
 
     def claim(self, session_id: str, owner: LeaseOwnerIdentity) -> SessionExecutionLease:
-        """Claim for 10 ms; the lease that the answer shows, the caller's or the holder's."""
-        self.remember(self.perform("try_claim_session_execution_lease", session_id, owner, 10))
+        """Claim for a short time; the lease that the answer shows, the caller's or the holder's."""
+        self.remember(self.perform("try_claim_session_execution_lease", session_id, owner, self.short_ms))
         return latest(self.memory.leases, 0)
 
     def held(self, session_id: str, owner: LeaseOwnerIdentity) -> SessionExecutionLease:

@@ -20,12 +20,15 @@ from fencepost.spec import (
 )
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from .checker import Call, Checker, Event, Move, Violation
+from .checker import Call, Checker, Edge, Event, Move, Violation
 from .draws import mixed
 from .environment import CAPABILITIES, Environment
 from .lacking import CALLS_OF
-from .minted import Renaming
+from .minted import Renaming, ends
 from .tally import Tally
+
+CLOSE = 3
+"""How many milliseconds from an end a call by the time of day counts as made at that edge."""
 
 
 @dataclass
@@ -82,7 +85,8 @@ class Machine(RuleBasedStateMachine):
         self.memory = Memory()
         self.program: list[Event] = []
         self._failed = False
-        self._meant: int | None = None
+        self._meant: Event | None = None
+        self._ends: list[int] = []
         self._lacking = sorted(setup.lacking)
         self.store = setup.open_store(self.environment)
         self.checker = Checker(
@@ -103,7 +107,20 @@ class Machine(RuleBasedStateMachine):
     @property
     def program_time(self) -> int:
         """The instant of the next call, as programs count; of one that is done again, the instant it was meant for."""
-        return self.now - self.environment.clock.ahead if self._meant is None else self._meant
+        return self.now - self.environment.clock.ahead if self._meant is None else self._meant.now
+
+    def _edge(self) -> Edge | None:
+        """The end that the next call is close to, the newest of them; by the time of day alone."""
+        if self._meant is not None:
+            return self._meant.edge
+        now = self.now
+        close = (Edge(end, now - end) for end in reversed(self._ends) if abs(now - end) <= CLOSE)
+        return next(close, None) if self.environment.clock.ahead else None
+
+    @property
+    def short_ms(self) -> int:
+        """For how long a lease is claimed that is to run out soon: longer by the time of day, in which calls take theirs."""
+        return 50 if self.environment.clock.ahead else 10
 
     @property
     def state(self) -> State:
@@ -133,13 +150,14 @@ class Machine(RuleBasedStateMachine):
             self._call_what_is_lacking()
         call = Call(operation, arguments)
         self.memory.calls.append(call)
-        now = self.program_time
+        event = Event(self.program_time, call, edge=self._edge())
         try:
             answer = self.checker.perform(call, look=look)
         except Violation as violation:
-            self._fail(violation, Event(now, call))
+            self._fail(violation, event)
             raise
-        self.program.append(Event(now, call, answer))
+        self.program.append(event._replace(answer=answer))
+        self._ends += ends(answer)
         if self.setup.tally.steps % 32 == 0:
             self.setup.progress(self.setup.tally)
         return answer
@@ -184,16 +202,29 @@ class Machine(RuleBasedStateMachine):
         Only after the last event is looked at what it touched: that is where the program is meant to fail.
         """
         renaming = Renaming()
-        for event in program:
-            self._meant = event.now
-            self.environment.clock.move_to(event.now + self.environment.clock.ahead)
-            if isinstance(event.action, Move):
-                self.move(event.action.method, *event.action.arguments, look=event is program[-1])
+        skipped = 0
+        for place, event in enumerate(program, 1):
+            action, last = event.action, place == len(program)
+            skipped += self._wait_for(event._replace(now=event.now - skipped, edge=renaming.edge(event.edge)))
+            if isinstance(action, Move):
+                self.move(action.method, *action.arguments, look=last)
             else:
-                answer = self.perform(
-                    event.action.operation, *renaming.apply(event.action.arguments), look=event is program[-1]
-                )
-                renaming.learn(event.answer, answer)
+                renaming.learn(event.answer, self.perform(action.operation, *renaming.apply(action.arguments), look=last))
+
+    def _wait_for(self, event: Event) -> int:
+        """Go to the instant of an event that is done again; how much sooner it comes than it was meant to.
+
+        By the time of day no gap that some slow call had left is waited for to its end.
+        """
+        clock, edge = self.environment.clock, event.edge
+        farthest = self.now + clock.reach
+        # in place of a lease that ends soon there may be one by now that never does
+        is_near = edge is not None and edge.end <= farthest
+        instant = edge.end + edge.after if edge and is_near else event.now + clock.ahead
+        sooner = max(0, instant - farthest) if clock.ahead else 0
+        clock.move_to(instant - sooner)
+        self._meant = event._replace(now=event.now - sooner)
+        return sooner
 
     def note(self, condition: str) -> None:
         """Count a situation that some family of faults needs to show."""

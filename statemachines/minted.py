@@ -24,7 +24,7 @@ from fencepost.spec.lease import LeaseProof
 from fencepost.spec.operations import OPERATIONS
 from msgspec.structs import replace
 
-from .checker import Call, Event
+from .checker import Call, Edge, Event
 
 Claim: TypeAlias = TurnInputClaim | QueuedWorkClaim
 Completion: TypeAlias = TurnInputCompletion | QueuedWorkCompletion
@@ -110,6 +110,17 @@ def minted_in(program: Program) -> dict[str, set[str]]:
     return minted
 
 
+def ends(answer: object) -> Iterator[int]:
+    """When the leases and claims in an answer expire, in the order of its fields."""
+    if isinstance(answer, tuple):
+        for item in answer:
+            yield from ends(item)
+    elif isinstance(answer, msgspec.Struct):
+        for name in answer.__struct_fields__:
+            value = getattr(answer, name)
+            yield from (value,) if name == "expires_at_epoch_ms" and isinstance(value, int) else ends(value)
+
+
 ALONE = ("input_id", "batch_id")
 """The kinds of texts that are arguments by themselves."""
 
@@ -121,9 +132,15 @@ class Renaming:
         self._texts: dict[str, dict[str, str]] = {}
         self._leases: dict[str, tuple[SessionExecutionLease, SessionExecutionLease]] = {}
         self._claims: list[tuple[Claim | Completion, Any]] = []
+        self._ends: dict[int, int] = {}
+
+    def edge(self, edge: Edge | None) -> Edge | None:
+        """The end that is in its place now, and as long after it; None if there is none."""
+        return edge._replace(end=self._ends[edge.end]) if edge and edge.end in self._ends else None
 
     def learn(self, earlier: object, now: object) -> None:
         """Two answers of one call, in the earlier run and now."""
+        self._ends.update(zip(ends(earlier), ends(now), strict=False))
         old, new = shown_lease(earlier), shown_lease(now)
         if old is not None and new is not None:
             self._leases[old.lease_token] = (old, new)

@@ -37,8 +37,8 @@ from fencepost.spec import (
 from msgspec.structs import replace
 
 from .checker import Checker, Event, Performed, Violation
-from .environment import Environment
-from .following import CANDIDATES, Call, Candidate, Following, Made, Taken
+from .environment import Environment, Undecided
+from .following import Call, Following, Made
 from .lacking import IDLE, INPUT, WORK
 from .machine import Setup
 from .samples import EVENTS, HELLO, numbered, session
@@ -269,19 +269,27 @@ def at_once(checker: Checker, calls: Sequence[Call], threads: ThreadPoolExecutor
 def explained(checker: Checker, race: Race, made: Sequence[Made]) -> None:
     """Go on with all that the store may hold after the calls in some order. Raises `Violation` if no order fits."""
     checker.performed += [Performed(each.ended, each.call, each.answer) for each in made]
-    orders = [states for order in permutations(made) for states in _after(checker.following, order)]
-    if not orders:
+    undecided: Undecided | None = None
+    found: list[Following] = []
+    for order in permutations(made):
+        try:
+            found += _after(checker.following, order)
+        except Undecided as error:
+            undecided = error
+    if undecided and not found:
+        raise undecided
+    if not found:
         together = f"No order of these {len(made)} calls, which were made at once, explains what they were answered"
         raise Violation((race.requirement,), checker.performed, checker.following.ours(made[-1]), "", together)
-    checker.following.candidates = tuple({each.state: each for each in orders}.values())[:CANDIDATES]
+    checker.following.join(found, more=undecided is not None)
 
 
-def _after(following: Following, order: Sequence[Made]) -> Iterator[Candidate]:
-    """The states that the store may hold if the calls took effect in this order; none if they cannot have."""
+def _after(following: Following, order: Sequence[Made]) -> Iterator[Following]:
+    """What the store may hold if the calls took effect in this order; nothing if they cannot have. Raises `Undecided`."""
     onward = copy(following)
     for each in order:
-        taken: list[Taken] = onward.ways(each)
+        taken = onward.ways(each)
         if not taken:
             return
         onward.go(taken, ())
-    yield from onward.candidates
+    yield onward

@@ -19,6 +19,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from .attachment import AttachmentRules
 from .checker import Violation
 from .commit import CommitRules
+from .environment import Undecided
 from .event import EventRules
 from .lease import LeaseRules
 from .machine import Machine, Setup
@@ -204,10 +205,15 @@ def replayed(machine: type[Machine], setup: Setup, program: Program) -> Violatio
     except Violation as violation:
         setup.close_store(replaying.store)
         return violation
+    except Undecided:
+        setup.close_store(replaying.store)
+        return None
     try:
         replaying.teardown()
     except Violation as violation:
         return violation
+    except Undecided:
+        return None
     return None
 
 

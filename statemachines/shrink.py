@@ -75,7 +75,7 @@ def _reopened(violation: Violation) -> tuple[str, ...]:
 
 def _without_looking(violation: Violation, attempt: Attempt) -> Violation:
     """The violation again, from a program that makes just the calls it needs: looks after calls are left out or spelled out."""
-    look = Event(violation.performed[-1].now, violation.performed[-1].call)
+    look = Event(violation.performed[-1].now - violation.ahead, violation.performed[-1].call)
     candidates = [violation.program, _spelled_out(violation)]
     if violation.program and look.action != violation.program[-1].action:
         # it was seen while looking after the last call: if just looking shows it, that call is beside the point
@@ -96,7 +96,7 @@ def _spelled_out(violation: Violation) -> Program:
             events.append(ahead.pop(0))
         if ahead and ahead[0].action == performed.call:
             ahead.pop(0)
-        events.append(Event(performed.now, performed.call, performed.answer))
+        events.append(Event(performed.now - violation.ahead, performed.call, performed.answer))
     return tuple(events)
 
 
@@ -151,7 +151,8 @@ def _do_not_wait(current: Callable[[], Program], holds: Callable[[Program], bool
         if place >= len(program):
             break
         waited = program[place].now - (program[place - 1].now if place else BEGINNING)
-        sooner = tuple(event._replace(now=event.now - waited) for event in program[place:])
+        sooner = [event._replace(now=event.now - waited) for event in program[place:]]
+        sooner[0] = sooner[0]._replace(edge=None)
         if waited and holds((*program[:place], *sooner)):
             changed = True
     return changed

@@ -1,7 +1,7 @@
 """Leases over the `Lock` of redis-py: a key with a time to live, whose value only its holder knows.
 
-The lock has no fencing token, so there is one number for all acquisitions. Who holds it, since when and under which lease token
-is its value. Its time is the server's, and nobody can move it.
+Who holds the lock, and under which lease token, is its value; when it ends is what the server says of the key. Its time is the
+server's, and nobody can move it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from fencepost.kit import declares
 from fencepost.spec import (
+    U64_MAX,
     Acquired,
     Alive,
     Backend,
@@ -40,6 +41,24 @@ NO_FENCING_TOKEN = 1
 """What is answered where a fencing token is due: the lock has none."""
 
 
+class CountedLock(Lock):
+    """The lock with what it lacks: a number that grows with each acquisition, raised in the script that takes the lock."""
+
+    LUA_ACQUIRE_SCRIPT = """
+        local life = ARGV[2] == '' and {} or {'px', ARGV[2]}
+        if not redis.call('set', KEYS[1], ARGV[1], 'nx', unpack(life)) then
+            return 0
+        end
+        redis.call('incr', KEYS[2])
+        return 1
+    """
+
+    def do_acquire(self, token: str) -> bool:
+        """As the lock does: unless there is such a key it is set, with its time to live if it has one."""
+        life = int(self.timeout * 1000) if self.timeout else ""
+        return bool(self.redis.eval(self.LUA_ACQUIRE_SCRIPT, 2, self.name, _count(self.name), token, life))
+
+
 class Held(NamedTuple):
     """A lock that is held: its value as it stands, and what that says."""
 
@@ -48,11 +67,17 @@ class Held(NamedTuple):
 
 
 class RedisLocks(SessionExecutionLeaseStore):
-    """The four lease calls, on a lock for each session."""
+    """The four lease calls, on a lock for each session.
 
-    def __init__(self, redis: Redis, process_alive: ProcessAlive) -> None:
+    A lock is taken or extended and its end read in one transaction, so that each lease ends when its lock does. With `early_ms`
+    locks end so much sooner than their leases.
+    """
+
+    def __init__(self, redis: Redis, process_alive: ProcessAlive, *, lock: type[Lock] = Lock, early_ms: int = 0) -> None:
         self._redis = redis
         self._process_alive = process_alive
+        self._kind = lock
+        self._early_ms = early_ms
 
     def try_claim_session_execution_lease(
         self, session_id: str, owner: LeaseOwnerIdentity, lease_ttl_ms: int
@@ -62,9 +87,10 @@ class RedisLocks(SessionExecutionLeaseStore):
             held = self._held(session_id)
             if held is None:
                 return self._acquired(session_id, owner, lease_ttl_ms)
-            if held.lease.owner.incarnation == owner.incarnation:
-                return Acquired(self._extended(held, lease_ttl_ms))
-            return Busy(held.lease)
+            if held.lease.owner.incarnation != owner.incarnation:
+                return Busy(held.lease)
+            extended = self._extended(held, lease_ttl_ms)
+            return self._acquired(session_id, owner, lease_ttl_ms) if extended is None else Acquired(extended)
 
     def reclaim_session_execution_lease(
         self, session_id: str, owner: LeaseOwnerIdentity, observed_holder: SessionExecutionLeaseFence, lease_ttl_ms: int
@@ -83,12 +109,10 @@ class RedisLocks(SessionExecutionLeaseStore):
         """See `SessionExecutionLeaseStore`."""
         with _failing_as_the_law_says():
             held = self._held(fence.session_id)
-            if held is None or not _proves(fence, held.lease):
+            extended = self._extended(held, lease_ttl_ms) if held and _proves(fence, held.lease) else None
+            if extended is None:
                 raise SessionExecutionLeaseExpired(fence.session_id)
-            try:
-                return self._extended(held, lease_ttl_ms)
-            except LockError as error:
-                raise SessionExecutionLeaseExpired(fence.session_id) from error
+            return extended
 
     def release_session_execution_lease(self, completion: SessionExecutionLeaseCompletion) -> None:
         """See `SessionExecutionLeaseStore`."""
@@ -98,26 +122,40 @@ class RedisLocks(SessionExecutionLeaseStore):
                 self._released(held)
 
     def _acquired(self, session_id: str, owner: LeaseOwnerIdentity, ttl_ms: int) -> SessionExecutionLeaseClaimOutcome:
-        now = self._now()
+        name = _name(session_id)
         token = secrets.token_hex(16)
-        value = json.dumps({"owner": to_wire(owner), "lease_token": token, "claimed_at": now})
-        if self._lock(session_id, ttl_ms).acquire(blocking=False, token=value):
-            return Acquired(SessionExecutionLease(session_id, owner, token, NO_FENCING_TOKEN, now, now + ttl_ms))
-        held = self._held(session_id)
-        if held is None:
-            raise Backend(f"the lock of session {session_id!r} changed hands too fast: try again")
-        return Busy(held.lease)
+        value = json.dumps({"owner": to_wire(owner), "lease_token": token})
+        with self._redis.pipeline() as at_once:
+            self._lock(at_once, name, ttl_ms).acquire(blocking=False, token=value)
+            at_once.pexpiretime(name)
+            at_once.time()
+            at_once.get(_count(name))
+            taken, end, time, count = at_once.execute()
+        if not taken:
+            held = self._held(session_id)
+            if held is None:
+                raise Backend(f"the lock of session {session_id!r} changed hands too fast: try again")
+            return Busy(held.lease)
+        # the key tells its end alone
+        since = _ms(time) if end < 0 else end - self._life(ttl_ms)
+        self._redis.set(_since(name), since)
+        return Acquired(self._lease(session_id, value, end, since, count))
 
-    def _extended(self, held: Held, ttl_ms: int) -> SessionExecutionLease:
-        """The lease with another end. Raises `LockError` if the lock is lost."""
-        lock = self._lock(held.lease.session_id, ttl_ms)
-        lock.local.token = held.value.encode()
-        now = self._now()
-        lock.extend(ttl_ms / 1000, replace_ttl=True)
-        return _lease(held.lease.session_id, held.value, now + ttl_ms)
+    def _extended(self, held: Held, ttl_ms: int) -> SessionExecutionLease | None:
+        """The lease with another end; None if the lock is lost."""
+        name = _name(held.lease.session_id)
+        with self._redis.pipeline() as at_once:
+            lock = self._lock(at_once, name, ttl_ms)
+            lock.local.token = held.value.encode()
+            lock.extend(lock.timeout or 0, replace_ttl=True)
+            at_once.pexpiretime(name)
+            extended, end = at_once.execute()
+        lease = held.lease
+        given = (lease.session_id, held.value, end, lease.claimed_at_epoch_ms, lease.fencing_token)
+        return self._lease(*given) if extended else None
 
     def _released(self, held: Held) -> None:
-        lock = self._lock(held.lease.session_id, None)
+        lock = self._lock(self._redis, _name(held.lease.session_id), 0)
         lock.local.token = held.value.encode()
         # it may have run out by itself
         with suppress(LockError):
@@ -126,23 +164,30 @@ class RedisLocks(SessionExecutionLeaseStore):
     def _held(self, session_id: str) -> Held | None:
         """The lock as it is now; None if nobody holds it."""
         name = _name(session_id)
-        now = self._now()
-        with self._redis.pipeline() as pipeline:
-            pipeline.get(name)
-            pipeline.pttl(name)
-            value, left_ms = pipeline.execute()
+        with self._redis.pipeline() as at_once:
+            at_once.get(name)
+            at_once.pexpiretime(name)
+            at_once.get(_since(name))
+            at_once.get(_count(name))
+            value, end, since, count = at_once.execute()
         if value is None:
             return None
-        # -1: it has no end
-        return Held(value.decode(), _lease(session_id, value.decode(), now + max(left_ms, 0)))
+        return Held(value.decode(), self._lease(session_id, value.decode(), end, int(since), count))
 
-    def _lock(self, session_id: str, ttl_ms: int | None) -> Lock:
-        timeout = None if ttl_ms is None else ttl_ms / 1000
-        return Lock(self._redis, _name(session_id), timeout=timeout, thread_local=False)
+    def _lease(self, session_id: str, value: str, end: int, since: int, count: int | bytes | None) -> SessionExecutionLease:
+        """The lease of a lock with this value and this end, which is negative if it has none."""
+        said = json.loads(value)
+        owner: LeaseOwnerIdentity = reader_of(LeaseOwnerIdentity)(said["owner"], "owner")
+        number = NO_FENCING_TOKEN if count is None else int(count)
+        until = U64_MAX if end < 0 else end + self._early_ms
+        return SessionExecutionLease(session_id, owner, said["lease_token"], number, since, until)
 
-    def _now(self) -> int:
-        seconds, microseconds = self._redis.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
+    def _lock(self, redis: Redis, name: str, ttl_ms: int) -> Lock:
+        return self._kind(redis, name, timeout=self._life(ttl_ms) / 1000, thread_local=False)
+
+    def _life(self, ttl_ms: int) -> int:
+        """Milliseconds to live, for a lock; there is none for less than one, and 0 is taken for no end."""
+        return max(ttl_ms - self._early_ms, 1) if ttl_ms else 0
 
     def _is_dead(self, holder: LeaseOwnerIdentity, claimant: LeaseOwnerIdentity) -> bool:
         held, asking = holder.liveness, claimant.liveness
@@ -158,10 +203,16 @@ def _name(session_id: str) -> str:
     return f"session:{session_id}"
 
 
-def _lease(session_id: str, value: str, expires_at: int) -> SessionExecutionLease:
-    said = json.loads(value)
-    owner: LeaseOwnerIdentity = reader_of(LeaseOwnerIdentity)(said["owner"], "owner")
-    return SessionExecutionLease(session_id, owner, said["lease_token"], NO_FENCING_TOKEN, said["claimed_at"], expires_at)
+def _since(name: str) -> str:
+    return f"{name}:since"
+
+
+def _count(name: str) -> str:
+    return f"{name}:count"
+
+
+def _ms(time: tuple[int, int]) -> int:
+    return time[0] * 1000 + time[1] // 1000
 
 
 def _proves(proof: LeaseProof, lease: SessionExecutionLease) -> bool:
@@ -176,13 +227,30 @@ def _failing_as_the_law_says() -> Iterator[None]:
     try:
         yield
     except RedisError as error:
-        raise Backend(str(error)) from error
+        # ahead of it stands the whole command
+        raise Backend(str(error).rpartition("caused error: ")[2]) from error
+
+
+def _emptied() -> Redis:
+    redis = client()
+    redis.flushdb()
+    return redis
 
 
 # the time is that of the server, which nobody can set
 @declares("liveness-oracle", chapters=("lease",))
 def factory(environment: Environment) -> RedisLocks:
-    """Locks on an empty database."""
-    redis = client()
-    redis.flushdb()
-    return RedisLocks(redis, environment.process_alive)
+    """The lock as the library has it, on an empty database."""
+    return RedisLocks(_emptied(), environment.process_alive)
+
+
+@declares("liveness-oracle", chapters=("lease",))
+def a_millisecond_early(environment: Environment) -> RedisLocks:
+    """The same, with locks that are told to end a millisecond before their leases do."""
+    return RedisLocks(_emptied(), environment.process_alive, early_ms=1)
+
+
+@declares("liveness-oracle", chapters=("lease",))
+def with_a_fencing_token(environment: Environment) -> RedisLocks:
+    """The same again, with a fencing token beside each lock."""
+    return RedisLocks(_emptied(), environment.process_alive, lock=CountedLock, early_ms=1)

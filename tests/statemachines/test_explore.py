@@ -129,7 +129,7 @@ def test_paths_can_be_walked() -> None:
     for world in list(search.parents)[::50]:
         state, table = State(), search.instants[0].table
         for step in path_to(search, world):
-            now, action, answer = step.event
+            now, action, answer, _ = step.event
             if not isinstance(action, Call):
                 table = search.instant_of(world).table if action.method != "tick" else table
                 continue

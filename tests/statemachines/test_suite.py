@@ -25,7 +25,7 @@ def walked(scope: LeaseScope, program: Program) -> list[tuple[Instant, State, ob
     """What a program does, with the instant and the state in which it does it."""
     instant, state = scope.instants()[0], State()
     done: list[tuple[Instant, State, object]] = []
-    for now, action, _ in program:
+    for now, action, *_ in program:
         while instant.now < now:
             done.append((instant, state, "tick"))
             instant = instant._replace(now=instant.now + 1)
