@@ -67,7 +67,7 @@ class Lines(Observer):
     def _heading(self) -> None:
         request = self.request
         examples = f"{request.seconds:g} s, examples" if request.seconds else f"{request.examples:,} examples"
-        drawn = "" if request.suite else f", {examples} of {request.steps:,} steps a chapter"
+        drawn = "" if request.suite is not None else f", {examples} of {request.steps:,} steps a chapter"
         budget = f"{request.origin}{drawn}"
         self.console.show(Text.assemble((f"fencepost {__version__}", "bold"), f"  {request.backend}"))
         self.console.show(Text(budget + (", strict" if request.strict else ""), style="dim"))
@@ -98,15 +98,18 @@ class LiveLine(Lines):
     def steps(self, tally: Tally, *, shrinking: bool) -> None:
         """Draw the line anew, with a bar, or with a word on what takes longer."""
         now = time.perf_counter()
-        part = (now - self._started) / self.request.seconds if self.request.seconds else tally.runs / self.request.examples
-        done = min(BAR, int(BAR * part))
-        bar = ("shrinking", "yellow") if shrinking else ("━" * done, "green")
-        rest = "" if shrinking else "━" * (BAR - done)
-        if self.request.suite is not None and not shrinking:
-            # how many sequences there are is not known here
-            bar, rest = (f"{tally.runs:,} sequences", "dim"), ""
         seconds = self._spent[self.chapter] + now - self._began
-        self._live.update(self.line(tally, seconds).append("   ").append(*bar).append(rest, "dim"))
+        far = Text("shrinking", "yellow") if shrinking else self._how_far(tally, now)
+        self._live.update(self.line(tally, seconds).append("   ").append(far))
+
+    def _how_far(self, tally: Tally, now: float) -> Text:
+        """A bar that fills; of a suite, whose length nobody knows here, how many of its sequences were run."""
+        request = self.request
+        if request.suite is not None:
+            return Text(f"run {tally.runs:,}", "dim")
+        part = (now - self._started) / request.seconds if request.seconds else tally.runs / request.examples
+        done = min(BAR, int(BAR * part))
+        return Text.assemble(("━" * done, "green"), ("━" * (BAR - done), "dim"))
 
     def ends(self, run: ChapterRun) -> None:
         """Leave the line of the chapter standing above the next one."""

@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from fencepost.kit.cli import cli
+from fencepost.kit.console import Terminal
+from fencepost.kit.progress import LiveLine
+from fencepost.kit.result import Request
 from fencepost.kit.suite_file import read_suite
 from fencepost.statemachines.scope import Bounds
 from fencepost.statemachines.scopes.lease import LeaseScope
 from fencepost.statemachines.suite import suite_of
+from fencepost.statemachines.tally import Tally
+from rich.live import Live
 
 SMALL = ("--owners", "2", "--processes", "1", "--sessions", "1", "--times", "1", "--tokens", "2", "--ttls", "1")
 MODEL = ("--backend", "fencepost.kit.model:Model")
@@ -47,7 +52,8 @@ def test_a_store_that_conforms_passes(suite: str) -> None:
     """The command that repeats the run names the suite, and no seed."""
     result = fencepost("verify", *MODEL, "--suite", suite)
     assert result.exit_code == 0
-    *_, figures, command, verdict = result.stdout.splitlines()
+    _, heading, *_, figures, command, verdict = result.stdout.splitlines()
+    assert heading == f"suite {suite}"
     assert figures.startswith(f"suite {suite}: ")
     assert command == f"fencepost verify --backend fencepost.kit.model:Model --suite {suite} --chapters lease"
     assert verdict.startswith("conforms, ")
@@ -158,3 +164,14 @@ def test_suites_of_a_store_that_declares_its_chapters(suite: str) -> None:
     result = fencepost("verify", "--backend", "declaring:events_alone", "--suite", suite)
     assert result.exit_code == 2
     assert "has no sequences for these chapters, expected one or more of lease." in result.stderr
+
+
+def test_the_line_of_a_suite_counts_its_sequences(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar would be full long before the end, for nobody knows here how many there are; the line is no longer than with it."""
+    monkeypatch.setenv("COLUMNS", "80")
+    console = Terminal(stderr=True)
+    with Live(console=console, auto_refresh=False) as live:
+        line = LiveLine(live, console, Request("some:store", ("lease",), suite="lease.suite"))
+        line.begins("lease")
+        line.steps(Tally(runs=1_200), shrinking=False)
+    assert capsys.readouterr().err.rstrip().endswith(" rules reached   run 1,200")
