@@ -37,7 +37,7 @@ from .workers import verify_at_once
 
 WORKERS = click.IntRange(min=1, max=64)
 SECONDS = click.FloatRange(min=0, min_open=True)
-OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: all that the store declares]"
+OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: what the factory declares, else all]"
 CHOSEN = (
     f"What to check; calls of other chapters are made only where these cannot do without.  [default: {', '.join(CHAPTERS)}]"
 )
@@ -88,6 +88,8 @@ def verify_command(
     json_path: str | None,
 ) -> None:
     """Hold a store against the model, with a clock under control, and tell what it obeys.
+
+    A store of one protocol is asked for just that, as with --stores event; a factory can say so, too, with `declares`.
 
     Exit code 0: it conforms. 1: it violates the law. 2: it could not be evaluated.
     """
