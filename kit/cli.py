@@ -7,9 +7,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from fencepost.spec.catalogue import chapters as catalogue_chapters
 from fencepost.spec.operations import PROTOCOLS
 from fencepost.statemachines.run import CHAPTERS
 from hypothesis.configuration import set_hypothesis_home_dir
@@ -19,6 +21,7 @@ from fencepost import __version__
 
 from .adapter_cli import adapter_group
 from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
+from .catalogue_markdown import write_pages
 from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, let_go_of_stdout
 from .explore_cli import explore_command
@@ -37,7 +40,7 @@ from .workers import verify_at_once
 
 WORKERS = click.IntRange(min=1, max=64)
 SECONDS = click.FloatRange(min=0, min_open=True)
-OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: all that the store declares]"
+OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: what the factory declares, else all]"
 CHOSEN = (
     f"What to check; calls of other chapters are made only where these cannot do without.  [default: {', '.join(CHAPTERS)}]"
 )
@@ -46,7 +49,12 @@ CHOSEN = (
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fencepost", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Hold a session store against the executable specification: leases, claims, commits, and what is read back."""
+    """Hold a store of an agent runtime against the executable specification.
+
+    Checked are sessions (leases, claims, commits, and what is read back), turn inputs, runtimes, events and outputs, of a
+    store in Python or in any other language. Begin with `fencepost verify --backend MODULE:FACTORY --stores event`, with the
+    protocol that your store has; docs/five-minutes.md in the repository goes through all of it.
+    """
 
 
 @cli.command("verify")
@@ -86,6 +94,8 @@ def verify_command(
 ) -> None:
     """Hold a store against the model, with a clock under control, and tell what it obeys.
 
+    A store of one protocol is asked for just that, as with --stores event; a factory can say so, too, with `declares`.
+
     Exit code 0: it conforms. 1: it violates the law. 2: it could not be evaluated.
     """
     backend = backend if command is None else f"{EXEC}{command}"
@@ -121,13 +131,33 @@ def verify_command(
 
 @cli.command("requirements")
 @click.argument("requirement_id", required=False, metavar="[ID|CHAPTER]")
-def requirements_command(requirement_id: str | None) -> None:
-    """Print the catalogue of requirements, one chapter of it, or everything about one requirement."""
+@click.option(
+    "--markdown", "pages", type=click.Path(path_type=Path), metavar="DIR", help="Write a page for each chapter, instead."
+)
+def requirements_command(requirement_id: str | None, pages: Path | None) -> None:
+    """Print the catalogue of requirements, one chapter of it, or everything about one requirement.
+
+    With --markdown all chapters, or the one that is named, are written as pages of Markdown to a folder.
+    """
+    if pages:
+        _write_pages(pages, requirement_id)
+        return
     console = Terminal()
     if not catalogue_page(console, requirement_id) and requirement_id and not requirement_page(console, requirement_id):
         near = similar_ids(requirement_id)
         hint = f" Did you mean {', '.join(near)}?" if near else ""
         _give_up(f"There is no requirement {requirement_id!r}.{hint} `fencepost requirements` lists all.")
+
+
+def _write_pages(folder: Path, name: str | None) -> None:
+    try:
+        written = write_pages(folder, name)
+    except OSError as error:
+        _give_up(f"The pages cannot be written to {folder}: {error.strerror or error}. Expected a folder.")
+    if not written:
+        there = ", ".join(each.name for each in catalogue_chapters())
+        _give_up(f"There is no chapter {name!r}. Expected one of {there}, or none for all.")
+    click.echo(f"Wrote {', '.join(each.name for each in written)} to {folder}.")
 
 
 cli.add_command(adapter_group)

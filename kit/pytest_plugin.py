@@ -9,7 +9,7 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options."""
-    group = parser.getgroup("fencepost", "hold a session store against the executable specification")
+    group = parser.getgroup("fencepost", "hold a store against the executable specification")
     group.addoption("--fencepost-backend", metavar="MODULE:FACTORY", help="Add a test for each chapter of this backend.")
     group.addoption("--fencepost-chapters", metavar="NAME,NAME", help="Only these chapters.")
     group.addoption("--fencepost-seed", type=int, default=0, metavar="SEED", help="Draws the calls (default: 0).")

@@ -1,4 +1,4 @@
-"""Fencepost: the executable specification of agent-runtime session stores."""
+"""Fencepost: the executable specification of the stores of agent runtimes."""
 
 from __future__ import annotations
 
