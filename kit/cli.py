@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-import tempfile
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, NoReturn
 
 import click
 from fencepost.spec.operations import PROTOCOLS
 from fencepost.statemachines.run import CHAPTERS
-from hypothesis.configuration import set_hypothesis_home_dir
 from rich.text import Text
 
 from fencepost import __version__
@@ -22,6 +18,7 @@ from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
 from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, let_go_of_stdout
 from .history_cli import check_trace_command
+from .leftovers import nothing_left_behind
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
 from .replay_cli import replay_command
@@ -29,6 +26,7 @@ from .report import report
 from .report_files import require_folder, tell_github, write_report
 from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
 from .result import Request, Verdict
+from .upstairs import WithUpstairs
 from .verify import EXAMPLES, STEPS, verify
 from .workers import verify_at_once
 
@@ -40,7 +38,7 @@ CHOSEN = (
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=WithUpstairs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fencepost", message="%(prog)s %(version)s")
 def cli() -> None:
     """Hold a session store against the executable specification: leases, claims, commits, and what is read back."""
@@ -94,7 +92,7 @@ def verify_command(
         factory = load_factory(backend, timeout)
         how: dict[str, Any] = {"seconds": budget or 0, "workers": workers, "stores": stores or ()}
         request = Request(backend, chosen or factory.has or CHAPTERS, seed, examples, steps, strict, **how)
-        with _nothing_left_behind(), progress(console, request, factory.declares) as observer:
+        with nothing_left_behind(), progress(console, request, factory.declares) as observer:
             several = partial(verify_at_once, timeout=timeout)
             result = (several if workers > 1 else verify)(factory, request, observer)
         if json_path:
@@ -132,17 +130,6 @@ def main() -> None:
         cli.main(prog_name="fencepost", standalone_mode=True)
     except BrokenPipeError:
         let_go_of_stdout()
-
-
-@contextlib.contextmanager
-def _nothing_left_behind() -> Iterator[None]:
-    """Hypothesis keeps notes on sources in a folder of the current directory, which is the user's: they go elsewhere."""
-    with tempfile.TemporaryDirectory(prefix="fencepost-") as directory:
-        set_hypothesis_home_dir(directory)
-        try:
-            yield
-        finally:
-            set_hypothesis_home_dir(None)
 
 
 def _give_up(sentence: str) -> NoReturn:
