@@ -43,15 +43,16 @@ BLAMED_AT_MOST = 3
 
 
 class Catch(NamedTuple):
-    """What came of the hunt for a fault; without `blamed` it got away.
+    """What came of the hunt for a fault; without `named` it got away.
 
+    `named` are all requirements that the counterexample names, the likeliest first.
     `steps` and `seconds` are those until a violation was first seen, `calls` those of the program that it was shrunk to.
     `trouble` tells why there was no hunt: the store has changed, and the fault cannot be planted any more. The fault goes by
     its name: what plants it does not travel between processes.
     """
 
     name: str
-    blamed: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     steps: int = 0
     seconds: float = 0.0
     calls: int = 0
@@ -63,9 +64,14 @@ class Catch(NamedTuple):
         return BY_NAME[self.name]
 
     @property
+    def blamed(self) -> tuple[str, ...]:
+        """Those among which the requirement that it breaks has to be."""
+        return self.named[:BLAMED_AT_MOST]
+
+    @property
     def is_right(self) -> bool:
-        """Whether the fault was caught and laid on the requirement that it breaks."""
-        return self.bug.requirement in self.blamed
+        """Whether the fault was caught and laid on the requirement that it breaks; the others have to be named too."""
+        return self.bug.requirement in self.blamed and {*self.bug.also} <= {*self.named}
 
 
 def verified(chapter: str, seed: int) -> Result:
@@ -132,4 +138,4 @@ def _hunted(bug: PlantedBug, seed: int) -> Catch:
         # a run that could not be evaluated has caught nothing
         return Catch(bug.name, steps=result.steps, seconds=time.perf_counter() - began)
     found = result.counterexamples[0]
-    return Catch(bug.name, found.requirements[:BLAMED_AT_MOST], found.steps, seen[0] - began, len(found.performed))
+    return Catch(bug.name, found.requirements, found.steps, seen[0] - began, len(found.performed))

@@ -25,10 +25,10 @@ def list_page(console: Terminal, bugs: Sequence[PlantedBug]) -> None:
     for chapter in dict.fromkeys(bug.chapter for bug in bugs):
         of_chapter = [bug for bug in bugs if bug.chapter == chapter]
         console.show(Text.assemble((chapter, "bold"), (f"  {_count(len(of_chapter), 'fault')}", "dim")))
-        table = _table("name", "breaks", "kind", "sentence")
         for bug in of_chapter:
-            table.add_row(Text(bug.name, "cyan"), bug.requirement, Text(bug.kind.value, "dim"), bug.sentence)
-        console.show(Padding(table, (0, 0, 1, 2)))
+            console.show(Text.assemble("  ", (bug.name, "cyan"), f"  {', '.join(bug.breaks)}  ", (bug.kind.value, "dim")))
+            console.show(Padding(Text(bug.sentence), (0, 0, 0, 4)))
+        console.show()
     console.show(Text(f"{_count(len(bugs), 'fault')}. `fencepost gallery show NAME` tells more of one."))
 
 
@@ -36,7 +36,7 @@ def bug_page(console: Terminal, bug: PlantedBug) -> None:
     """Everything about one fault, and how it is planted."""
     console.show(Text.assemble((bug.name, "bold cyan"), f"  {bug.chapter}"))
     console.show(Padding(Text(bug.sentence), (1, 0, 1, 2)))
-    facts = _table("", "")
+    facts = _pairs()
     for number, each in enumerate(bug.breaks):
         label = "breaks" if number == 0 else "and so" if number == 1 else ""
         facts.add_row(Text(label, "dim"), Text.assemble((each, "cyan"), f"  {requirements()[each].says}"))
@@ -52,7 +52,7 @@ def uncovered_page(console: Terminal) -> None:
     by_reason: dict[str, list[str]] = {}
     for each, reason in unbroken().items():
         by_reason.setdefault(reason, []).append(each)
-    table = _table("", "")
+    table = _pairs()
     for reason, ids in by_reason.items():
         table.add_row("\n".join(ids), reason)
     console.show(table)
@@ -69,8 +69,8 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=any(columns), header_style="dim", pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=column in ("name", "breaks", "kind"))
+def _pairs() -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
     return table

@@ -26,12 +26,18 @@ class NotPlanted(Exception):
 
 
 class Patch:
-    """Replaces attributes for the time of a `with` block; the last replaced is the first to come back."""
+    """Replaces attributes for the time of a `with` block; the last replaced is the first to come back.
+
+    Entered again, it replaces again what it had replaced, so that what a fault remembers is remembered on.
+    """
 
     def __init__(self) -> None:
+        self._made: list[tuple[Any, str, Any]] = []
         self._undo: list[Callable[[], None]] = []
 
     def __enter__(self) -> Patch:
+        for each in self._made:
+            self._replace(*each)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -42,6 +48,10 @@ class Patch:
         """Replace an attribute of a module or a class. Raises `NotPlanted` if there is none of this name."""
         if not hasattr(where, name):
             raise NotPlanted(f"{where.__name__} no longer has {name}")
+        self._made.append((where, name, value))
+        self._replace(where, name, value)
+
+    def _replace(self, where: Any, name: str, value: Any) -> None:
         own = vars(where)
         # what a class inherits is not its own, and has to be inherited again
         undo = partial(setattr, where, name, own[name]) if name in own else partial(delattr, where, name)

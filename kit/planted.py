@@ -41,7 +41,7 @@ def planted() -> Planted | None:
     return found if found.version == __version__ else None
 
 
-def sentence() -> str | None:
+def proof() -> str | None:
     """What reports say of it."""
     found = planted()
     if found is None:

@@ -6,11 +6,20 @@ from typing import Any
 
 from fencepost.impl import commit, lease, session
 from fencepost.impl.encoding import decoded_versioned, encoded
-from fencepost.spec import Append, FullGraph, RuntimeCommit, RuntimeCommitResult, StoreError, Unchanged
+from fencepost.impl.engine import Statement
+from fencepost.spec import (
+    Acquired,
+    Append,
+    FullGraph,
+    RuntimeCommit,
+    RuntimeCommitResult,
+    StoreError,
+    Unchanged,
+)
 from msgspec.structs import replace
 
 from ..kinds import Kind
-from ..planting import Patch, bug, reworded, wrap
+from ..planting import Patch, bug, per_run, reworded, wrap
 
 
 @bug("LEASE-6", Kind.edge, "commit")
@@ -219,3 +228,29 @@ def empty_ref_taken_for_none(patch: Patch) -> None:
         return original(store, replace(given, checkpoint=replace(checkpoint, tool_state_ref=checkpoint.tool_state_ref or None)))
 
     wrap(patch, "commit_runtime_state", around)
+
+
+@bug("LEASE-24", Kind.stale, "commit")
+def fence_of_any_lease_so_far(patch: Patch) -> None:
+    """A commit is accepted under any lease that its session ever had, as long as somebody holds the lane."""
+    granted = per_run(lambda: set[tuple[Any, ...]]())
+    live = "UPDATE leases SET guard = guard + 1 WHERE session_id = ? AND lease_token IS NOT NULL AND expires_at > ?"
+
+    def claiming(original: Any, store: Any, *arguments: Any) -> Any:
+        outcome = original(store, *arguments)
+        if isinstance(outcome, Acquired):
+            granted(store).add(lease._facts(outcome.lease.fence()))
+        return outcome
+
+    def committing(original: Any, store: Any, given: RuntimeCommit) -> Any:
+        def guarded(engine: Any, session_id: str, fence: Any, now: int) -> bool:
+            known = fence is not None and fence.session_id == session_id and lease._facts(fence) in granted(store)
+            return known and engine.execute(Statement("check that somebody holds the lane", live), (session_id, now)) == [(1,)]
+
+        with Patch() as inner:
+            inner.setattr(commit, "guarded", guarded)
+            return original(store, given)
+
+    wrap(patch, "try_claim_session_execution_lease", claiming)
+    wrap(patch, "reclaim_session_execution_lease", claiming)
+    wrap(patch, "commit_runtime_state", committing)

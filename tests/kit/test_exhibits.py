@@ -17,8 +17,7 @@ from fencepost.kit.report_json import ReportNotWritten
 from fencepost.kit.result import Result
 from fencepost.kit.trace import read_trace
 from kinds import KINDS, request
-
-from gallery import GALLERY, PUBLISHED, result_of
+from published import GALLERY, PUBLISHED, result_of
 
 
 def in_folder(folder: Path) -> list[str]:
