@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-import tempfile
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,7 +11,6 @@ import click
 from fencepost.spec.catalogue import chapters as catalogue_chapters
 from fencepost.spec.operations import PROTOCOLS
 from fencepost.statemachines.run import CHAPTERS
-from hypothesis.configuration import set_hypothesis_home_dir
 from rich.text import Text
 
 from fencepost import __version__
@@ -26,6 +22,7 @@ from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, let_go_of_stdout
 from .explore_cli import explore_command
 from .history_cli import check_trace_command
+from .leftovers import nothing_left_behind
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
 from .replay_cli import replay_command
@@ -35,6 +32,7 @@ from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, wr
 from .result import Request, Verdict
 from .suite_cli import require_nothing_drawn, suite_command
 from .suite_file import BUILTIN, SuiteUnusable, chapters_of
+from .upstairs import WithUpstairs
 from .verify import EXAMPLES, STEPS, verify
 from .workers import verify_at_once
 
@@ -46,7 +44,7 @@ CHOSEN = (
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=WithUpstairs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fencepost", message="%(prog)s %(version)s")
 def cli() -> None:
     """Hold a store of an agent runtime against the executable specification.
@@ -113,7 +111,7 @@ def verify_command(
         wanted = (wanted or CHAPTERS) if suite is None else chapters_of(suite, wanted)
         how: dict[str, Any] = {"seconds": budget or 0, "workers": workers, "stores": stores or (), "suite": suite}
         request = Request(backend, wanted, seed, examples, steps, strict, **how)
-        with _nothing_left_behind(), progress(console, request, factory.declares) as observer:
+        with nothing_left_behind(), progress(console, request, factory.declares) as observer:
             several = partial(verify_at_once, timeout=timeout)
             result = (several if workers > 1 else verify)(factory, request, observer)
         if json_path:
@@ -173,17 +171,6 @@ def main() -> None:
         cli.main(prog_name="fencepost", standalone_mode=True)
     except BrokenPipeError:
         let_go_of_stdout()
-
-
-@contextlib.contextmanager
-def _nothing_left_behind() -> Iterator[None]:
-    """Hypothesis keeps notes on sources in a folder of the current directory, which is the user's: they go elsewhere."""
-    with tempfile.TemporaryDirectory(prefix="fencepost-") as directory:
-        set_hypothesis_home_dir(directory)
-        try:
-            yield
-        finally:
-            set_hypothesis_home_dir(None)
 
 
 def _give_up(sentence: str) -> NoReturn:

@@ -29,7 +29,7 @@ STATUS_STYLES = {Status.passed: "green", Status.failed: "bold red", Status.diffe
 def report(console: Terminal, result: Result, folder: str | None = None) -> None:
     """Print the result, and where in the folder of a written report the counterexamples are."""
     for found, chapters in distinct(result.counterexamples):
-        _counterexample(console, found, chapters)
+        show_counterexample(console, found, chapters)
         if folder:
             _where(console, found, result, Path(folder))
     if result.judged:
@@ -52,7 +52,8 @@ def distinct(found: Iterable[Counterexample]) -> list[tuple[Counterexample, list
     return [(min(group, key=lambda each: len(each.performed)), [each.chapter for each in group]) for group in alike.values()]
 
 
-def _counterexample(console: Terminal, found: Counterexample, chapters: list[str]) -> None:
+def show_counterexample(console: Terminal, found: Counterexample, chapters: list[str]) -> None:
+    """Print what a counterexample shows, and the program that shows it again."""
     failed, *others = found.requirements
     console.show()
     console.show(Rule(Text.assemble((failed, "bold red"), (" violated", "red")), style="red", align="left"))

@@ -12,6 +12,7 @@ from .counterexample import Counterexample
 from .exhibits import FOLDER, write_exhibits
 from .files import write_whole
 from .mermaid import mermaid
+from .planted import PROVED_BY, proof
 from .report import distinct
 from .report_html import page
 from .report_json import ReportNotWritten, encoded
@@ -67,7 +68,9 @@ def summary(result: Result) -> str:
             "",
         ]
     figures = f"{result.request.origin}, {result.steps:,} steps in {result.seconds:,.1f} s"
-    return "\n".join([*lines, f"`{result.request.command}`", "", f"{figures}.", ""])
+    told = proof()
+    proved = [f"{told}: `{PROVED_BY}`.", ""] if told else []
+    return "\n".join([*lines, f"`{result.request.command}`", "", f"{figures}.", "", *proved])
 
 
 def _table(result: Result) -> list[str]:

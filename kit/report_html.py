@@ -11,6 +11,7 @@ from fencepost import __version__
 from .brief import brief, call_in_words
 from .counterexample import Counterexample
 from .exhibits import FOLDER, names
+from .planted import PROVED_BY, proof
 from .report import distinct
 from .result import Judged, Result, Status
 
@@ -135,4 +136,9 @@ def _row(judged: Judged) -> str:
 
 def _foot(result: Result) -> str:
     where = f"fencepost {__version__}, Python {platform.python_version()}, {platform.platform()}"
-    return f'<p class="faint">{escape(where)}</p>'
+    return f'<p class="faint">{escape(where)}</p>{_proof()}'
+
+
+def _proof() -> str:
+    told = proof()
+    return f'<p class="faint">{escape(told)}: <code>{PROVED_BY}</code></p>' if told else ""

@@ -18,6 +18,7 @@ from fencepost import __version__
 
 from .counterexample import Counterexample
 from .files import beside, write_whole
+from .planted import PROVED_BY, planted
 from .result import ChapterRun, Judged, Result, Status
 
 FORMAT = "fencepost-report/1"
@@ -89,6 +90,7 @@ def document(result: Result) -> dict[str, Any]:
         "requirements": [_requirement(each) for each in result.judged],
         "runs": [_run(each) for each in result.runs],
         "violations": [_violation(each) for each in result.counterexamples],
+        "planted": _planted(),
         "environment": _environment(),
         "timing": {
             "seconds": round(result.seconds, 3),
@@ -175,6 +177,12 @@ def _plain(value: object) -> object:
     if isinstance(value, Json):
         return msgspec.Raw(value.text.encode())
     return repr(value)
+
+
+def _planted() -> dict[str, Any] | None:
+    """The hunt for planted faults that was made with this version of the kit."""
+    found = planted()
+    return {**msgspec.structs.asdict(found), "command": PROVED_BY} if found else None
 
 
 def _environment() -> dict[str, str]:

@@ -16,8 +16,8 @@ from fencepost.kit.report_files import write_report
 from fencepost.kit.report_json import ReportNotWritten
 from fencepost.kit.result import Result
 from fencepost.kit.trace import read_trace
-from gallery import GALLERY, PUBLISHED, result_of
 from kinds import KINDS, request
+from published import GALLERY, PUBLISHED, result_of
 
 
 def in_folder(folder: Path) -> list[str]:

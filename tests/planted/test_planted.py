@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from bugs import BUGS
+from fencepost.gallery.bugs import BUGS
+from fencepost.gallery.hunt import hunted
+from fencepost.gallery.kinds import MEANINGS, Kind
+from fencepost.gallery.planting import PlantedBug
 from fencepost.spec.catalogue import requirements
 from fencepost.statemachines.run import CHAPTERS
-from hunt import hunted
-from planting import PlantedBug
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_planted_bug_is_caught(bug: PlantedBug) -> None:
     """The store with the fault starts and answers, and the run blames the requirement that it breaks."""
-    catch = hunted(bug)
+    catch = hunted(bug.name)
+    assert not catch.trouble
     assert catch.blamed, f"not caught: {bug.sentence}"
     assert catch.is_right, f"laid on {', '.join(catch.blamed)}: {bug.sentence}"
 
@@ -27,4 +29,9 @@ def test_there_are_enough_planted_bugs_and_their_names_are_distinct() -> None:
     assert set(chapters) == set(CHAPTERS)
     assert min(chapters.values()) >= 8
     assert len({bug.name for bug in BUGS}) == len({bug.sentence for bug in BUGS}) == len(BUGS)
-    assert {bug.requirement for bug in BUGS} <= set(requirements())
+    assert {each for bug in BUGS for each in bug.breaks} <= set(requirements())
+
+
+def test_every_kind_of_failure_has_a_meaning_and_a_bug() -> None:
+    """No word of the vocabulary is there for nothing."""
+    assert {bug.kind for bug in BUGS} == set(MEANINGS) == set(Kind)

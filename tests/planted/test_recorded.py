@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bugs import BUGS
+from fencepost.gallery.bugs import BUGS
+from fencepost.gallery.planting import Patch, PlantedBug
 from fencepost.impl import DuckDBStores
 from fencepost.kit.recorder import record
 from fencepost.kit.result import Verdict
 from fencepost.kit.trial import judge_history
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.run import MACHINES, Budget, Setup, run_machine
-from planting import PlantedBug
 
 NAMES = (
     "live-at-its-expiry",
@@ -31,9 +31,14 @@ SAMPLE = [bug for bug in BUGS if bug.name in NAMES]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bug", SAMPLE, ids=[bug.name for bug in SAMPLE])
-def test_a_recorded_fault_is_named_at_its_call(bug: PlantedBug, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_recorded_fault_is_named_at_its_call(bug: PlantedBug, tmp_path: Path) -> None:
     """The shortest program that shows it, recorded: the first call that breaks the law is its last."""
-    bug.plant(monkeypatch)
+    with Patch() as patch:
+        bug.plant(patch)
+        _named_at_its_call(bug, tmp_path)
+
+
+def _named_at_its_call(bug: PlantedBug, tmp_path: Path) -> None:
     machine, file = MACHINES[bug.chapter], tmp_path / "history.jsonl"
 
     def plain(environment: Environment) -> Any:

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from fencepost.impl import commit, lease, session
 from fencepost.impl.encoding import decoded_versioned, encoded
-from fencepost.spec import Append, FullGraph, RuntimeCommit, RuntimeCommitResult, StoreError, Unchanged
+from fencepost.impl.engine import Statement
+from fencepost.spec import (
+    Acquired,
+    Append,
+    FullGraph,
+    RuntimeCommit,
+    RuntimeCommitResult,
+    StoreError,
+    Unchanged,
+)
 from msgspec.structs import replace
-from planting import bug, reworded, wrap
+
+from ..kinds import Kind
+from ..planting import Patch, bug, per_run, reworded, wrap
 
 
-@bug("LEASE-6", "commit")
-def fence_live_at_its_expiry(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-6", Kind.edge, "commit")
+def fence_live_at_its_expiry(patch: Patch) -> None:
     """A commit's fence still holds at the very instant of its expiry."""
     reworded(patch, lease, "GUARD", "expires_at > ?", "expires_at >= ?")
 
 
-@bug("COMMIT-8a")
-def fence_not_checked(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-8a", Kind.stale)
+def fence_not_checked(patch: Patch) -> None:
     """A commit is accepted under any fence."""
     patch.setattr(commit, "guarded", lambda engine, session_id, fence, now: True)
 
 
-@bug("COMMIT-4")
-def replay_commits_again(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-4", Kind.retry)
+def replay_commits_again(patch: Patch) -> None:
     """A recorded turn is committed once more instead of being answered from the record."""
     original = commit._recorded
 
@@ -36,8 +46,8 @@ def replay_commits_again(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, commit, "INSERT_STAMP", "INSERT INTO", "INSERT OR REPLACE INTO")
 
 
-@bug("COMMIT-5")
-def hash_not_compared(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-5", Kind.mistaken)
+def hash_not_compared(patch: Patch) -> None:
     """A recorded turn is answered from the record whatever its hash."""
     original = commit._recorded
 
@@ -47,8 +57,8 @@ def hash_not_compared(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(commit, "_recorded", recorded)
 
 
-@bug("COMMIT-6")
-def replay_keeps_the_lane(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-6", Kind.retry)
+def replay_keeps_the_lane(patch: Patch) -> None:
     """A replay does not perform the release that it carries."""
     original = commit._recorded
 
@@ -64,7 +74,7 @@ def replay_keeps_the_lane(patch: pytest.MonkeyPatch) -> None:
             if not replayed:
                 lease.release(*arguments)
 
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             inner.setattr(commit, "_recorded", recorded)
             inner.setattr(commit, "release", release)
             return method(store, given)
@@ -72,8 +82,8 @@ def replay_keeps_the_lane(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-9")
-def stale_head_accepted(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-9", Kind.stale)
+def stale_head_accepted(patch: Patch) -> None:
     """An expected head revision below the stored one is let through."""
 
     def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
@@ -85,30 +95,30 @@ def stale_head_accepted(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-2")
-def binding_not_checked(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-2", Kind.leak)
+def binding_not_checked(patch: Patch) -> None:
     """A commit for another session overwrites the session that the store holds."""
 
     def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
         def bound_here(*arguments: Any) -> Any:
             return replace(decoded_versioned(*arguments), session_id=given.session_id)
 
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             inner.setattr(commit, "decoded_versioned", bound_here)
             return original(store, given)
 
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-3")
-def stamp_of_another_session_accepted(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-3", Kind.leak)
+def stamp_of_another_session_accepted(patch: Patch) -> None:
     """A stamp that names another session than its commit is recorded all the same."""
     original = commit._recorded
     patch.setattr(commit, "_recorded", lambda stamp, session_id, found: original(stamp, stamp.session_id, found))
 
 
-@bug("COMMIT-33")
-def release_only_of_the_own_lane(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-33", Kind.refusal)
+def release_only_of_the_own_lane(patch: Patch) -> None:
     """A commit performs only a release that equals its fence."""
 
     def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
@@ -119,8 +129,8 @@ def release_only_of_the_own_lane(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("VALUE-7", "commit")
-def refused_commit_leaves_usage(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-7", Kind.half, "commit")
+def refused_commit_leaves_usage(patch: Patch) -> None:
     """A commit that is refused leaves its usage behind."""
 
     def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
@@ -133,8 +143,8 @@ def refused_commit_leaves_usage(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-20")
-def append_keeps_the_leaf(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-20", Kind.lost_update)
+def append_keeps_the_leaf(patch: Patch) -> None:
     """An append leaves the persisted leaf where it was."""
     original = commit.next_head
 
@@ -146,8 +156,8 @@ def append_keeps_the_leaf(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(commit, "next_head", next_head)
 
 
-@bug("COMMIT-19")
-def unchanged_graph_keeps_the_leaf(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-19", Kind.lost_update)
+def unchanged_graph_keeps_the_leaf(patch: Patch) -> None:
     """A commit that leaves the graph unchanged and names no leaf keeps the one that was persisted."""
     original = commit.next_head
 
@@ -159,21 +169,21 @@ def unchanged_graph_keeps_the_leaf(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(commit, "next_head", next_head)
 
 
-@bug("COMMIT-21")
-def replacement_keeps_old_nodes(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-21", Kind.lost_update)
+def replacement_keeps_old_nodes(patch: Patch) -> None:
     """A full replacement leaves the nodes that it does not name."""
     reworded(patch, commit, "UPDATE_HEAD_ALONE", "DELETE FROM nodes", "DELETE FROM nodes WHERE position > 1")
     patch.setattr(commit, "INSERT_NODES", commit.UPSERT_NODES)
 
 
-@bug("COMMIT-23")
-def append_moves_a_stored_node(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-23", Kind.order)
+def append_moves_a_stored_node(patch: Patch) -> None:
     """A node that is appended again goes to the end."""
     reworded(patch, commit, "UPSERT_NODES", "tombstoned = false", "tombstoned = false, position = excluded.position")
 
 
-@bug("COMMIT-27a")
-def empty_execution_state_lost(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-27a", Kind.lost)
+def empty_execution_state_lost(patch: Patch) -> None:
     """An execution state of no bytes is taken for none."""
     original = session._part
 
@@ -183,8 +193,8 @@ def empty_execution_state_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(session, "_part", part)
 
 
-@bug("COMMIT-8")
-def repeated_commit_taken_for_a_replay(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-8", Kind.mistaken)
+def repeated_commit_taken_for_a_replay(patch: Patch) -> None:
     """A commit without a stamp that equals the one before it is answered as that one was."""
     last: list[tuple[Any, RuntimeCommit, Any]] = []
 
@@ -198,8 +208,8 @@ def repeated_commit_taken_for_a_replay(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-30")
-def frames_of_one_id_merged(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-30", Kind.lost)
+def frames_of_one_id_merged(patch: Patch) -> None:
     """Of agent frames that share an id only the last is kept."""
 
     def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
@@ -209,8 +219,8 @@ def frames_of_one_id_merged(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-27")
-def empty_ref_taken_for_none(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-27", Kind.lost)
+def empty_ref_taken_for_none(patch: Patch) -> None:
     """A snapshot ref that is the empty text is dropped."""
 
     def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
@@ -218,3 +228,29 @@ def empty_ref_taken_for_none(patch: pytest.MonkeyPatch) -> None:
         return original(store, replace(given, checkpoint=replace(checkpoint, tool_state_ref=checkpoint.tool_state_ref or None)))
 
     wrap(patch, "commit_runtime_state", around)
+
+
+@bug("LEASE-24", Kind.stale, "commit")
+def fence_of_any_lease_so_far(patch: Patch) -> None:
+    """A commit is accepted under any lease that its session ever had, as long as somebody holds the lane."""
+    granted = per_run(lambda: set[tuple[Any, ...]]())
+    live = "UPDATE leases SET guard = guard + 1 WHERE session_id = ? AND lease_token IS NOT NULL AND expires_at > ?"
+
+    def claiming(original: Any, store: Any, *arguments: Any) -> Any:
+        outcome = original(store, *arguments)
+        if isinstance(outcome, Acquired):
+            granted(store).add(lease._facts(outcome.lease.fence()))
+        return outcome
+
+    def committing(original: Any, store: Any, given: RuntimeCommit) -> Any:
+        def guarded(engine: Any, session_id: str, fence: Any, now: int) -> bool:
+            known = fence is not None and fence.session_id == session_id and lease._facts(fence) in granted(store)
+            return known and engine.execute(Statement("check that somebody holds the lane", live), (session_id, now)) == [(1,)]
+
+        with Patch() as inner:
+            inner.setattr(commit, "guarded", guarded)
+            return original(store, given)
+
+    wrap(patch, "try_claim_session_execution_lease", claiming)
+    wrap(patch, "reclaim_session_execution_lease", claiming)
+    wrap(patch, "commit_runtime_state", committing)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from fencepost.impl import attachment, commit
 from fencepost.spec import AttachmentIntent, AttachmentManifestEntry, RuntimeCommit, StoreError
-from planting import ask, bug, per_run, reworded, sent_otherwise, wrap
+
+from ..kinds import Kind
+from ..planting import Patch, ask, bug, per_run, reworded, sent_otherwise, wrap
 
 
-@bug("ATT-2")
-def stamp_cleared_by_recording(patch: pytest.MonkeyPatch) -> None:
+@bug("ATT-2", Kind.lost_update)
+def stamp_cleared_by_recording(patch: Patch) -> None:
     """To record an attachment again clears its stamp."""
     reworded(patch, attachment, "RECORD", "SET canonical_uri", "SET committed_at = NULL, canonical_uri")
 
 
-@bug("ATT-INV-1")
-def entry_for_each_session(patch: pytest.MonkeyPatch) -> None:
+@bug("ATT-INV-1", Kind.leak)
+def entry_for_each_session(patch: Patch) -> None:
     """An attachment that another session records again is listed for both."""
     seconds = per_run(lambda: dict[str, AttachmentIntent]())
 
@@ -41,14 +42,14 @@ def entry_for_each_session(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "list_uncommitted", listing)
 
 
-@bug("COMMIT-31", "attachment")
-def refs_of_any_session_committed(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-31", Kind.leak, "attachment")
+def refs_of_any_session_committed(patch: Patch) -> None:
     """Committing refs stamps attachments of whatever session."""
     sent_otherwise(patch, "stamp the attachments", "session_id = ?", "concat(?, 'any') <> ''")
 
 
-@bug("ATT-3")
-def unknown_ref_remembered(patch: pytest.MonkeyPatch) -> None:
+@bug("ATT-3", Kind.stuck)
+def unknown_ref_remembered(patch: Patch) -> None:
     """An unknown id that was committed has its stamp from the moment it is recorded."""
     unknown = per_run(lambda: set[tuple[str, str]]())
 
@@ -66,27 +67,27 @@ def unknown_ref_remembered(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "record_intent", record)
 
 
-@bug("ATT-4")
-def list_without_the_bound(patch: pytest.MonkeyPatch) -> None:
+@bug("ATT-4", Kind.edge)
+def list_without_the_bound(patch: Patch) -> None:
     """The list of uncommitted attachments leaves out intents of the very instant that it is asked for."""
     reworded(patch, attachment, "LIST_UNCOMMITTED", "intent_at <= ?", "intent_at < ?")
 
 
-@bug("ATT-4")
-def list_by_recording_session(patch: pytest.MonkeyPatch) -> None:
+@bug("ATT-4", Kind.leak)
+def list_by_recording_session(patch: Patch) -> None:
     """The list of uncommitted attachments shows those of the session that has recorded first."""
     first = "session_id = (SELECT session_id FROM attachments ORDER BY rowid LIMIT 1)"
     reworded(patch, attachment, "LIST_UNCOMMITTED", "committed_at IS NULL", f"committed_at IS NULL AND {first}")
 
 
-@bug("ATT-6")
-def stamped_not_forgotten(patch: pytest.MonkeyPatch) -> None:
+@bug("ATT-6", Kind.refusal)
+def stamped_not_forgotten(patch: Patch) -> None:
     """An attachment that is stamped cannot be forgotten."""
     reworded(patch, attachment, "FORGET", "attachment_id = ?", "attachment_id = ? AND committed_at IS NULL")
 
 
-@bug("ATT-9")
-def times_compared_as_signed(patch: pytest.MonkeyPatch) -> None:
+@bug("ATT-9", Kind.overflow)
+def times_compared_as_signed(patch: Patch) -> None:
     """Times of 2^63 and more are taken for negative where they are compared."""
 
     def turned(number: str) -> str:
@@ -95,8 +96,8 @@ def times_compared_as_signed(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, attachment, "LIST_UNCOMMITTED", "intent_at <= ?", f"{turned('intent_at')} <= {turned('?')}")
 
 
-@bug("COMMIT-31")
-def commit_stamps_other_sessions(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-31", Kind.leak)
+def commit_stamps_other_sessions(patch: Patch) -> None:
     """A commit stamps attachments of whatever session."""
 
     def stamp(engine: Any, session_id: str, ids: Any, now: int) -> None:
@@ -106,8 +107,8 @@ def commit_stamps_other_sessions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(commit, "stamp_attachments", stamp)
 
 
-@bug("VALUE-7", "attachment")
-def refused_commit_stamps(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-7", Kind.half, "attachment")
+def refused_commit_stamps(patch: Patch) -> None:
     """A commit that is refused stamps its attachments all the same."""
 
     def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
@@ -120,8 +121,8 @@ def refused_commit_stamps(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-31")
-def replay_stamps(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-31", Kind.retry)
+def replay_stamps(patch: Patch) -> None:
     """A replay stamps the attachments that it carries."""
 
     def around(original: Any, store: Any, given: RuntimeCommit) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from fencepost.impl import claim, queued_work, turn_input
 from fencepost.impl.claim import SET_FREE
 from fencepost.spec import AttachmentIntent, SessionMeta
 from msgspec.structs import replace
-from planting import ask, bug, on_opening, per_store, wrap
+
+from ..kinds import Kind
+from ..planting import Patch, ask, bug, on_opening, per_store, wrap
 
 
 class Counter:
@@ -24,8 +25,8 @@ class Counter:
         return self.value
 
 
-@bug("VALUE-9", "lease")
-def opening_frees_the_lanes(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "lease")
+def opening_frees_the_lanes(patch: Patch) -> None:
     """A store that is opened takes all leases for those of a process that is gone, and frees them."""
     on_opening(
         patch,
@@ -33,26 +34,26 @@ def opening_frees_the_lanes(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@bug("LEASE-35", "lease")
-def fence_restarts(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-35", Kind.restart, "lease")
+def fence_restarts(patch: Patch) -> None:
     """A store that is opened forgets lanes that nobody holds, and counts their fencing tokens from 1 again."""
     on_opening(patch, "DELETE FROM leases WHERE lease_token IS NULL")
 
 
-@bug("VALUE-9", "turn_input")
-def opening_frees_the_inputs(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "turn_input")
+def opening_frees_the_inputs(patch: Patch) -> None:
     """A store that is opened frees the inputs for the next turn that claims still hold."""
     on_opening(patch, f"UPDATE inputs SET {SET_FREE} WHERE state = 'deferred_next_turn'")
 
 
-@bug("VALUE-9", "turn_input")
-def opening_sweeps_the_ended(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "turn_input")
+def opening_sweeps_the_ended(patch: Patch) -> None:
     """A store that is opened removes the inputs that are over."""
     on_opening(patch, "DELETE FROM inputs WHERE state IN ('cancelled', 'completed')")
 
 
-@bug("GEN-17", "turn_input")
-def claim_numbers_restart(patch: pytest.MonkeyPatch) -> None:
+@bug("GEN-17", Kind.reused, "turn_input")
+def claim_numbers_restart(patch: Patch) -> None:
     """Claims of inputs are numbered by a counter in memory: after a reopen their ids and tokens come back."""
     counter = per_store(Counter)
 
@@ -63,15 +64,15 @@ def claim_numbers_restart(patch: pytest.MonkeyPatch) -> None:
             number = counter(store).next()
             return granted(*facts)._replace(claim_id=f"tic-{number}", lease_token=f"token-{number}")
 
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             inner.setattr(turn_input, "granted", numbered)
             return original(store, *arguments)
 
     wrap(patch, "claim_next_turn_inputs", around)
 
 
-@bug("QUEUE-1", "queued_work")
-def batch_numbers_restart(patch: pytest.MonkeyPatch) -> None:
+@bug("QUEUE-1", Kind.reused, "queued_work")
+def batch_numbers_restart(patch: Patch) -> None:
     """Batches are named by a counter in memory: after a reopen the name of a batch that is gone comes back."""
     counter = per_store(Counter)
 
@@ -82,15 +83,15 @@ def batch_numbers_restart(patch: pytest.MonkeyPatch) -> None:
             name = f"batch-{counter(store).next()}"
             return fresh(_number) if name in queued else name
 
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             inner.setattr(queued_work, "fresh", fresh)
             return original(store, draft)
 
     wrap(patch, "enqueue_queued_work", around)
 
 
-@bug("VALUE-9", "queued_work")
-def claims_counted_in_memory(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "queued_work")
+def claims_counted_in_memory(patch: Patch) -> None:
     """How often a batch was claimed is forgotten where no claim holds it when the store is closed."""
     on_opening(patch, "UPDATE batches SET claim_fencing_token = 0 WHERE claim_token IS NULL")
     granted = claim.granted
@@ -103,26 +104,26 @@ def claims_counted_in_memory(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(queued_work, "granted", named)
 
 
-@bug("VALUE-9", "queued_work")
-def unready_batches_not_kept(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "queued_work")
+def unready_batches_not_kept(patch: Patch) -> None:
     """Batches that are not ready for long are kept in memory alone."""
     on_opening(patch, "DELETE FROM batches WHERE available_at > 9007199254740992")
 
 
-@bug("VALUE-9", "commit")
-def last_usage_not_kept(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "commit")
+def last_usage_not_kept(patch: Patch) -> None:
     """The usage of the last commit is written with the next one, and lost if the store is closed before."""
     on_opening(patch, "DELETE FROM usage WHERE head_revision = (SELECT max(head_revision) FROM usage)")
 
 
-@bug("VALUE-9", "commit")
-def turns_recorded_in_memory(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "commit")
+def turns_recorded_in_memory(patch: Patch) -> None:
     """Recorded turns are known until the store is closed."""
     on_opening(patch, "DELETE FROM stamps")
 
 
-@bug("META-5", "session")
-def metadata_in_memory(patch: pytest.MonkeyPatch) -> None:
+@bug("META-5", Kind.restart, "session")
+def metadata_in_memory(patch: Patch) -> None:
     """Metadata that replaces other metadata is kept in memory alone."""
     saved = per_store(lambda: list[SessionMeta]())
 
@@ -139,20 +140,20 @@ def metadata_in_memory(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "load_session_meta", load)
 
 
-@bug("VALUE-9", "maintenance")
-def tombstones_not_kept(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "maintenance")
+def tombstones_not_kept(patch: Patch) -> None:
     """Tombstones that no vacuum has removed are gone when the store is opened again."""
     on_opening(patch, "UPDATE nodes SET tombstoned = false")
 
 
-@bug("VALUE-9", "attachment")
-def stamps_not_kept(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "attachment")
+def stamps_not_kept(patch: Patch) -> None:
     """The stamps of attachments are kept in memory alone."""
     on_opening(patch, "UPDATE attachments SET committed_at = NULL")
 
 
-@bug("VALUE-9", "attachment")
-def second_recording_not_kept(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "attachment")
+def second_recording_not_kept(patch: Patch) -> None:
     """What is recorded again of an attachment is known until the store is closed."""
     firsts = per_store(lambda: dict[str, AttachmentIntent]())
 

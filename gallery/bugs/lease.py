@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from fencepost.impl import lease
 from fencepost.spec import Acquired, Alive, Busy, LocalProcess
 from msgspec.structs import replace
-from planting import bug, reworded, within, wrap
+
+from ..kinds import Kind
+from ..planting import Patch, bug, reworded, within, wrap
 
 
-@bug("LEASE-6")
-def live_at_its_expiry(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-6", Kind.edge)
+def live_at_its_expiry(patch: Patch) -> None:
     """A lease is still live at the very instant of its expiry."""
     patch.setattr(lease, "live", lambda row, now: row.lease_token is not None and row.expires_at >= now)
 
 
-@bug("LEASE-10")
-def token_reused(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-10", Kind.reused)
+def token_reused(patch: Patch) -> None:
     """A lease that is acquired anew keeps the lease token of the one before."""
     original = lease.acquired
 
@@ -33,27 +34,27 @@ def token_reused(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lease, "_write", lambda engine, before, after: write(engine, replace(before, lease_token=None), after))
 
 
-@bug("LEASE-35")
-def fence_reset_by_release(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-35", Kind.reused)
+def fence_reset_by_release(patch: Patch) -> None:
     """A release sets the fencing token back to 0."""
     reworded(patch, lease, "RELEASE", "SET owner_id", "SET fencing_token = 0, owner_id")
 
 
-@bug("LEASE-34")
-def release_clears_the_successor(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-34", Kind.stale)
+def release_clears_the_successor(patch: Patch) -> None:
     """A release clears whoever holds the lane, not only the holder that it proves."""
     any_proof = "concat(?, ?, ?, ?::VARCHAR) <> ''"
     reworded(patch, lease, "RELEASE", lease.MATCHES, any_proof)
 
 
-@bug("LEASE-33")
-def release_does_nothing(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-33", Kind.stuck)
+def release_does_nothing(patch: Patch) -> None:
     """A release leaves the lease as it is, even for its holder."""
     reworded(patch, lease, "RELEASE", "WHERE", "WHERE false AND")
 
 
-@bug("LEASE-14")
-def reentry_never_shortens(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-14", Kind.lost_update)
+def reentry_never_shortens(patch: Patch) -> None:
     """A re-entry keeps the later of both expiries."""
     original = lease.extended
 
@@ -63,16 +64,16 @@ def reentry_never_shortens(patch: pytest.MonkeyPatch) -> None:
     within(patch, "try_claim_session_execution_lease", lease, extended=extended)
 
 
-@bug("LEASE-8")
-def expiry_wraps(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-8", Kind.overflow)
+def expiry_wraps(patch: Patch) -> None:
     """A huge TTL wraps around instead of saturating."""
     patch.setattr(lease, "saturating_add", lambda left, right: (left + right) % 2**64)
     original = lease.acquired.__wrapped__  # type: ignore[attr-defined]  # the contract would tell at once
     patch.setattr(lease, "acquired", original)
 
 
-@bug("LEASE-16")
-def incarnation_ignored(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-16", Kind.stale)
+def incarnation_ignored(patch: Patch) -> None:
     """A restarted owner is let into the lease of its former incarnation."""
 
     def around(original: Any, store: Any, session_id: str, owner: Any, ttl: int) -> Any:
@@ -84,8 +85,8 @@ def incarnation_ignored(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "try_claim_session_execution_lease", around)
 
 
-@bug("LEASE-12")
-def expired_lease_reentered(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-12", Kind.stale)
+def expired_lease_reentered(patch: Patch) -> None:
     """The last holder re-enters its expired lease under the old tokens."""
     patch.setattr(lease, "acquired", acquired_again(lease.acquired))
 
@@ -101,21 +102,21 @@ def acquired_again(original: Callable[..., lease.LeaseRow]) -> Callable[..., lea
     return acquired
 
 
-@bug("LEASE-32")
-def expired_lease_renewed(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-32", Kind.stale)
+def expired_lease_renewed(patch: Patch) -> None:
     """A renewal revives a lease that has expired, as long as nobody else took it."""
 
     within(patch, "renew_session_execution_lease", lease, live=lambda row, now: row.lease_token is not None)
 
 
-@bug("LEASE-21")
-def reclaim_without_compare(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-21", Kind.stale)
+def reclaim_without_compare(patch: Patch) -> None:
     """A reclaim takes any dead holder's lease, whoever was observed."""
     within(patch, "reclaim_session_execution_lease", lease, matches=lambda row, proof: row.owner is not None)
 
 
-@bug("LEASE-27")
-def doubt_is_death(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-27", Kind.liveness)
+def doubt_is_death(patch: Patch) -> None:
     """A holder whose process cannot be told is taken for dead."""
     original = lease.definitely_dead
 
@@ -125,8 +126,8 @@ def doubt_is_death(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lease, "definitely_dead", definitely_dead)
 
 
-@bug("LEASE-26")
-def another_boot_is_here(patch: pytest.MonkeyPatch) -> None:
+@bug("LEASE-26", Kind.liveness)
+def another_boot_is_here(patch: Patch) -> None:
     """A process of another host or boot is looked for on this machine, not found, and taken for dead."""
 
     def definitely_dead(holder: Any, claimant: Any, alive: Callable[[int, str], Alive]) -> bool:

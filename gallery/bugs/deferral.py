@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from fencepost.impl import commit, input_rows
 from fencepost.impl.engine import Statement
 from fencepost.spec import InputId, Outcomes, RuntimeCommit, TurnInputIngressNextTurn
-from planting import ask, bug, per_run, sent_otherwise, wrap
+
+from ..kinds import Kind
+from ..planting import Patch, ask, bug, per_run, sent_otherwise, wrap
 
 
-def deferring(patch: pytest.MonkeyPatch, change: Callable[[Any, RuntimeCommit, set[int]], set[int]]) -> None:
+def deferring(patch: Patch, change: Callable[[Any, RuntimeCommit, set[int]], set[int]]) -> None:
     """Let `change(engine, commit, numbers)` say which inputs a commit defers."""
     original = commit._read_before
 
@@ -30,8 +31,8 @@ def numbers_of(engine: Any, session_id: str, state: str, turn_id: str | None = N
     return {number for number, ingress in rows if turn_id in (None, getattr(ingress, "turn_id", None))}
 
 
-@bug("COMMIT-17")
-def deferral_of_all_turns(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-17", Kind.selection)
+def deferral_of_all_turns(patch: Patch) -> None:
     """A commit that reports an interrupted turn defers what waits for other turns too."""
 
     def all_turns(engine: Any, given: RuntimeCommit, numbers: set[int]) -> set[int]:
@@ -41,8 +42,8 @@ def deferral_of_all_turns(patch: pytest.MonkeyPatch) -> None:
     deferring(patch, all_turns)
 
 
-@bug("COMMIT-17a")
-def deferral_without_interruption(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-17a", Kind.selection)
+def deferral_without_interruption(patch: Patch) -> None:
     """A commit without an interrupted turn defers whatever still waits for a turn."""
 
     def whatever(engine: Any, given: RuntimeCommit, numbers: set[int]) -> set[int]:
@@ -52,8 +53,8 @@ def deferral_without_interruption(patch: pytest.MonkeyPatch) -> None:
     deferring(patch, whatever)
 
 
-@bug("COMMIT-17")
-def deferral_by_boundary(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-17", Kind.selection)
+def deferral_by_boundary(patch: Patch) -> None:
     """An interruption does not defer what was to wait for the completion of its turn."""
 
     def early(engine: Any, given: RuntimeCommit, numbers: set[int]) -> set[int]:
@@ -64,8 +65,8 @@ def deferral_by_boundary(patch: pytest.MonkeyPatch) -> None:
     deferring(patch, early)
 
 
-@bug("COMMIT-18")
-def accepted_deferred(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-18", Kind.selection)
+def accepted_deferred(patch: Patch) -> None:
     """An interruption defers Accepted inputs of its turn that the commit does not complete."""
 
     def accepted_too(engine: Any, given: RuntimeCommit, numbers: set[int]) -> set[int]:
@@ -75,8 +76,8 @@ def accepted_deferred(patch: pytest.MonkeyPatch) -> None:
     deferring(patch, accepted_too)
 
 
-@bug("COMMIT-18")
-def completed_and_deferred(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-18", Kind.selection)
+def completed_and_deferred(patch: Patch) -> None:
     """An interruption defers what the same commit has completed of its turn."""
     original = commit._settle
 
@@ -88,8 +89,8 @@ def completed_and_deferred(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(commit, "_settle", settle)
 
 
-@bug("COMMIT-17")
-def deferral_in_all_sessions(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-17", Kind.leak)
+def deferral_in_all_sessions(patch: Patch) -> None:
     """An interruption defers what waits for a turn of the same id in other sessions."""
     original = commit._settle
 
@@ -105,39 +106,39 @@ def deferral_in_all_sessions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(commit, "_settle", settle)
 
 
-def deferred_otherwise(patch: pytest.MonkeyPatch, old: str, new: str) -> None:
+def deferred_otherwise(patch: Patch, old: str, new: str) -> None:
     """Change the words of what puts inputs in line, but only while a commit runs."""
 
     def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             sent_otherwise(inner, "put the inputs in line", old, new)
             return original(store, given)
 
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-17")
-def deferral_takes_the_key(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-17", Kind.retry)
+def deferral_takes_the_key(patch: Patch) -> None:
     """An input that is deferred loses its source key."""
     deferred_otherwise(patch, "SET state = ?", "SET source_key = NULL, key_lookup = NULL, state = ?")
 
 
-@bug("COMMIT-17")
-def deferral_dates_anew(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-17", Kind.lost)
+def deferral_dates_anew(patch: Patch) -> None:
     """An input that is deferred counts as submitted at a later time."""
     deferred_otherwise(patch, "SET state = ?", "SET enqueued_at = enqueued_at + 1, state = ?")
 
 
-@bug("COMMIT-17")
-def deferral_keeps_the_turn(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-17", Kind.lost)
+def deferral_keeps_the_turn(patch: Patch) -> None:
     """An input that is deferred still says that it is for the turn that was interrupted."""
     deferred_otherwise(patch, "ingress = ?", "ingress = coalesce(ingress, ?)")
     # the store takes such a row for a damaged one
     patch.setattr(input_rows, "_fitting", lambda found: found)
 
 
-@bug("CANCEL-13", "commit")
-def suffix_by_deferral(patch: pytest.MonkeyPatch) -> None:
+@bug("CANCEL-13", Kind.order, "commit")
+def suffix_by_deferral(patch: Patch) -> None:
     """A suffix cancel takes an input that was deferred for one admitted when it was deferred."""
     places = per_run(lambda: dict[str, int]())
 

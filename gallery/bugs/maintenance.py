@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from fencepost.impl import commit, maintenance, session
 from fencepost.impl.claim import SET_FREE
 from fencepost.impl.encoding import decoded, decoded_versioned, encoded
 from fencepost.spec import Append, GcReport, RuntimeCommit, RuntimeCommitResult, TurnInputState, VacuumReport
 from msgspec.structs import replace
-from planting import ask, bug, per_run, reworded, wrap
+
+from ..kinds import Kind
+from ..planting import Patch, ask, bug, per_run, reworded, wrap
 
 
-@bug("MAINT-2")
-def hidden_node_loaded(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-2", Kind.selection)
+def hidden_node_loaded(patch: Patch) -> None:
     """A tombstoned node can still be loaded by its id."""
     reworded(patch, session, "READ_NODE", "SELECT tombstoned,", "SELECT false,")
 
 
-@bug("MAINT-3")
-def tombstone_outlives_the_commit(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-3", Kind.stuck)
+def tombstone_outlives_the_commit(patch: Patch) -> None:
     """A node that is appended again under a tombstoned id stays hidden."""
     reworded(patch, commit, "UPSERT_NODES", "tombstoned = false", "tombstoned = tombstoned")
 
 
-@bug("MAINT-1")
-def unknown_id_remembered(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-1", Kind.stuck)
+def unknown_id_remembered(patch: Patch) -> None:
     """A tombstone for an id that is not stored hides the node that is later appended under it."""
     unknown = per_run(lambda: set[str]())
 
@@ -48,8 +49,8 @@ def unknown_id_remembered(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("MAINT-1")
-def tombstone_toggles(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-1", Kind.retry)
+def tombstone_toggles(patch: Patch) -> None:
     """To tombstone a node a second time brings it back."""
 
     def around(original: Any, store: Any, ids: tuple[str, ...]) -> None:
@@ -61,8 +62,8 @@ def tombstone_toggles(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "tombstone_nodes", around)
 
 
-@bug("MAINT-1")
-def tombstone_moves_the_leaf(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-1", Kind.uncalled)
+def tombstone_moves_the_leaf(patch: Patch) -> None:
     """To tombstone the leaf clears the persisted leaf."""
     record_of = "SELECT record FROM head"
 
@@ -76,8 +77,8 @@ def tombstone_moves_the_leaf(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "tombstone_nodes", around)
 
 
-@bug("MAINT-4")
-def asked_and_counted(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-4", Kind.untrue)
+def asked_and_counted(patch: Patch) -> None:
     """A vacuum counts every id that was tombstoned, stored or not, and each time."""
     asked = per_run(lambda: list[str]())
 
@@ -95,19 +96,19 @@ def asked_and_counted(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "vacuum", around)
 
 
-@bug("MAINT-4")
-def completed_inputs_never_vacuumed(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-4", Kind.stuck)
+def completed_inputs_never_vacuumed(patch: Patch) -> None:
     """A vacuum removes cancelled inputs, and keeps completed ones for ever."""
     reworded(patch, maintenance, "REMOVE_INPUTS", "OR state = 'completed'", "")
 
 
-@bug("MAINT-4")
-def vacuum_takes_two_runs(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-4", Kind.stuck)
+def vacuum_takes_two_runs(patch: Patch) -> None:
     """A vacuum that removes nodes leaves the inputs to the next one."""
 
     def around(original: Any, store: Any) -> Any:
         nodes = ask(store, "SELECT count(*) FROM nodes WHERE tombstoned")
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             if nodes != [(0,)]:
                 reworded(inner, maintenance, "REMOVE_INPUTS", "WHERE", "WHERE false AND")
                 reworded(inner, maintenance, "REMOVE_INPUTS", "OR state", "AND state")
@@ -116,15 +117,15 @@ def vacuum_takes_two_runs(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "vacuum", around)
 
 
-@bug("MAINT-4")
-def vacuum_forgets_nodes(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-4", Kind.stuck)
+def vacuum_forgets_nodes(patch: Patch) -> None:
     """A vacuum counts the tombstoned nodes and leaves them stored."""
     counted = maintenance.REMOVE_NODES._replace(sql="SELECT count(*) FROM nodes WHERE tombstoned")
     patch.setattr(maintenance, "REMOVE_NODES", counted)
 
 
-@bug("MAINT-4")
-def counts_swapped(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-4", Kind.untrue)
+def counts_swapped(patch: Patch) -> None:
     """The report of a vacuum has its two counts the wrong way round."""
 
     def around(original: Any, store: Any) -> VacuumReport:
@@ -134,14 +135,14 @@ def counts_swapped(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "vacuum", around)
 
 
-@bug("MAINT-5")
-def accepted_inputs_vacuumed(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-5", Kind.lost)
+def accepted_inputs_vacuumed(patch: Patch) -> None:
     """A vacuum removes Accepted inputs as well."""
     reworded(patch, maintenance, "REMOVE_INPUTS", "state = 'cancelled'", "state = 'accepted' OR state = 'cancelled'")
 
 
-@bug("MAINT-5")
-def lapsed_claims_vacuumed(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-5", Kind.lost)
+def lapsed_claims_vacuumed(patch: Patch) -> None:
     """A vacuum clears the claims that have lapsed, which can no longer be completed then."""
 
     def around(original: Any, store: Any) -> Any:
@@ -153,8 +154,8 @@ def lapsed_claims_vacuumed(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "vacuum", around)
 
 
-@bug("MAINT-5")
-def recorded_turns_vacuumed(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-5", Kind.retry)
+def recorded_turns_vacuumed(patch: Patch) -> None:
     """A vacuum forgets all recorded turns but the last."""
 
     def around(original: Any, store: Any) -> Any:
@@ -164,8 +165,8 @@ def recorded_turns_vacuumed(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "vacuum", around)
 
 
-@bug("MAINT-5")
-def vacuum_takes_the_path(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-5", Kind.lost)
+def vacuum_takes_the_path(patch: Patch) -> None:
     """A vacuum removes the children of a tombstoned node with it, uncounted."""
 
     def around(original: Any, store: Any) -> Any:
@@ -179,8 +180,8 @@ def vacuum_takes_the_path(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "vacuum", around)
 
 
-@bug("INPUT-4", "maintenance")
-def input_id_by_counting(patch: pytest.MonkeyPatch) -> None:
+@bug("INPUT-4", Kind.reused, "maintenance")
+def input_id_by_counting(patch: Patch) -> None:
     """An input without an id is named after the number of stored inputs, so that a vacuum brings names back."""
 
     def around(original: Any, store: Any, draft: Any) -> Any:
@@ -195,8 +196,8 @@ def input_id_by_counting(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "enqueue_pending_turn_input", around)
 
 
-@bug("MAINT-6")
-def key_outlives_the_vacuum(patch: pytest.MonkeyPatch) -> None:
+@bug("MAINT-6", Kind.mistaken)
+def key_outlives_the_vacuum(patch: Patch) -> None:
     """The source key of an input that a vacuum has removed is answered that input for ever."""
     known = per_run(lambda: dict[tuple[str, str], Any]())
 
@@ -210,8 +211,8 @@ def key_outlives_the_vacuum(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "enqueue_pending_turn_input", around)
 
 
-@bug("GC-3")
-def plugin_snapshot_collected(patch: pytest.MonkeyPatch) -> None:
+@bug("GC-3", Kind.lost)
+def plugin_snapshot_collected(patch: Patch) -> None:
     """A collection does not know that the head reaches its plugin snapshot."""
     reached = commit.part_refs
 
@@ -221,8 +222,8 @@ def plugin_snapshot_collected(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(maintenance, "part_refs", part_refs)
 
 
-@bug("GC-3")
-def carried_parts_collected(patch: pytest.MonkeyPatch) -> None:
+@bug("GC-3", Kind.lost)
+def carried_parts_collected(patch: Patch) -> None:
     """A collection removes parts that the last commit has kept by ref and not given by value."""
     given_by_value = per_run(lambda: set[str]())
 
@@ -247,8 +248,8 @@ def carried_parts_collected(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "gc_unreachable", collect)
 
 
-@bug("GC-4")
-def stored_blobs_counted_as_deleted(patch: pytest.MonkeyPatch) -> None:
+@bug("GC-4", Kind.untrue)
+def stored_blobs_counted_as_deleted(patch: Patch) -> None:
     """A collection reports as deleted how many blobs it has looked at."""
 
     def around(original: Any, store: Any) -> GcReport:
@@ -259,8 +260,8 @@ def stored_blobs_counted_as_deleted(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "gc_unreachable", around)
 
 
-@bug("GC-8")
-def superseded_checkpoints_kept(patch: pytest.MonkeyPatch) -> None:
+@bug("GC-8", Kind.stuck)
+def superseded_checkpoints_kept(patch: Patch) -> None:
     """A collection removes parts, and never a checkpoint."""
 
     def around(original: Any, store: Any) -> Any:
@@ -275,8 +276,8 @@ def superseded_checkpoints_kept(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "gc_unreachable", around)
 
 
-@bug("COMMIT-32", "maintenance")
-def collection_forgets_turns(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-32", Kind.retry, "maintenance")
+def collection_forgets_turns(patch: Patch) -> None:
     """A collection forgets the recorded turns whose checkpoints it removes."""
 
     def around(original: Any, store: Any) -> Any:

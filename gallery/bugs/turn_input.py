@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import pytest
 from fencepost.impl import input_rows, turn_input
 from fencepost.impl.claim import HELD_BY
 from fencepost.impl.input_rows import COLUMNS, InputRow
@@ -22,12 +21,14 @@ from fencepost.spec import (
     TurnInputState,
 )
 from msgspec.structs import replace
-from planting import ask, bug, reworded, within, wrap
+
+from ..kinds import Kind
+from ..planting import Patch, ask, bug, reworded, within, wrap
 
 SUFFIX = "enqueue_seq >= ? AND session_number = ? AND session_id = ?"
 
 
-def replaying(patch: pytest.MonkeyPatch, same: Callable[[PendingTurnInput, PendingTurnInputDraft], bool]) -> None:
+def replaying(patch: Patch, same: Callable[[PendingTurnInput, PendingTurnInputDraft], bool]) -> None:
     """Let a draft repeat the input of its key if this says so."""
 
     def replayed(row: PendingTurnInput, draft: PendingTurnInputDraft) -> PendingTurnInput:
@@ -38,20 +39,20 @@ def replaying(patch: pytest.MonkeyPatch, same: Callable[[PendingTurnInput, Pendi
     patch.setattr(turn_input, "replayed", replayed)
 
 
-@bug("INPUT-8")
-def content_is_the_text(patch: pytest.MonkeyPatch) -> None:
+@bug("INPUT-8", Kind.mistaken)
+def content_is_the_text(patch: Patch) -> None:
     """A repeated submission is compared by its text alone, without images and options."""
     replaying(patch, lambda row, draft: (row.ingress, row.input.items[:1]) == (draft.ingress, draft.input.items[:1]))
 
 
-@bug("INPUT-8")
-def content_without_ingress(patch: pytest.MonkeyPatch) -> None:
+@bug("INPUT-8", Kind.mistaken)
+def content_without_ingress(patch: Patch) -> None:
     """A repeated submission is compared without its ingress."""
     replaying(patch, lambda row, draft: row.input == draft.input)
 
 
-@bug("INPUT-8")
-def content_without_boundary(patch: pytest.MonkeyPatch) -> None:
+@bug("INPUT-8", Kind.mistaken)
+def content_without_boundary(patch: Patch) -> None:
     """A repeated submission for the same turn is compared without its boundary."""
 
     def same(row: PendingTurnInput, draft: PendingTurnInputDraft) -> bool:
@@ -61,8 +62,8 @@ def content_without_boundary(patch: pytest.MonkeyPatch) -> None:
     replaying(patch, same)
 
 
-@bug("INPUT-8")
-def numbers_compared_by_value(patch: pytest.MonkeyPatch) -> None:
+@bug("INPUT-8", Kind.mistaken)
+def numbers_compared_by_value(patch: Patch) -> None:
     """Options of a repeated submission are compared as Python compares them: 1, 1.0 and true are the same."""
 
     def loosely(content: TurnInput) -> object:
@@ -73,8 +74,8 @@ def numbers_compared_by_value(patch: pytest.MonkeyPatch) -> None:
     replaying(patch, lambda row, draft: row.ingress == draft.ingress and loosely(row.input) == loosely(draft.input))
 
 
-@bug("INPUT-7")
-def input_id_is_content(patch: pytest.MonkeyPatch) -> None:
+@bug("INPUT-7", Kind.retry)
+def input_id_is_content(patch: Patch) -> None:
     """A repeated submission that gives another input id is a conflict."""
 
     def same(row: PendingTurnInput, draft: PendingTurnInputDraft) -> bool:
@@ -84,8 +85,8 @@ def input_id_is_content(patch: pytest.MonkeyPatch) -> None:
     replaying(patch, same)
 
 
-@bug("INPUT-7")
-def key_forgotten_at_the_end(patch: pytest.MonkeyPatch) -> None:
+@bug("INPUT-7", Kind.retry)
+def key_forgotten_at_the_end(patch: Patch) -> None:
     """A source key is looked for among the inputs that are not over."""
 
     def around(original: Any, store: Any, draft: PendingTurnInputDraft) -> Any:
@@ -97,8 +98,8 @@ def key_forgotten_at_the_end(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "enqueue_pending_turn_input", around)
 
 
-@bug("INPUT-6")
-def key_of_all_sessions(patch: pytest.MonkeyPatch) -> None:
+@bug("INPUT-6", Kind.leak)
+def key_of_all_sessions(patch: Patch) -> None:
     """A source key that another session has used is answered that session's input."""
 
     def around(original: Any, store: Any, draft: PendingTurnInputDraft) -> Any:
@@ -109,19 +110,19 @@ def key_of_all_sessions(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "enqueue_pending_turn_input", around)
 
 
-@bug("GEN-2", "turn_input")
-def list_holds_at_the_expiry(patch: pytest.MonkeyPatch) -> None:
+@bug("GEN-2", Kind.edge, "turn_input")
+def list_holds_at_the_expiry(patch: Patch) -> None:
     """The list still hides an input at the very instant at which its claim expires."""
     reworded(patch, turn_input, "LIST", "claim_expires_at <= ?", "claim_expires_at < ?")
 
 
-@bug("LIST-1")
-def list_by_number_as_text(patch: pytest.MonkeyPatch) -> None:
+@bug("LIST-1", Kind.order)
+def list_by_number_as_text(patch: Patch) -> None:
     """The list is in the order of its numbers as texts."""
     reworded(patch, turn_input, "LIST", "ORDER BY enqueue_seq", "ORDER BY enqueue_seq::VARCHAR")
 
 
-def also_listing(patch: pytest.MonkeyPatch, more: Callable[[Any, Iterable[InputRow]], Iterable[PendingTurnInput]]) -> None:
+def also_listing(patch: Patch, more: Callable[[Any, Iterable[InputRow]], Iterable[PendingTurnInput]]) -> None:
     """Let the list show more of the session's inputs."""
 
     def around(original: Any, store: Any, session_id: str) -> Any:
@@ -132,8 +133,8 @@ def also_listing(patch: pytest.MonkeyPatch, more: Callable[[Any, Iterable[InputR
     wrap(patch, "list_pending_turn_inputs", around)
 
 
-@bug("LIST-2")
-def accepted_listed_when_lapsed(patch: pytest.MonkeyPatch) -> None:
+@bug("LIST-2", Kind.untrue)
+def accepted_listed_when_lapsed(patch: Patch) -> None:
     """An Accepted input is listed as waiting again once its claim has lapsed."""
 
     def lapsed(store: Any, rows: Iterable[InputRow]) -> Iterable[PendingTurnInput]:
@@ -144,8 +145,8 @@ def accepted_listed_when_lapsed(patch: pytest.MonkeyPatch) -> None:
     also_listing(patch, lapsed)
 
 
-@bug("LIST-3")
-def inputs_of_the_dead_listed(patch: pytest.MonkeyPatch) -> None:
+@bug("LIST-3", Kind.liveness)
+def inputs_of_the_dead_listed(patch: Patch) -> None:
     """The list shows inputs under a live claim whose holder's process is gone."""
 
     def of_the_dead(store: Any, rows: Iterable[InputRow]) -> Iterable[PendingTurnInput]:
@@ -158,8 +159,8 @@ def inputs_of_the_dead_listed(patch: pytest.MonkeyPatch) -> None:
     also_listing(patch, of_the_dead)
 
 
-@bug("LIST-4")
-def list_for_the_next_turn_only(patch: pytest.MonkeyPatch) -> None:
+@bug("LIST-4", Kind.selection)
+def list_for_the_next_turn_only(patch: Patch) -> None:
     """The list leaves out what waits for a turn other than the last that was submitted for."""
 
     def around(original: Any, store: Any, session_id: str) -> Any:
@@ -170,20 +171,20 @@ def list_for_the_next_turn_only(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "list_pending_turn_inputs", around)
 
 
-@bug("GEN-2", "turn_input")
-def cancel_spares_at_the_expiry(patch: pytest.MonkeyPatch) -> None:
+@bug("GEN-2", Kind.edge, "turn_input")
+def cancel_spares_at_the_expiry(patch: Patch) -> None:
     """A cancel is turned down at the very instant at which the claim expires."""
     patch.setattr(turn_input, "held", lambda hold, now: hold.lease_token is not None and hold.expires_at >= now)
 
 
-@bug("CANCEL-4")
-def live_claim_cancelled(patch: pytest.MonkeyPatch) -> None:
+@bug("CANCEL-4", Kind.stale)
+def live_claim_cancelled(patch: Patch) -> None:
     """A cancel takes an input for the next turn from under its live claim."""
     patch.setattr(turn_input, "held", lambda hold, now: False)
 
 
-@bug("CANCEL-7")
-def lapsed_expiry_not_told(patch: pytest.MonkeyPatch) -> None:
+@bug("CANCEL-7", Kind.untrue)
+def lapsed_expiry_not_told(patch: Patch) -> None:
     """What a cancel tells of the claim of an Accepted input leaves out an expiry that has passed."""
     original = turn_input.outcome_of
 
@@ -196,8 +197,8 @@ def lapsed_expiry_not_told(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(turn_input, "outcome_of", outcome_of)
 
 
-@bug("CANCEL-1")
-def targets_taken_once(patch: pytest.MonkeyPatch) -> None:
+@bug("CANCEL-1", Kind.lost)
+def targets_taken_once(patch: Patch) -> None:
     """A cancel answers one result for a target that is given twice."""
 
     def around(original: Any, store: Any, session_id: str, targets: tuple[Any, ...]) -> Any:
@@ -206,8 +207,8 @@ def targets_taken_once(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "cancel_pending_turn_inputs", around)
 
 
-@bug("CANCEL-1")
-def ids_before_keys(patch: pytest.MonkeyPatch) -> None:
+@bug("CANCEL-1", Kind.order)
+def ids_before_keys(patch: Patch) -> None:
     """A cancel answers the targets by id before those by key."""
 
     def around(original: Any, store: Any, session_id: str, targets: tuple[Any, ...]) -> Any:
@@ -217,8 +218,8 @@ def ids_before_keys(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "cancel_pending_turn_inputs", around)
 
 
-@bug("CANCEL-8")
-def targets_judged_side_by_side(patch: pytest.MonkeyPatch) -> None:
+@bug("CANCEL-8", Kind.retry)
+def targets_judged_side_by_side(patch: Patch) -> None:
     """A target for an input that the same call has cancelled is answered Cancelled once more."""
     original = turn_input.results_of
 
@@ -229,8 +230,8 @@ def targets_judged_side_by_side(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(turn_input, "results_of", results_of)
 
 
-@bug("CANCEL-2")
-def all_or_none_cancelled(patch: pytest.MonkeyPatch) -> None:
+@bug("CANCEL-2", Kind.half)
+def all_or_none_cancelled(patch: Patch) -> None:
     """A cancel of several targets changes nothing if one of them is claimed."""
     original = turn_input._cancel
 
@@ -242,15 +243,15 @@ def all_or_none_cancelled(patch: pytest.MonkeyPatch) -> None:
     within(patch, "cancel_pending_turn_inputs", turn_input, _cancel=cancel)
 
 
-@bug("CANCEL-3")
-def ended_not_found_by_key(patch: pytest.MonkeyPatch) -> None:
+@bug("CANCEL-3", Kind.retry)
+def ended_not_found_by_key(patch: Patch) -> None:
     """A cancel by source key does not find an input that is over."""
     over = "state IN ('cancelled', 'completed')"
     reworded(patch, input_rows, "READ_BY_KEY", "WHERE key_lookup", f"WHERE NOT {over} AND key_lookup")
 
 
-@bug("GEN-15", "turn_input")
-def cancel_reaches_other_sessions(patch: pytest.MonkeyPatch) -> None:
+@bug("GEN-15", Kind.leak, "turn_input")
+def cancel_reaches_other_sessions(patch: Patch) -> None:
     """A cancel by input id finds the input in whatever session it is."""
 
     def around(original: Any, store: Any, session_id: str, targets: tuple[Any, ...]) -> Any:
@@ -261,8 +262,8 @@ def cancel_reaches_other_sessions(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "cancel_pending_turn_inputs", around)
 
 
-@bug("CANCEL-11")
-def suffix_after_the_anchor(patch: pytest.MonkeyPatch) -> None:
+@bug("CANCEL-11", Kind.edge)
+def suffix_after_the_anchor(patch: Patch) -> None:
     """A suffix cancel begins behind its anchor, unless nothing is there."""
     behind = (
         "enqueue_seq > $1 OR (enqueue_seq = $1 AND NOT EXISTS (FROM inputs WHERE enqueue_seq > $1 AND session_number = $2))"
@@ -270,8 +271,8 @@ def suffix_after_the_anchor(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, turn_input, "READ_SUFFIX", SUFFIX, f"({behind}) AND session_number = $2 AND session_id = $3")
 
 
-@bug("CANCEL-12")
-def suffix_ends_with_a_claim(patch: pytest.MonkeyPatch) -> None:
+@bug("CANCEL-12", Kind.stuck)
+def suffix_ends_with_a_claim(patch: Patch) -> None:
     """A suffix cancel ends with the first Accepted input."""
     place = "enqueue_seq >= $1 AND session_number = $2 AND session_id = $3"
     first = f"SELECT min(enqueue_seq) FROM inputs WHERE {place} AND state = 'accepted'"
@@ -279,8 +280,8 @@ def suffix_ends_with_a_claim(patch: pytest.MonkeyPatch) -> None:
     reworded(patch, turn_input, "READ_SUFFIX", SUFFIX, ends)
 
 
-@bug("CANCEL-11")
-def suffix_without_the_ended(patch: pytest.MonkeyPatch) -> None:
+@bug("CANCEL-11", Kind.selection)
+def suffix_without_the_ended(patch: Patch) -> None:
     """A suffix cancel passes over inputs behind the anchor that are over."""
     ended = "enqueue_seq > $1 AND state IN ('cancelled', 'completed')"
     place = "enqueue_seq >= $1 AND session_number = $2 AND session_id = $3"

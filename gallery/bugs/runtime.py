@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import pytest
 from fencepost.impl import DuckDBRuntimeStore, runtime
 from fencepost.impl.encoding import lookup
 from fencepost.spec import (
@@ -27,22 +26,24 @@ from fencepost.spec import (
 )
 from fencepost.spec.conversation import DecodedSession, conversation_digest, decode_session
 from msgspec.structs import replace
-from planting import ask, bug, on_opening, per_run, reworded, wrap
+
+from ..kinds import Kind
+from ..planting import Patch, ask, bug, on_opening, per_run, reworded, wrap
 
 WRITES = ("commit_session_boundary", "atomic_apply", "persist_input_state", "persist_runtime_state", "atomic_lifecycle_commit")
 
 
-def read_otherwise(patch: pytest.MonkeyPatch, codec: Callable[[bytes], DecodedSession]) -> None:
+def read_otherwise(patch: Patch, codec: Callable[[bytes], DecodedSession]) -> None:
     """Read snapshots with this codec."""
     patch.setattr(DuckDBRuntimeStore, "_codec", staticmethod(codec))
 
 
-def stamping(patch: pytest.MonkeyPatch, stamp: Callable[[InputState, InputState, tuple[str, ...]], InputState]) -> None:
+def stamping(patch: Patch, stamp: Callable[[InputState, InputState, tuple[str, ...]], InputState]) -> None:
     """Let boundary commits keep what this makes of an input, its stamped form and the contributing inputs."""
     original = InputState.stamped
 
     def around(commit: Any, store: Any, *given: Any) -> Any:
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             # the model uses it too
             inner.setattr(InputState, "stamped", lambda state, *receipt: stamp(state, original(state, *receipt), given[4]))
             return commit(store, *given)
@@ -50,7 +51,7 @@ def stamping(patch: pytest.MonkeyPatch, stamp: Callable[[InputState, InputState,
     wrap(patch, "commit_session_boundary", around)
 
 
-def persisted_otherwise(patch: pytest.MonkeyPatch, change: Callable[[Any, str, InputState], InputState]) -> None:
+def persisted_otherwise(patch: Patch, change: Callable[[Any, str, InputState], InputState]) -> None:
     """Change each input before it is persisted."""
 
     def around(original: Any, store: Any, runtime_id: str, state: InputState) -> None:
@@ -64,8 +65,8 @@ def text_digest(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-@bug("RUNTIME-23")
-def receipts_counted(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-23", Kind.reused)
+def receipts_counted(patch: Patch) -> None:
     """The number of a receipt is how many its run has, whatever their numbers."""
     reworded(patch, runtime, "RAISE_NUMBER", "VALUES (?, ?, 0)", "VALUES (?, least(?, 0), 0)")
     reworded(
@@ -77,8 +78,8 @@ def receipts_counted(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@bug("RUNTIME-22")
-def applied_receipts_not_counted(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-22", Kind.reused)
+def applied_receipts_not_counted(patch: Patch) -> None:
     """The next number comes after the last one that the store made: receipts of callers do not count."""
     counted = per_run(lambda: dict[tuple[str, str], int]())
 
@@ -90,7 +91,7 @@ def applied_receipts_not_counted(patch: pytest.MonkeyPatch) -> None:
             own(rows)
             return known[key] + 1 if key in known else 0
 
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             inner.setattr(runtime, "_number", number)
             receipt = original(store, runtime_id, delta, run_id, *others)
         known[key] = receipt.sequence
@@ -99,8 +100,8 @@ def applied_receipts_not_counted(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_session_boundary", around)
 
 
-@bug("RUNTIME-24")
-def one_counter_for_all_runtimes(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-24", Kind.leak)
+def one_counter_for_all_runtimes(patch: Patch) -> None:
     """The receipts of a run are counted over all runtimes."""
     counted = per_run(lambda: dict[str, int]())
 
@@ -110,7 +111,7 @@ def one_counter_for_all_runtimes(patch: pytest.MonkeyPatch) -> None:
         def number(rows: Any) -> int:
             return max(own(rows), known.get(run_id, -1) + 1)
 
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             inner.setattr(runtime, "_number", number)
             receipt = original(store, runtime_id, delta, run_id, *others)
         known[run_id] = receipt.sequence
@@ -119,8 +120,8 @@ def one_counter_for_all_runtimes(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_session_boundary", around)
 
 
-@bug("RUNTIME-33")
-def refusal_uses_up_a_number(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-33", Kind.half)
+def refusal_uses_up_a_number(patch: Patch) -> None:
     """A boundary commit whose snapshot does not decode has taken its number before it is refused."""
 
     def around(original: Any, store: Any, runtime_id: str, delta: Any, run_id: str, *others: Any) -> Any:
@@ -133,8 +134,8 @@ def refusal_uses_up_a_number(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_session_boundary", around)
 
 
-@bug("RUNTIME-23a")
-def numbers_wrap_around(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-23a", Kind.overflow)
+def numbers_wrap_around(patch: Patch) -> None:
     """After the number 2^64 - 1 comes 0."""
     reworded(patch, runtime, "TAKE_NUMBER", "WHERE runtime_runs.last_sequence < 18446744073709551615", "")
     reworded(
@@ -146,14 +147,14 @@ def numbers_wrap_around(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@bug("RUNTIME-22")
-def numbers_begin_with_1(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-22", Kind.edge)
+def numbers_begin_with_1(patch: Patch) -> None:
     """The first receipt of a run has the number 1."""
     reworded(patch, runtime, "TAKE_NUMBER", "VALUES (?, 0, 0)", "VALUES (?, 1, 0)")
 
 
-@bug("RUNTIME-32")
-def repeated_boundary_recognized(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-32", Kind.mistaken)
+def repeated_boundary_recognized(patch: Patch) -> None:
     """A boundary commit that was made before is answered with the receipt that it had then."""
     made = per_run(lambda: dict[tuple[Any, ...], RunBoundaryReceipt]())
 
@@ -166,8 +167,8 @@ def repeated_boundary_recognized(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_session_boundary", around)
 
 
-@bug("RUNTIME-25")
-def contributing_without_repetition(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-25", Kind.lost)
+def contributing_without_repetition(patch: Patch) -> None:
     """Of a contributing input that is given twice one stands in the receipt."""
 
     def around(original: Any, store: Any, *given: Any) -> Any:
@@ -176,14 +177,14 @@ def contributing_without_repetition(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_session_boundary", around)
 
 
-@bug("RUNTIME-30")
-def contributing_stamped_only(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-30", Kind.selection)
+def contributing_stamped_only(patch: Patch) -> None:
     """Only inputs that contribute are stamped."""
     stamping(patch, lambda state, stamped, contributing: stamped if state.input_id in contributing else state)
 
 
-@bug("RUNTIME-30")
-def unknown_contributing_refused(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-30", Kind.refusal)
+def unknown_contributing_refused(patch: Patch) -> None:
     """A boundary commit is refused if a contributing input is neither kept nor given."""
 
     def around(original: Any, store: Any, runtime_id: str, *given: Any) -> Any:
@@ -195,20 +196,20 @@ def unknown_contributing_refused(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_session_boundary", around)
 
 
-@bug("RUNTIME-28")
-def stamps_not_renewed(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-28", Kind.lost_update)
+def stamps_not_renewed(patch: Patch) -> None:
     """An input that has a stamp keeps it."""
     stamping(patch, lambda state, stamped, _contributing: state if state.last_run_id else stamped)
 
 
-@bug("RUNTIME-29")
-def stamp_changes_the_time(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-29", Kind.uncalled)
+def stamp_changes_the_time(patch: Patch) -> None:
     """A stamp sets the time at which the input changed last."""
     stamping(patch, lambda _state, stamped, _contributing: replace(stamped, updated_at="2026-01-01T12:00:00Z"))
 
 
-@bug("RUNTIME-26")
-def blocks_counted(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-26", Kind.untrue)
+def blocks_counted(patch: Patch) -> None:
     """The message count of a receipt counts the blocks of messages that have blocks."""
 
     def codec(snapshot: bytes) -> DecodedSession:
@@ -219,14 +220,14 @@ def blocks_counted(patch: pytest.MonkeyPatch) -> None:
     read_otherwise(patch, codec)
 
 
-@bug("RUNTIME-64")
-def digest_of_the_bytes(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-64", Kind.untrue)
+def digest_of_the_bytes(patch: Patch) -> None:
     """The digest is that of the snapshot's bytes."""
     read_otherwise(patch, lambda snapshot: decode_session(snapshot)._replace(conversation_digest=text_digest(snapshot)))
 
 
-@bug("RUNTIME-65")
-def digest_of_the_messages_as_written(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-65", Kind.untrue)
+def digest_of_the_messages_as_written(patch: Patch) -> None:
     """The digest is over the messages as the snapshot has them, without white space."""
 
     def codec(snapshot: bytes) -> DecodedSession:
@@ -236,8 +237,8 @@ def digest_of_the_messages_as_written(patch: pytest.MonkeyPatch) -> None:
     read_otherwise(patch, codec)
 
 
-@bug("RUNTIME-66")
-def digest_with_the_session(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-66", Kind.untrue)
+def digest_with_the_session(patch: Patch) -> None:
     """The session's id takes part in the digest."""
 
     def codec(snapshot: bytes) -> DecodedSession:
@@ -247,8 +248,8 @@ def digest_with_the_session(patch: pytest.MonkeyPatch) -> None:
     read_otherwise(patch, codec)
 
 
-@bug("RUNTIME-27")
-def digest_with_its_name(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-27", Kind.untrue)
+def digest_with_its_name(patch: Patch) -> None:
     """The digest stands behind the name of its algorithm."""
 
     def around(original: Any, store: Any, *given: Any) -> Any:
@@ -258,7 +259,7 @@ def digest_with_its_name(patch: pytest.MonkeyPatch) -> None:
             kept.append(replace(receipt, conversation_digest=f"sha256:{receipt.conversation_digest}"))
             store_receipt(engine, runtime_id, kept[-1])
 
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             inner.setattr(runtime, "_store_receipt", keep)
             original(store, *given)
         return kept[-1]
@@ -266,8 +267,8 @@ def digest_with_its_name(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_session_boundary", around)
 
 
-@bug("RUNTIME-20")
-def undecodable_session_committed(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-20", Kind.half)
+def undecodable_session_committed(patch: Patch) -> None:
     """A boundary with a snapshot that does not decode is committed like one of a session without messages."""
 
     def codec(snapshot: bytes) -> DecodedSession:
@@ -277,15 +278,15 @@ def undecodable_session_committed(patch: pytest.MonkeyPatch) -> None:
             return DecodedSession(UUID(int=0), 0, conversation_digest([]))
 
     def around(original: Any, store: Any, *given: Any) -> Any:
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             read_otherwise(inner, codec)
             return original(store, *given)
 
     wrap(patch, "commit_session_boundary", around)
 
 
-@bug("RUNTIME-11")
-def snapshot_written_anew(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-11", Kind.lost)
+def snapshot_written_anew(patch: Patch) -> None:
     """A snapshot is kept as JSON without white space."""
     original = runtime._store_snapshot
 
@@ -296,8 +297,8 @@ def snapshot_written_anew(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(runtime, "_store_snapshot", store_snapshot)
 
 
-@bug("RUNTIME-34")
-def shorter_snapshot_ignored(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-34", Kind.lost_update)
+def shorter_snapshot_ignored(patch: Patch) -> None:
     """A snapshot that is shorter than the one that is there is taken for an older one and left out."""
     kept = "DO UPDATE SET snapshot = excluded.snapshot"
     reworded(
@@ -309,8 +310,8 @@ def shorter_snapshot_ignored(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@bug("RUNTIME-39")
-def apply_without_session_clears_it(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-39", Kind.lost_update)
+def apply_without_session_clears_it(patch: Patch) -> None:
     """An apply without a snapshot removes the one that is there."""
 
     def around(original: Any, store: Any, runtime_id: str, delta: SessionDelta | None, *others: Any) -> None:
@@ -321,8 +322,8 @@ def apply_without_session_clears_it(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "atomic_apply", around)
 
 
-@bug("RUNTIME-36")
-def apply_stamps(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-36", Kind.uncalled)
+def apply_stamps(patch: Patch) -> None:
     """An apply stamps its inputs with the receipt that it is given."""
 
     def around(original: Any, store: Any, runtime_id: str, delta: Any, receipt: Any, inputs: Any, key: Any) -> None:
@@ -332,8 +333,8 @@ def apply_stamps(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "atomic_apply", around)
 
 
-@bug("RUNTIME-35")
-def applied_receipt_gets_a_digest(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-35", Kind.uncalled)
+def applied_receipt_gets_a_digest(patch: Patch) -> None:
     """A receipt without a digest that is applied with a snapshot gets the digest of that."""
 
     def around(original: Any, store: Any, runtime_id: str, delta: Any, receipt: Any, inputs: Any, key: Any) -> None:
@@ -344,8 +345,8 @@ def applied_receipt_gets_a_digest(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "atomic_apply", around)
 
 
-@bug("RUNTIME-40")
-def known_receipt_left_as_it_is(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-40", Kind.lost_update)
+def known_receipt_left_as_it_is(patch: Patch) -> None:
     """An apply whose receipt is there already does the rest, leaves the receipt, and is answered."""
     original = runtime._store_receipt
 
@@ -357,8 +358,8 @@ def known_receipt_left_as_it_is(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(runtime, "_store_receipt", store_receipt)
 
 
-@bug("RUNTIME-41")
-def key_without_a_session_refused(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-41", Kind.refusal)
+def key_without_a_session_refused(patch: Patch) -> None:
     """An apply with a session store key and without a snapshot is refused with SessionKeyMismatch."""
 
     def around(original: Any, store: Any, runtime_id: str, delta: Any, receipt: Any, inputs: Any, key: Any) -> None:
@@ -369,8 +370,8 @@ def key_without_a_session_refused(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "atomic_apply", around)
 
 
-@bug("RUNTIME-10")
-def nearest_receipt_answered(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-10", Kind.accepted)
+def nearest_receipt_answered(patch: Patch) -> None:
     """For a receipt that is not there the last one of its run before it is answered."""
     made = per_run(lambda: set[tuple[str, str, int]]())
 
@@ -387,8 +388,8 @@ def nearest_receipt_answered(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "load_boundary_receipt", load)
 
 
-@bug("RUNTIME-1")
-def inputs_by_prefix(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-1", Kind.leak)
+def inputs_by_prefix(patch: Patch) -> None:
     """The inputs of a runtime are listed with those of runtimes whose ids begin with its id."""
     known = per_run(lambda: set[str]())
 
@@ -409,8 +410,8 @@ def inputs_by_prefix(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "load_input_states", load)
 
 
-@bug("RUNTIME-1")
-def snapshot_of_the_session(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-1", Kind.leak)
+def snapshot_of_the_session(patch: Patch) -> None:
     """A runtime's snapshot is the last one of its session, whatever runtime committed it."""
     sessions = per_run(lambda: dict[str, UUID]())
 
@@ -432,8 +433,8 @@ def snapshot_of_the_session(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "load_session_snapshot", load)
 
 
-@bug("RUNTIME-3")
-def runtime_has_to_be_known(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-3", Kind.refusal)
+def runtime_has_to_be_known(patch: Patch) -> None:
     """An input of a runtime without a state is refused."""
 
     def around(original: Any, store: Any, runtime_id: str, state: InputState) -> None:
@@ -444,8 +445,8 @@ def runtime_has_to_be_known(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "persist_input_state", around)
 
 
-@bug("RUNTIME-13")
-def inputs_merged(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-13", Kind.lost_update)
+def inputs_merged(patch: Patch) -> None:
     """What an input that is persisted says nothing of stays as it was."""
 
     def change(store: Any, runtime_id: str, state: InputState) -> InputState:
@@ -456,16 +457,16 @@ def inputs_merged(patch: pytest.MonkeyPatch) -> None:
     persisted_otherwise(patch, change)
 
 
-@bug("RUNTIME-14")
-def durability_filled_in(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-14", Kind.lost)
+def durability_filled_in(patch: Patch) -> None:
     """An input that is persisted without a durability is durable."""
     persisted_otherwise(
         patch, lambda _store, _id, state: state if state.durability else replace(state, durability=InputDurability.Durable)
     )
 
 
-@bug("RUNTIME-18")
-def ended_inputs_stay(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-18", Kind.refusal)
+def ended_inputs_stay(patch: Patch) -> None:
     """An input that was consumed cannot be overwritten."""
     assert InputLifecycleState.Consumed.value == "consumed"
     reworded(
@@ -477,8 +478,8 @@ def ended_inputs_stay(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@bug("RUNTIME-18")
-def destroyed_runtimes_stay(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-18", Kind.refusal)
+def destroyed_runtimes_stay(patch: Patch) -> None:
     """A runtime that is destroyed gets no other state."""
     reworded(
         patch,
@@ -489,15 +490,15 @@ def destroyed_runtimes_stay(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@bug("RUNTIME-19")
-def first_of_equal_inputs_counts(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-19", Kind.lost_update)
+def first_of_equal_inputs_counts(patch: Patch) -> None:
     """Of several records of one input in a call the first one counts."""
     original = runtime._inputs
     patch.setattr(runtime, "_inputs", lambda runtime_id, inputs: original(runtime_id, inputs[::-1]))
 
 
-@bug("RUNTIME-15")
-def first_state_counts(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-15", Kind.lost_update)
+def first_state_counts(patch: Patch) -> None:
     """Persisting the state of a runtime that has one does nothing."""
 
     def around(original: Any, store: Any, runtime_id: str, state: RuntimeState) -> None:
@@ -507,8 +508,8 @@ def first_state_counts(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "persist_runtime_state", around)
 
 
-@bug("RUNTIME-16")
-def lifecycle_without_inputs_left_out(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-16", Kind.half)
+def lifecycle_without_inputs_left_out(patch: Patch) -> None:
     """A lifecycle commit without inputs writes nothing."""
 
     def around(original: Any, store: Any, runtime_id: str, state: RuntimeState, inputs: Any) -> None:
@@ -518,8 +519,8 @@ def lifecycle_without_inputs_left_out(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "atomic_lifecycle_commit", around)
 
 
-@bug("RUNTIME-17")
-def boundary_sets_the_state(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-17", Kind.uncalled)
+def boundary_sets_the_state(patch: Patch) -> None:
     """A boundary commit of the beginning of a run sets the state of the runtime to running."""
 
     def around(original: Any, store: Any, runtime_id: str, delta: Any, run_id: str, boundary: Any, *given: Any) -> Any:
@@ -531,8 +532,8 @@ def boundary_sets_the_state(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_session_boundary", around)
 
 
-@bug("RUNTIME-17")
-def end_removes_the_snapshot(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-17", Kind.lost)
+def end_removes_the_snapshot(patch: Patch) -> None:
     """A lifecycle commit of the state destroyed removes the snapshot."""
 
     def around(original: Any, store: Any, runtime_id: str, state: RuntimeState, inputs: Any) -> None:
@@ -543,14 +544,14 @@ def end_removes_the_snapshot(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "atomic_lifecycle_commit", around)
 
 
-@bug("RUNTIME-8")
-def inputs_listed_to_a_page(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-8", Kind.page)
+def inputs_listed_to_a_page(patch: Patch) -> None:
     """The inputs of a runtime are listed up to the tenth."""
     reworded(patch, runtime, "READ_INPUTS", "ORDER BY input_id", "ORDER BY input_id LIMIT 10")
 
 
-@bug("VALUE-7", "runtime")
-def refused_apply_keeps_the_inputs(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-7", Kind.half, "runtime")
+def refused_apply_keeps_the_inputs(patch: Patch) -> None:
     """An apply that is refused has written its inputs."""
 
     def around(original: Any, store: Any, runtime_id: str, delta: Any, receipt: Any, inputs: Any, key: Any) -> None:
@@ -564,8 +565,8 @@ def refused_apply_keeps_the_inputs(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "atomic_apply", around)
 
 
-@bug("VALUE-7", "runtime")
-def refused_boundary_keeps_the_snapshot(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-7", Kind.half, "runtime")
+def refused_boundary_keeps_the_snapshot(patch: Patch) -> None:
     """A boundary commit that is refused has written its snapshot."""
 
     def around(original: Any, store: Any, runtime_id: str, delta: SessionDelta, *given: Any) -> Any:
@@ -580,20 +581,20 @@ def refused_boundary_keeps_the_snapshot(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_session_boundary", around)
 
 
-@bug("VALUE-9", "runtime")
-def states_in_memory(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "runtime")
+def states_in_memory(patch: Patch) -> None:
     """The states of runtimes are known until the store is closed."""
     on_opening(patch, "DELETE FROM runtime_states")
 
 
-@bug("VALUE-9", "runtime")
-def numbers_in_memory(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "runtime")
+def numbers_in_memory(patch: Patch) -> None:
     """The last numbers of runs are known until the store is closed."""
     on_opening(patch, "DELETE FROM runtime_runs")
 
 
-@bug("RUNTIME-64")
-def reasoning_not_hashed(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-64", Kind.untrue)
+def reasoning_not_hashed(patch: Patch) -> None:
     """The digest of a conversation in which an assistant reasons is that of none."""
 
     def codec(snapshot: bytes) -> DecodedSession:
@@ -603,8 +604,8 @@ def reasoning_not_hashed(patch: pytest.MonkeyPatch) -> None:
     read_otherwise(patch, codec)
 
 
-@bug("RUNTIME-13")
-def rare_outcomes_not_kept(patch: pytest.MonkeyPatch) -> None:
+@bug("RUNTIME-13", Kind.lost)
+def rare_outcomes_not_kept(patch: Patch) -> None:
     """An input that was superseded or merged into another is stored without what became of it."""
 
     def persist(original: Any, store: Any, runtime_id: str, state: InputState) -> None:

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from fencepost.impl import output
 from fencepost.impl.encoding import decoded, encoded, lookup
 from fencepost.impl.engine import Statement
@@ -21,7 +20,9 @@ from fencepost.spec import (
     Progress,
 )
 from msgspec.structs import replace
-from planting import ask, bug, on_opening, per_run, per_store, reworded, wrap
+
+from ..kinds import Kind
+from ..planting import Patch, ask, bug, on_opening, per_run, per_store, reworded, wrap
 
 
 def records(store: Any) -> list[OutputRecord]:
@@ -29,7 +30,7 @@ def records(store: Any) -> list[OutputRecord]:
     return [decoded(OutputRecord, text, "record") for (text,) in ask(store, "SELECT record FROM outputs ORDER BY number")]
 
 
-def latest_otherwise(patch: pytest.MonkeyPatch, choose: Callable[[list[OutputRecord], str], list[OutputRecord]]) -> None:
+def latest_otherwise(patch: Patch, choose: Callable[[list[OutputRecord], str], list[OutputRecord]]) -> None:
     """Answer for the latest of a name the last of those that this chooses."""
 
     def around(_original: Any, store: Any, name: str) -> OutputRecord:
@@ -46,7 +47,7 @@ def of_producer(found: list[OutputRecord], name: str) -> list[OutputRecord]:
     return [each for each in found if each.producer_agent == name]
 
 
-def listed_otherwise(patch: pytest.MonkeyPatch, belongs: Callable[[OutputRecord, str, int], bool]) -> None:
+def listed_otherwise(patch: Patch, belongs: Callable[[OutputRecord, str, int], bool]) -> None:
     """List for an attempt the records that belong to it by this."""
 
     def around(_original: Any, store: Any, task_id: str, attempt: int) -> tuple[OutputRecord, ...]:
@@ -55,44 +56,44 @@ def listed_otherwise(patch: pytest.MonkeyPatch, belongs: Callable[[OutputRecord,
     wrap(patch, "list_for_attempt", around)
 
 
-def steady_ids(patch: pytest.MonkeyPatch) -> None:
+def steady_ids(patch: Patch) -> None:
     """Make ids that are in no order, and the same in every run."""
     made = per_run(lambda: itertools.count())
     patch.setattr(output.DuckDBOutputStore, "_fresh", lambda store: OutputRef(f"out-{lookup(str(next(made(store))))[:10]}"))
 
 
-def given_otherwise(patch: pytest.MonkeyPatch, change: Callable[..., tuple[Any, ...]]) -> None:
+def given_otherwise(patch: Patch, change: Callable[..., tuple[Any, ...]]) -> None:
     """Change what is given to each append."""
     wrap(patch, "output.append", lambda original, store, *given: original(store, *change(*given)))
 
 
-@bug("OUTPUT-16")
-def latest_by_attempt(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-16", Kind.order)
+def latest_by_attempt(patch: Patch) -> None:
     """The latest record of a name is the one of the largest attempt."""
     latest_otherwise(patch, lambda found, name: sorted(of_producer(found, name), key=lambda each: each.attempt))
 
 
-@bug("OUTPUT-16")
-def latest_by_id(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-16", Kind.order)
+def latest_by_id(patch: Patch) -> None:
     """The latest record of a name is the one of the largest id."""
     steady_ids(patch)
     latest_otherwise(patch, lambda found, name: sorted(of_producer(found, name), key=lambda each: each.id.value))
 
 
-@bug("OUTPUT-15")
-def first_of_the_name(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-15", Kind.order)
+def first_of_the_name(patch: Patch) -> None:
     """The latest record of a name is the one that was appended first."""
     latest_otherwise(patch, lambda found, name: of_producer(found, name)[:1])
 
 
-@bug("OUTPUT-15")
-def latest_by_beginning(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-15", Kind.leak)
+def latest_by_beginning(patch: Patch) -> None:
     """The latest record of a name is the last one of those whose producer begins with it."""
     latest_otherwise(patch, lambda found, name: [each for each in found if each.producer_agent.startswith(name)])
 
 
-@bug("OUTPUT-17")
-def progress_hides_nothing(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-17", Kind.selection)
+def progress_hides_nothing(patch: Patch) -> None:
     """Progress is the latest record of a name only where there is nothing else."""
 
     def choose(found: list[OutputRecord], name: str) -> list[OutputRecord]:
@@ -102,8 +103,8 @@ def progress_hides_nothing(patch: pytest.MonkeyPatch) -> None:
     latest_otherwise(patch, choose)
 
 
-@bug("OUTPUT-17")
-def latest_final(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-17", Kind.selection)
+def latest_final(patch: Patch) -> None:
     """The latest record of a name is its last final one, if it has any."""
 
     def choose(found: list[OutputRecord], name: str) -> list[OutputRecord]:
@@ -113,16 +114,16 @@ def latest_final(patch: pytest.MonkeyPatch) -> None:
     latest_otherwise(patch, choose)
 
 
-@bug("OUTPUT-17")
-def progress_not_found(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-17", Kind.refusal)
+def progress_not_found(patch: Patch) -> None:
     """A name that has nothing but progress has no latest record."""
     latest_otherwise(
         patch, lambda found, name: [each for each in of_producer(found, name) if not isinstance(each.event, Progress)]
     )
 
 
-@bug("OUTPUT-9")
-def found_by_artifact(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-9", Kind.leak)
+def found_by_artifact(patch: Patch) -> None:
     """An artifact is found by its own name too."""
 
     def choose(found: list[OutputRecord], name: str) -> list[OutputRecord]:
@@ -131,39 +132,39 @@ def found_by_artifact(patch: pytest.MonkeyPatch) -> None:
     latest_otherwise(patch, choose)
 
 
-@bug("OUTPUT-18")
-def unknown_name_has_the_newest(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-18", Kind.leak)
+def unknown_name_has_the_newest(patch: Patch) -> None:
     """For a name that no producer has the newest record of all is answered."""
     latest_otherwise(patch, lambda found, name: of_producer(found, name) or found)
 
 
-@bug("OUTPUT-23")
-def listed_by_task(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-23", Kind.leak)
+def listed_by_task(patch: Patch) -> None:
     """The list of an attempt has the records of all attempts of its task."""
     listed_otherwise(patch, lambda each, task_id, _attempt: each.task_id == task_id)
 
 
-@bug("OUTPUT-23")
-def listed_by_joined_text(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-23", Kind.leak)
+def listed_by_joined_text(patch: Patch) -> None:
     """Task and attempt are joined without anything in between: t1 and 0 are t and 10."""
     listed_otherwise(patch, lambda each, task_id, attempt: f"{each.task_id}{each.attempt}" == f"{task_id}{attempt}")
 
 
-@bug("OUTPUT-21")
-def listed_by_id(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-21", Kind.order)
+def listed_by_id(patch: Patch) -> None:
     """The records of an attempt are listed in the order of their ids."""
     steady_ids(patch)
     reworded(patch, output, "LIST", "ORDER BY number", "ORDER BY id")
 
 
-@bug("OUTPUT-21")
-def listed_to_a_page(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-21", Kind.page)
+def listed_to_a_page(patch: Patch) -> None:
     """The records of an attempt are listed up to the tenth."""
     reworded(patch, output, "LIST", "ORDER BY number", "ORDER BY number LIMIT 10")
 
 
-@bug("OUTPUT-7")
-def attempt_narrowed(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-7", Kind.overflow)
+def attempt_narrowed(patch: Patch) -> None:
     """Attempts are kept in 31 bits."""
     given_otherwise(patch, lambda task_id, attempt, *others: (task_id, attempt & (2**31 - 1), *others))
 
@@ -173,8 +174,8 @@ def attempt_narrowed(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "list_for_attempt", listing)
 
 
-@bug("OUTPUT-7")
-def empty_task_refused(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-7", Kind.refusal)
+def empty_task_refused(patch: Patch) -> None:
     """An append to a task whose id is the empty text is refused."""
 
     def around(original: Any, store: Any, task_id: str, *others: Any) -> Any:
@@ -185,20 +186,20 @@ def empty_task_refused(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "output.append", around)
 
 
-@bug("OUTPUT-6")
-def parents_without_repetition(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-6", Kind.lost)
+def parents_without_repetition(patch: Patch) -> None:
     """Of a parent that is given twice one is kept."""
     given_otherwise(patch, lambda *given: (*given[:-1], tuple(dict.fromkeys(given[-1]))))
 
 
-@bug("OUTPUT-6")
-def parents_in_order(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-6", Kind.order)
+def parents_in_order(patch: Patch) -> None:
     """Parents are kept in the order of their ids."""
     given_otherwise(patch, lambda *given: (*given[:-1], tuple(sorted(given[-1], key=lambda each: str(each.value)))))
 
 
-@bug("OUTPUT-6")
-def unknown_parents_dropped(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-6", Kind.lost)
+def unknown_parents_dropped(patch: Patch) -> None:
     """Parents that no record has are dropped."""
 
     def around(original: Any, store: Any, *given: Any) -> Any:
@@ -208,8 +209,8 @@ def unknown_parents_dropped(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "output.append", around)
 
 
-@bug("OUTPUT-8")
-def second_final_refused(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-8", Kind.refusal)
+def second_final_refused(patch: Patch) -> None:
     """A second final event of an attempt is refused."""
 
     def around(original: Any, store: Any, task_id: str, attempt: int, producer: str, event: Any, parents: Any) -> Any:
@@ -221,8 +222,8 @@ def second_final_refused(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "output.append", around)
 
 
-@bug("OUTPUT-8")
-def second_final_in_place_of_the_first(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-8", Kind.lost_update)
+def second_final_in_place_of_the_first(patch: Patch) -> None:
     """A second final event of a producer in an attempt takes the place of the first."""
 
     def around(original: Any, store: Any, task_id: str, attempt: int, producer: str, event: Any, parents: Any) -> Any:
@@ -235,8 +236,8 @@ def second_final_in_place_of_the_first(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "output.append", around)
 
 
-@bug("OUTPUT-4")
-def repeated_append_recognized(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-4", Kind.mistaken)
+def repeated_append_recognized(patch: Patch) -> None:
     """An append that was made before is answered with the id that it had then."""
     made = per_run(lambda: dict[tuple[Any, ...], OutputRef]())
 
@@ -249,8 +250,8 @@ def repeated_append_recognized(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "output.append", around)
 
 
-@bug("OUTPUT-3")
-def ids_from_memory(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-3", Kind.reused)
+def ids_from_memory(patch: Patch) -> None:
     """Ids are counted in memory: after a reopen they come again, and the record that has one is replaced."""
     counter = per_store(lambda: itertools.count())
 
@@ -262,8 +263,8 @@ def ids_from_memory(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(output.DuckDBOutputStore, "_fresh", fresh)
 
 
-@bug("OUTPUT-5")
-def old_progress_removed(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-5", Kind.lost)
+def old_progress_removed(patch: Patch) -> None:
     """Progress is removed once its attempt has a final event."""
 
     def around(original: Any, store: Any, task_id: str, attempt: int, producer: str, event: Any, parents: Any) -> Any:
@@ -277,8 +278,8 @@ def old_progress_removed(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "output.append", around)
 
 
-@bug("OUTPUT-10")
-def files_by_their_names(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-10", Kind.lost)
+def files_by_their_names(patch: Patch) -> None:
     """The path of a file is kept without the directories before its name."""
 
     def change(task_id: str, attempt: int, producer: str, event: Any, parents: Any) -> tuple[Any, ...]:
@@ -290,8 +291,8 @@ def files_by_their_names(patch: pytest.MonkeyPatch) -> None:
     given_otherwise(patch, change)
 
 
-@bug("OUTPUT-10")
-def missing_file_refused(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-10", Kind.refusal)
+def missing_file_refused(patch: Patch) -> None:
     """An artifact in a file that is not there is refused."""
 
     def around(original: Any, store: Any, task_id: str, attempt: int, producer: str, event: Any, parents: Any) -> Any:
@@ -302,8 +303,8 @@ def missing_file_refused(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "output.append", around)
 
 
-@bug("OUTPUT-22")
-def empty_list_refused(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-22", Kind.refusal)
+def empty_list_refused(patch: Patch) -> None:
     """The list of an attempt without records is refused with OutputNotFound."""
 
     def around(original: Any, store: Any, task_id: str, attempt: int) -> Any:
@@ -315,20 +316,20 @@ def empty_list_refused(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "list_for_attempt", around)
 
 
-@bug("OUTPUT-14")
-def ids_without_blanks(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-14", Kind.lost)
+def ids_without_blanks(patch: Patch) -> None:
     """An id is found whatever blanks stand around it."""
     wrap(patch, "get", lambda original, store, ref: original(store, OutputRef(ref.value.strip())))
 
 
-@bug("OUTPUT-24")
-def found_by_name_when_others_follow(patch: pytest.MonkeyPatch) -> None:
+@bug("OUTPUT-24", Kind.selection)
+def found_by_name_when_others_follow(patch: Patch) -> None:
     """A record is found by its producer's name once another record follows it."""
     latest_otherwise(patch, lambda found, name: of_producer(found[:-1], name))
 
 
-@bug("VALUE-8", "output")
-def large_numbers_rounded(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-8", Kind.lost, "output")
+def large_numbers_rounded(patch: Patch) -> None:
     """Integers above 2^53 in a content come back rounded."""
 
     def rounding(record: object) -> str:
@@ -337,13 +338,13 @@ def large_numbers_rounded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(output, "encoded", rounding)
 
 
-@bug("VALUE-9", "output")
-def latest_not_kept(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "output")
+def latest_not_kept(patch: Patch) -> None:
     """Which record of a name is the latest is known until the store is closed."""
     on_opening(patch, "DELETE FROM producers")
 
 
-@bug("VALUE-9", "output")
-def last_record_not_kept(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "output")
+def last_record_not_kept(patch: Patch) -> None:
     """The last record is written with the next one, and lost if the store is closed before."""
     on_opening(patch, "DELETE FROM outputs WHERE number = (SELECT max(number) FROM outputs)")

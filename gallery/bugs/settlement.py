@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import pytest
 from fencepost.impl import claim, commit, input_rows, queued_work
 from fencepost.impl.claim import SET_FREE, Entry
 from fencepost.impl.engine import Statement
@@ -20,7 +19,9 @@ from fencepost.spec import (
     TurnInputState,
 )
 from msgspec.structs import replace
-from planting import ask, bug, per_run, sent_otherwise, wrap
+
+from ..kinds import Kind
+from ..planting import Patch, ask, bug, per_run, sent_otherwise, wrap
 
 Completion = QueuedWorkCompletion | TurnInputCompletion
 Entries = Mapping[str, Entry]
@@ -32,7 +33,7 @@ def ids_of(done: Completion) -> tuple[str, ...]:
     return done.batch_ids if isinstance(done, QueuedWorkCompletion) else done.input_ids
 
 
-def settling(patch: pytest.MonkeyPatch, of: type[Completion], each: Callable[[str, Any, Entries, Settled], set[int]]) -> None:
+def settling(patch: Patch, of: type[Completion], each: Callable[[str, Any, Entries, Settled], set[int]]) -> None:
     """Let `each(session_id, completion, entries, original)` settle the completions of one kind, one after the other."""
     original = claim.settled
 
@@ -56,14 +57,14 @@ def refused(done: Completion) -> StoreError:
     return kind(done.session_id, done.claim_id)
 
 
-@bug("COMMIT-12")
-def completion_of_another_session(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-12", Kind.leak)
+def completion_of_another_session(patch: Patch) -> None:
     """A commit completes inputs of another session whose claim is shown to it."""
     settling(patch, TurnInputCompletion, lambda session_id, done, entries, original: original(done.session_id, [done], entries))
 
 
-@bug("COMMIT-11")
-def session_of_a_completion_ignored(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-11", Kind.leak)
+def session_of_a_completion_ignored(patch: Patch) -> None:
     """A queue completion is judged by claim id and token, whatever session it names."""
 
     def each(session_id: str, done: Completion, entries: Entries, original: Settled) -> set[int]:
@@ -81,22 +82,22 @@ def right_count(session_id: str, done: Completion, entries: Entries, original: S
     return {number for each, number in owned.items() if each in ids_of(done)}
 
 
-@bug("COMMIT-12")
-def right_count_of_wrong_inputs(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-12", Kind.stale)
+def right_count_of_wrong_inputs(patch: Patch) -> None:
     """An input completion is accepted if it lists as many ids as the claim holds, whatever they are."""
     patch.setattr(commit, "READ_INPUTS_BEFORE", commit.READ_INPUTS_BEFORE.replace("WHERE", "WHERE claim_id <> '' OR"))
     settling(patch, TurnInputCompletion, right_count)
 
 
-@bug("COMMIT-11")
-def right_count_of_wrong_batches(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-11", Kind.stale)
+def right_count_of_wrong_batches(patch: Patch) -> None:
     """A queue completion is accepted if it lists as many ids as the claim holds, whatever they are."""
     patch.setattr(commit, "READ_BATCHES_BEFORE", commit.READ_BATCHES_BEFORE.replace("WHERE", "WHERE claim_id <> '' OR"))
     settling(patch, QueuedWorkCompletion, right_count)
 
 
-@bug("COMMIT-12")
-def foreign_ids_passed_over(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-12", Kind.half)
+def foreign_ids_passed_over(patch: Patch) -> None:
     """An input completion settles what its claim holds and passes over whatever else it lists."""
 
     def each(session_id: str, done: TurnInputCompletion, entries: Entries, original: Settled) -> set[int]:
@@ -107,8 +108,8 @@ def foreign_ids_passed_over(patch: pytest.MonkeyPatch) -> None:
     settling(patch, TurnInputCompletion, each)
 
 
-@bug("COMMIT-12")
-def completion_without_token(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-12", Kind.stale)
+def completion_without_token(patch: Patch) -> None:
     """An input completion is judged by its claim id alone, whatever token it shows."""
 
     def each(session_id: str, done: TurnInputCompletion, entries: Entries, original: Settled) -> set[int]:
@@ -118,8 +119,8 @@ def completion_without_token(patch: pytest.MonkeyPatch) -> None:
     settling(patch, TurnInputCompletion, each)
 
 
-@bug("VALUE-7", "commit")
-def earlier_completions_applied(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-7", Kind.half, "commit")
+def earlier_completions_applied(patch: Patch) -> None:
     """A commit whose later completion is bad is refused, but has settled the earlier ones."""
 
     def apply(store: Any, given: RuntimeCommit) -> None:
@@ -147,8 +148,8 @@ def earlier_completions_applied(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-13")
-def lapsed_claim_not_completed(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-13", Kind.refusal)
+def lapsed_claim_not_completed(patch: Patch) -> None:
     """An input completion is refused once its claim has lapsed."""
 
     def around(original: Any, store: Any, given: RuntimeCommit) -> Any:
@@ -159,15 +160,15 @@ def lapsed_claim_not_completed(patch: pytest.MonkeyPatch) -> None:
         def each(session_id: str, done: TurnInputCompletion, entries: Entries, settled: Settled) -> set[int]:
             return settled(session_id, [done], {name: entry for name, entry in entries.items() if name not in lapsed})
 
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             settling(inner, TurnInputCompletion, each)
             return original(store, given)
 
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("GEN-11", "commit")
-def claim_ends_with_its_lease(patch: pytest.MonkeyPatch) -> None:
+@bug("GEN-11", Kind.refusal, "commit")
+def claim_ends_with_its_lease(patch: Patch) -> None:
     """A claim of inputs can be completed only under the lease that it was granted under."""
     leases = per_run(lambda: dict[str, str]())
 
@@ -185,7 +186,7 @@ def claim_ends_with_its_lease(patch: pytest.MonkeyPatch) -> None:
                 raise refused(done)
             return numbers
 
-        with pytest.MonkeyPatch.context() as inner:
+        with Patch() as inner:
             settling(inner, TurnInputCompletion, each)
             return original(store, given)
 
@@ -194,8 +195,8 @@ def claim_ends_with_its_lease(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-16")
-def inputs_judged_first(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-16", Kind.order)
+def inputs_judged_first(patch: Patch) -> None:
     """Input completions are judged before queue completions."""
     original = commit._require_writable
 
@@ -206,16 +207,16 @@ def inputs_judged_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(commit, "_require_writable", require_writable)
 
 
-@bug("COMMIT-14")
-def whole_claim_removed(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-14", Kind.half)
+def whole_claim_removed(patch: Patch) -> None:
     """A queue completion that lists a part of its claim removes all batches of it."""
     listed = "SELECT claim_token FROM batches WHERE enqueue_seq IN (SELECT unnest(?::UBIGINT[]))"
     delete = Statement("a planted fault", f"DELETE FROM batches WHERE claim_token IN ({listed})")
     patch.setattr(commit, "remove_batches", lambda engine, numbers: engine.execute(delete, (list(numbers),)))
 
 
-@bug("QUEUE-3", "commit")
-def key_of_a_completed_batch_taken(patch: pytest.MonkeyPatch) -> None:
+@bug("QUEUE-3", Kind.mistaken, "commit")
+def key_of_a_completed_batch_taken(patch: Patch) -> None:
     """The key of a batch that was completed is answered that batch for ever."""
     queued = per_run(lambda: dict[tuple[str, str], Any]())
 
@@ -235,13 +236,13 @@ def key_of_a_completed_batch_taken(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "cancel_queued_work_batch", cancel)
 
 
-def ending(patch: pytest.MonkeyPatch, end: Callable[[Any, list[int]], None]) -> None:
+def ending(patch: Patch, end: Callable[[Any, list[int]], None]) -> None:
     """Let `end(engine, numbers)` be what a commit does to the inputs that it completes."""
     patch.setattr(commit, "end", lambda engine, state, numbers: end(engine, list(numbers)))
 
 
-@bug("COMMIT-15")
-def completed_inputs_deleted(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-15", Kind.lost)
+def completed_inputs_deleted(patch: Patch) -> None:
     """A commit deletes the inputs that it completes instead of keeping them as Completed."""
 
     def end(engine: Any, numbers: list[int]) -> None:
@@ -252,8 +253,8 @@ def completed_inputs_deleted(patch: pytest.MonkeyPatch) -> None:
     ending(patch, end)
 
 
-@bug("COMMIT-15")
-def completed_inputs_only_freed(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-15", Kind.lost)
+def completed_inputs_only_freed(patch: Patch) -> None:
     """A commit gives back the inputs that it completes, and leaves them waiting."""
 
     def end(engine: Any, numbers: list[int]) -> None:
@@ -263,14 +264,14 @@ def completed_inputs_only_freed(patch: pytest.MonkeyPatch) -> None:
     ending(patch, end)
 
 
-@bug("COMMIT-12")
-def completed_inputs_stay_held(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-12", Kind.stale)
+def completed_inputs_stay_held(patch: Patch) -> None:
     """The claim stays on inputs that are completed, so that they can be completed again."""
     sent_otherwise(patch, "store the inputs as completed", f"SET state = ?, {SET_FREE}", "SET state = ?")
 
 
-@bug("COMMIT-15")
-def completed_inputs_lose_their_key(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-15", Kind.retry)
+def completed_inputs_lose_their_key(patch: Patch) -> None:
     """An input that is completed gives up its source key."""
     sent_otherwise(
         patch, "store the inputs as completed", "SET state = ?", "SET state = ?, source_key = NULL, key_lookup = NULL"

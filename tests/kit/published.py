@@ -1,4 +1,4 @@
-"""The published counterexamples: `python tests/kit/gallery.py` writes them to `reports/counterexamples/`."""
+"""The published counterexamples: `python tests/kit/published.py` writes them to `reports/counterexamples/`."""
 
 from __future__ import annotations
 

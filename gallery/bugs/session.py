@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from fencepost.impl import session
 from fencepost.impl.encoding import decoded
 from fencepost.spec import (
@@ -18,11 +17,13 @@ from fencepost.spec import (
     TokenLedgerEntry,
 )
 from msgspec.structs import replace
-from planting import ask, bug, per_run, reworded, wrap
+
+from ..kinds import Kind
+from ..planting import Patch, ask, bug, per_run, reworded, wrap
 
 
-@bug("READ-14", "commit")
-def reasoning_counts(patch: pytest.MonkeyPatch) -> None:
+@bug("READ-14", Kind.untrue, "commit")
+def reasoning_counts(patch: Patch) -> None:
     """A usage entry of reasoning tokens alone makes a row of the ledger."""
     original = session.folded
 
@@ -36,8 +37,8 @@ def reasoning_counts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(session, "folded", folded)
 
 
-@bug("READ-14", "commit")
-def ledger_merged_by_model(patch: pytest.MonkeyPatch) -> None:
+@bug("READ-14", Kind.untrue, "commit")
+def ledger_merged_by_model(patch: Patch) -> None:
     """The ledger sums the usage of a model whatever its source."""
     original = session.folded
 
@@ -48,8 +49,8 @@ def ledger_merged_by_model(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(session, "folded", folded)
 
 
-@bug("READ-7")
-def path_with_siblings(patch: pytest.MonkeyPatch) -> None:
+@bug("READ-7", Kind.edge)
+def path_with_siblings(patch: Patch) -> None:
     """The active path includes the children of its last node's parent."""
     original = session.active_path
 
@@ -61,8 +62,8 @@ def path_with_siblings(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(session, "active_path", active_path)
 
 
-@bug("META-1")
-def metadata_merged(patch: pytest.MonkeyPatch) -> None:
+@bug("META-1", Kind.lost_update)
+def metadata_merged(patch: Patch) -> None:
     """Saving metadata without a working directory keeps the one that was saved before."""
 
     def around(original: Any, store: Any, meta: SessionMeta) -> None:
@@ -72,8 +73,8 @@ def metadata_merged(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "save_session_meta", around)
 
 
-@bug("VALUE-8", "session")
-def large_integers_rounded(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-8", Kind.lost, "session")
+def large_integers_rounded(patch: Patch) -> None:
     """Integers above 2^53 inside opaque values come back rounded."""
     original = decoded
 
@@ -84,21 +85,21 @@ def large_integers_rounded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(session, "decoded", rounding)
 
 
-@bug("READ-4", "commit")
-def full_read_ends_at_a_page(patch: pytest.MonkeyPatch) -> None:
+@bug("READ-4", Kind.page, "commit")
+def full_read_ends_at_a_page(patch: Patch) -> None:
     """A full read answers the first eight nodes."""
     reworded(patch, session, "READ_SESSION", "WHERE NOT tombstoned", "WHERE NOT tombstoned AND position < 8")
 
 
-@bug("READ-7", "commit")
-def path_ends_at_a_page(patch: pytest.MonkeyPatch) -> None:
+@bug("READ-7", Kind.page, "commit")
+def path_ends_at_a_page(patch: Patch) -> None:
     """The active path holds its last five nodes at most."""
     original = session.active_path
     patch.setattr(session, "active_path", lambda nodes, leaf: original(nodes, leaf)[-5:])
 
 
-@bug("READ-6", "session")
-def empty_leaf_taken_for_none(patch: pytest.MonkeyPatch) -> None:
+@bug("READ-6", Kind.lost, "session")
+def empty_leaf_taken_for_none(patch: Patch) -> None:
     """A path read to the node whose id is the empty text goes to the persisted leaf instead."""
 
     def around(original: Any, store: Any, scope: Any) -> Any:
@@ -108,8 +109,8 @@ def empty_leaf_taken_for_none(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "load_session", around)
 
 
-@bug("READ-8b")
-def cycle_walked_again(patch: pytest.MonkeyPatch) -> None:
+@bug("READ-8b", Kind.stuck)
+def cycle_walked_again(patch: Patch) -> None:
     """A path that runs into a cycle goes round until it is longer than the graph."""
 
     def active_path(nodes: Any, leaf: str | None) -> Any:
@@ -122,8 +123,8 @@ def cycle_walked_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(session, "active_path", active_path)
 
 
-@bug("READ-5")
-def leaf_of_the_last_replacement(patch: pytest.MonkeyPatch) -> None:
+@bug("READ-5", Kind.lost_update)
+def leaf_of_the_last_replacement(patch: Patch) -> None:
     """A full read answers the leaf that the last full replacement persisted, whatever was committed since."""
     replaced = per_run(lambda: dict[str, str | None]())
 
@@ -144,8 +145,8 @@ def leaf_of_the_last_replacement(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "load_session", load)
 
 
-@bug("READ-9")
-def unknown_leaf_taken_for_none(patch: pytest.MonkeyPatch) -> None:
+@bug("READ-9", Kind.accepted)
+def unknown_leaf_taken_for_none(patch: Patch) -> None:
     """A path read to a node that is not stored goes to the persisted leaf instead."""
 
     def around(original: Any, store: Any, scope: Any) -> Any:
@@ -156,8 +157,8 @@ def unknown_leaf_taken_for_none(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "load_session", around)
 
 
-@bug("COMMIT-23")
-def node_shown_as_it_was_too(patch: pytest.MonkeyPatch) -> None:
+@bug("COMMIT-23", Kind.retry)
+def node_shown_as_it_was_too(patch: Patch) -> None:
     """A full read shows a node that was appended again in its old content and in its new one."""
     kept = per_run(dict[str, SessionNodeRecord])
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
-import pytest
 from fencepost.impl import event
 from fencepost.impl.encoding import lookup
 from fencepost.spec import (
@@ -24,7 +23,9 @@ from fencepost.spec import (
 )
 from fencepost.spec.events import envelope_json
 from msgspec.structs import replace
-from planting import ask, bug, on_opening, per_run, reworded, wrap
+
+from ..kinds import Kind
+from ..planting import Patch, ask, bug, on_opening, per_run, reworded, wrap
 
 
 def turn_key(thread_id: str, turn: int) -> str:
@@ -32,25 +33,25 @@ def turn_key(thread_id: str, turn: int) -> str:
     return lookup(thread_id, str(turn))
 
 
-def shown_otherwise(patch: pytest.MonkeyPatch, change: Callable[[StoredTurnEvents], StoredTurnEvents]) -> None:
+def shown_otherwise(patch: Patch, change: Callable[[StoredTurnEvents], StoredTurnEvents]) -> None:
     """Change each turn as it is read."""
     original = event._turns
     patch.setattr(event, "_turns", lambda rows: tuple(change(each) for each in original(rows)))
 
 
-def written_otherwise(patch: pytest.MonkeyPatch, change: Callable[[AgentEventEnvelope], AgentEventEnvelope]) -> None:
+def written_otherwise(patch: Patch, change: Callable[[AgentEventEnvelope], AgentEventEnvelope]) -> None:
     """Change each envelope before it is written."""
     patch.setattr(event, "envelope_json", lambda envelope: envelope_json(change(envelope)))
 
 
-@bug("EVENT-8")
-def late_event_taken(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-8", Kind.retry)
+def late_event_taken(patch: Patch) -> None:
     """An event for a finished turn is added to it all the same."""
     reworded(patch, event, "APPEND", "WHERE NOT turns.finished RETURNING turn_key", "RETURNING turn_key")
 
 
-@bug("EVENT-16")
-def late_event_reopens(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-16", Kind.retry)
+def late_event_reopens(patch: Patch) -> None:
     """An event for a finished turn is refused, and the turn is open again."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int, envelope: Any) -> None:
@@ -63,8 +64,8 @@ def late_event_reopens(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "event.append", around)
 
 
-@bug("VALUE-7", "event")
-def late_event_in_the_next_turn(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-7", Kind.half, "event")
+def late_event_in_the_next_turn(patch: Patch) -> None:
     """An event for a finished turn is refused, and stands in the turn after it."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int, envelope: Any) -> None:
@@ -78,8 +79,8 @@ def late_event_in_the_next_turn(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "event.append", around)
 
 
-@bug("EVENT-9")
-def event_ids_compared(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-9", Kind.mistaken)
+def event_ids_compared(patch: Patch) -> None:
     """An event whose id stands in the turn already is taken for the same one and dropped."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int, envelope: AgentEventEnvelope) -> None:
@@ -90,20 +91,20 @@ def event_ids_compared(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "event.append", around)
 
 
-@bug("EVENT-10")
-def ordered_by_sequence(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-10", Kind.order)
+def ordered_by_sequence(patch: Patch) -> None:
     """The events of a turn are read in the order of their sequences."""
     shown_otherwise(patch, lambda turn: replace(turn, events=tuple(sorted(turn.events, key=lambda each: each.sequence))))
 
 
-@bug("EVENT-10")
-def ordered_by_time(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-10", Kind.order)
+def ordered_by_time(patch: Patch) -> None:
     """The events of a turn are read in the order of their times."""
     shown_otherwise(patch, lambda turn: replace(turn, events=tuple(sorted(turn.events, key=lambda each: each.timestamp))))
 
 
-@bug("EVENT-10")
-def older_sequence_refused(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-10", Kind.refusal)
+def older_sequence_refused(patch: Patch) -> None:
     """An event whose sequence is smaller than that of the last one in its turn is refused."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int, envelope: AgentEventEnvelope) -> None:
@@ -115,14 +116,14 @@ def older_sequence_refused(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "event.append", around)
 
 
-@bug("EVENT-21")
-def newest_event_first(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-21", Kind.order)
+def newest_event_first(patch: Patch) -> None:
     """The events of a turn are read from the last to the first."""
     shown_otherwise(patch, lambda turn: replace(turn, events=turn.events[::-1]))
 
 
-@bug("EVENT-4")
-def turn_from_the_event(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-4", Kind.leak)
+def turn_from_the_event(patch: Patch) -> None:
     """An event that names a turn goes to that one."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int, envelope: AgentEventEnvelope) -> None:
@@ -131,8 +132,8 @@ def turn_from_the_event(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "event.append", around)
 
 
-@bug("EVENT-4")
-def thread_from_the_event(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-4", Kind.leak)
+def thread_from_the_event(patch: Patch) -> None:
     """An event that names a thread goes to that one."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int, envelope: AgentEventEnvelope) -> None:
@@ -141,8 +142,8 @@ def thread_from_the_event(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "event.append", around)
 
 
-@bug("EVENT-3")
-def turn_0_refused(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-3", Kind.edge)
+def turn_0_refused(patch: Patch) -> None:
     """Turns begin with 1: an event for turn 0 is refused."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int, envelope: Any) -> None:
@@ -153,8 +154,8 @@ def turn_0_refused(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "event.append", around)
 
 
-@bug("EVENT-5")
-def older_turn_refused(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-5", Kind.refusal)
+def older_turn_refused(patch: Patch) -> None:
     """An event for a turn before the last one of its thread is refused."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int, envelope: Any) -> None:
@@ -167,8 +168,8 @@ def older_turn_refused(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "event.append", around)
 
 
-@bug("EVENT-5")
-def earlier_turns_finished_too(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-5", Kind.uncalled)
+def earlier_turns_finished_too(patch: Patch) -> None:
     """Finishing a turn finishes all earlier turns of its thread."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int) -> None:
@@ -178,8 +179,8 @@ def earlier_turns_finished_too(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "finish_turn", around)
 
 
-@bug("EVENT-14")
-def absent_turn_not_finished(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-14", Kind.refusal)
+def absent_turn_not_finished(patch: Patch) -> None:
     """Finishing a turn that is not there is refused."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int) -> None:
@@ -190,8 +191,8 @@ def absent_turn_not_finished(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "finish_turn", around)
 
 
-@bug("EVENT-14")
-def absent_turn_left_absent(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-14", Kind.stuck)
+def absent_turn_left_absent(patch: Patch) -> None:
     """Finishing a turn that is not there does nothing."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int) -> None:
@@ -201,14 +202,14 @@ def absent_turn_left_absent(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "finish_turn", around)
 
 
-@bug("EVENT-15")
-def second_finish_taken(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-15", Kind.retry)
+def second_finish_taken(patch: Patch) -> None:
     """Finishing a finished turn is answered like the first time."""
     reworded(patch, event, "FINISH", "WHERE NOT turns.finished RETURNING", "RETURNING")
 
 
-@bug("EVENT-13")
-def finishing_keeps_the_last_event(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-13", Kind.lost)
+def finishing_keeps_the_last_event(patch: Patch) -> None:
     """Finishing a turn keeps the last of its events alone."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int) -> None:
@@ -220,14 +221,14 @@ def finishing_keeps_the_last_event(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "finish_turn", around)
 
 
-@bug("EVENT-20")
-def turns_in_text_order(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-20", Kind.order)
+def turns_in_text_order(patch: Patch) -> None:
     """The turns of a thread are read in the order of their numbers as text."""
     reworded(patch, event, "READ_TURNS", "ORDER BY turn,", "ORDER BY turn::VARCHAR,")
 
 
-@bug("EVENT-20")
-def turns_end_at_a_page(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-20", Kind.page)
+def turns_end_at_a_page(patch: Patch) -> None:
     """The turns of a thread are read up to the tenth."""
 
     def around(original: Any, store: Any, thread_id: str) -> Any:
@@ -236,14 +237,14 @@ def turns_end_at_a_page(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "get_turns", around)
 
 
-@bug("EVENT-19")
-def empty_turns_left_out(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-19", Kind.lost)
+def empty_turns_left_out(patch: Patch) -> None:
     """Finished turns without events are left out of the turns of their thread."""
     reworded(patch, event, "READ_TURNS", "LEFT JOIN", "JOIN")
 
 
-@bug("EVENT-22")
-def events_of_finished_turns(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-22", Kind.selection)
+def events_of_finished_turns(patch: Patch) -> None:
     """The events of a thread are those of its finished turns."""
 
     def around(_original: Any, store: Any, thread_id: str) -> Any:
@@ -252,8 +253,8 @@ def events_of_finished_turns(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "get_events", around)
 
 
-@bug("EVENT-22")
-def events_in_the_order_of_all_appends(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-22", Kind.order)
+def events_in_the_order_of_all_appends(patch: Patch) -> None:
     """The events of a thread are read in the order in which they came, whatever their turns."""
 
     def around(_original: Any, store: Any, thread_id: str) -> Any:
@@ -263,8 +264,8 @@ def events_in_the_order_of_all_appends(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "get_events", around)
 
 
-@bug("EVENT-26")
-def reading_opens_the_turn(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-26", Kind.uncalled)
+def reading_opens_the_turn(patch: Patch) -> None:
     """Reading a turn that is not there makes it, without events."""
 
     def around(original: Any, store: Any, thread_id: str, turn: int) -> Any:
@@ -277,8 +278,8 @@ def reading_opens_the_turn(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "get_turn", around)
 
 
-@bug("EVENT-28")
-def finished_turns_not_cleared(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-28", Kind.stuck)
+def finished_turns_not_cleared(patch: Patch) -> None:
     """Clearing a thread leaves its finished turns, without their events."""
 
     def around(original: Any, store: Any, thread_id: str) -> None:
@@ -290,8 +291,8 @@ def finished_turns_not_cleared(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "clear", around)
 
 
-@bug("EVENT-30")
-def finished_beyond_clearing(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-30", Kind.stuck)
+def finished_beyond_clearing(patch: Patch) -> None:
     """A turn that was finished before its thread was cleared takes no event any more."""
     ended = per_run(lambda: set[tuple[str, int]]())
 
@@ -308,8 +309,8 @@ def finished_beyond_clearing(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "event.append", append)
 
 
-@bug("EVENT-30")
-def events_not_cleared(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-30", Kind.stuck)
+def events_not_cleared(patch: Patch) -> None:
     """Clearing a thread leaves the events of its turns: they come back when a turn is written again."""
     left = per_run(lambda: dict[tuple[str, int], tuple[AgentEventEnvelope, ...]]())
 
@@ -325,8 +326,8 @@ def events_not_cleared(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "event.append", append)
 
 
-@bug("EVENT-2")
-def cleared_by_prefix(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-2", Kind.leak)
+def cleared_by_prefix(patch: Patch) -> None:
     """Clearing a thread clears every thread whose id begins with its id."""
     known = per_run(lambda: set[str]())
 
@@ -342,8 +343,8 @@ def cleared_by_prefix(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "clear", clear)
 
 
-@bug("EVENT-29")
-def unknown_thread_not_cleared(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-29", Kind.refusal)
+def unknown_thread_not_cleared(patch: Patch) -> None:
     """Clearing a thread that is not there is refused."""
 
     def around(original: Any, store: Any, thread_id: str) -> None:
@@ -354,8 +355,8 @@ def unknown_thread_not_cleared(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "clear", around)
 
 
-@bug("EVENT-46")
-def unknown_events_lose_keys(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-46", Kind.lost)
+def unknown_events_lose_keys(patch: Patch) -> None:
     """An event of an unknown type is kept by its type alone."""
 
     def plain(envelope: AgentEventEnvelope) -> AgentEventEnvelope:
@@ -365,8 +366,8 @@ def unknown_events_lose_keys(patch: pytest.MonkeyPatch) -> None:
     written_otherwise(patch, plain)
 
 
-@bug("VALUE-8", "event")
-def numbers_become_floats(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-8", Kind.lost, "event")
+def numbers_become_floats(patch: Patch) -> None:
     """Integers in the data of a tool's result come back as floats."""
 
     def floating(value: Any) -> Any:
@@ -387,14 +388,14 @@ def numbers_become_floats(patch: pytest.MonkeyPatch) -> None:
     written_otherwise(patch, change)
 
 
-@bug("VALUE-9", "event")
-def finishing_not_kept(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "event")
+def finishing_not_kept(patch: Patch) -> None:
     """That a turn with events is finished is known until the store is closed."""
     on_opening(patch, "UPDATE turns SET finished = false WHERE events > 0")
 
 
-@bug("VALUE-9", "event")
-def order_of_events_not_kept(patch: pytest.MonkeyPatch) -> None:
+@bug("VALUE-9", Kind.restart, "event")
+def order_of_events_not_kept(patch: Patch) -> None:
     """The order of the events of a turn is known until the store is closed; then it is the order of their texts."""
     on_opening(
         patch,
@@ -406,8 +407,8 @@ def order_of_events_not_kept(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@bug("EVENT-6")
-def rare_events_not_known(patch: pytest.MonkeyPatch) -> None:
+@bug("EVENT-6", Kind.lost)
+def rare_events_not_known(patch: Patch) -> None:
     """Events of the youngest types are kept as events of a type that is not known, without their fields."""
     rare = (SubagentProgress, AccountPoolExhausted, AutoRetryEnd, Refusal)
 
