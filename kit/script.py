@@ -26,7 +26,7 @@ def script_of(violation: Violation) -> Script:
         if isinstance(event.action, Move):
             moves.append(event._replace(now=event.now + violation.ahead))
         else:
-            lines.append(Line(tuple(moves), Performed(event.now + violation.ahead, event.action, event.answer)))
+            lines.append(Line(tuple(moves), Performed(_instant(event, violation), event.action, event.answer)))
             moves.clear()
     last = violation.performed[-1]
     if moves or not lines:
@@ -38,6 +38,11 @@ def script_of(violation: Violation) -> Script:
         began = final.performed.now if violation.ahead else last.now
         return (*lines, final._replace(performed=last._replace(now=began)))
     return (*lines, _answered(final, violation.performed), Line((), last))
+
+
+def _instant(event: Event, violation: Violation) -> int:
+    """When the call was made, or meant to be made; what came at an edge, at that edge."""
+    return event.edge.end + event.edge.after if event.edge else event.now + violation.ahead
 
 
 def _answered(line: Line, performed: Sequence[Performed]) -> Line:

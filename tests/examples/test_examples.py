@@ -39,7 +39,7 @@ class Example(NamedTuple):
 def example(found: re.Match[str]) -> Example:
     """The row that was found."""
     name, said, folder, command = found.groups()
-    verdict, *failed = said.replace(",", "").split()
+    verdict, *failed = said.replace(",", "").replace(" or ", " ").split()
     return Example(folder, verdict, tuple(failed), tuple(shlex.split(command)), name is not None)
 
 
@@ -71,6 +71,9 @@ NEEDED: dict[str, tuple[tuple[str, Callable[[], bool]], ...]] = {
 }
 """What the examples do not run without."""
 
+BY_THE_TIME_OF_DAY = ("redis",)
+"""Which fault is met first is a matter of milliseconds: that there is one is all that follows from the seed."""
+
 SLOW = ("procrastinate",)
 """A call is several queries, and a violation is shrunk by hundreds of calls."""
 
@@ -84,8 +87,7 @@ def report_of(folder: Path) -> tuple[str, set[str]]:
 def test_every_example_is_in_the_table() -> None:
     """Each folder with an adapter has a row with its verdict and its command."""
     folders = {each.name for each in (ROOT / "examples").iterdir() if each.is_dir() and not each.name.startswith(("_", "."))}
-    # its lock runs on its server's time, which no run controls
-    assert {each.folder for each in EXAMPLES if each.is_published} | {"redis"} == folders == set(NEEDED)
+    assert {each.folder for each in EXAMPLES if each.is_published} == folders == set(NEEDED)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_every_example_is_in_the_table() -> None:
     ids=lambda row: shlex.join(row.words[2:3]),
 )
 def test_a_quick_run_ends_as_the_table_and_the_report_say(row: Example, tmp_path: Path) -> None:
-    """Same seed, few examples: the same verdict, and the same requirements violated."""
+    """Same seed, few examples: the same verdict, and the same requirements violated, one of those named by the time of day."""
     for what, is_there in NEEDED[row.folder]:
         if not is_there():
             pytest.skip(f"{what} is not here")
@@ -116,6 +118,11 @@ def test_a_quick_run_ends_as_the_table_and_the_report_say(row: Example, tmp_path
         check=False,
     )
     assert (found.returncode, found.stderr) == (EXIT_CODES[row.verdict], ""), found.stdout[-2_000:] + found.stderr
+    if row.folder in BY_THE_TIME_OF_DAY:
+        verdict, failed = report_of(ROOT / "reports" / row.folder)
+        assert report_of(tmp_path)[0] == verdict == row.verdict
+        assert not row.is_published or failed <= set(row.failed)
+        return
     assert report_of(tmp_path) == (row.verdict, set(row.failed))
     if row.is_published:
         assert report_of(ROOT / "reports" / row.folder) == (row.verdict, set(row.failed))

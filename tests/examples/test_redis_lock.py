@@ -94,6 +94,29 @@ def test_it_has_no_fencing_token(store: Any) -> None:
     assert [first.fencing_token, claimed(store, OTHER).fencing_token] == [1, 1]
 
 
+def test_a_counter_beside_it_is_one(store: Any, environment: Environment) -> None:
+    """With the counter each acquisition raises the number by one, and neither an extension nor a claim in vain does."""
+    import redis_lock
+
+    counted = redis_lock.with_a_fencing_token(environment)
+    first = claimed(counted, HOLDER)
+    assert isinstance(counted.try_claim_session_execution_lease("s", OTHER, LONG_MS), Busy)
+    again = claimed(counted, HOLDER)
+    counted.release_session_execution_lease(first.completion())
+    assert [first.fencing_token, again.fencing_token, claimed(counted, OTHER).fencing_token] == [1, 1, 2]
+
+
+def test_leases_end_when_their_locks_do(store: Any) -> None:
+    """The end that a claim answers, and that of an extension, is just what the server says of the key."""
+    import redis_server
+
+    lease = claimed(store, HOLDER, 5_000)
+    assert redis_server.client().pexpiretime("session:s") == lease.expires_at_epoch_ms == lease.claimed_at_epoch_ms + 5_000
+    renewed = store.renew_session_execution_lease(lease.fence(), 9_000)
+    assert redis_server.client().pexpiretime("session:s") == renewed.expires_at_epoch_ms
+    assert renewed.claimed_at_epoch_ms == lease.claimed_at_epoch_ms
+
+
 def test_a_time_to_live_of_zero_never_ends(store: Any) -> None:
     """LEASE-7: the lock takes a timeout of 0 for none, where a lease of 0 ms has ended at once."""
     lease = claimed(store, HOLDER, 0)
