@@ -182,3 +182,19 @@ def on_opening(patch: Patch, *statements: str) -> None:
             ask(store, sql)
 
     patch.setattr(DuckDBRuntimePersistence, "_take_over", take_over)
+
+
+def answering(patch: Patch, operation: str, change: Callable[..., Any]) -> None:
+    """Answer `change(answer, *arguments)` in place of what the store answers; what it does stays as it is."""
+    wrap(patch, operation, lambda original, store, *given: change(original(store, *given), *given))
+
+
+def refusing(patch: Patch, operation: str, when: Callable[..., bool], error: Callable[[], Exception]) -> None:
+    """Refuse the call, before it does anything, when `when(store, *arguments)` says so."""
+
+    def around(original: Any, store: Any, *given: Any) -> Any:
+        if when(store, *given):
+            raise error()
+        return original(store, *given)
+
+    wrap(patch, operation, around)

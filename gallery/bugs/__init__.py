@@ -11,12 +11,15 @@ from . import (
     attachment,  # noqa: F401
     commit,  # noqa: F401
     deferral,  # noqa: F401
+    entries,  # noqa: F401
     event,  # noqa: F401
     lease,  # noqa: F401
+    lease_terms,  # noqa: F401
     maintenance,  # noqa: F401
     output,  # noqa: F401
     queued_work,  # noqa: F401
     queued_work_claims,  # noqa: F401
+    records,  # noqa: F401
     reopen,  # noqa: F401
     runtime,  # noqa: F401
     session,  # noqa: F401

@@ -11,7 +11,7 @@ from ..kinds import Kind
 from ..planting import Patch, ask, bug, per_run, reworded, sent_otherwise, wrap
 
 
-@bug("ATT-2", Kind.lost_update)
+@bug("ATT-2", Kind.lost_update, also=("ATT-INV-2",))
 def stamp_cleared_by_recording(patch: Patch) -> None:
     """To record an attachment again clears its stamp."""
     reworded(patch, attachment, "RECORD", "SET canonical_uri", "SET committed_at = NULL, canonical_uri")
@@ -48,7 +48,7 @@ def refs_of_any_session_committed(patch: Patch) -> None:
     sent_otherwise(patch, "stamp the attachments", "session_id = ?", "concat(?, 'any') <> ''")
 
 
-@bug("ATT-3", Kind.stuck)
+@bug("ATT-3", Kind.stuck, also=("ATT-1",))
 def unknown_ref_remembered(patch: Patch) -> None:
     """An unknown id that was committed has its stamp from the moment it is recorded."""
     unknown = per_run(lambda: set[tuple[str, str]]())

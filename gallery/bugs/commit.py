@@ -95,7 +95,7 @@ def stale_head_accepted(patch: Patch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-2", Kind.leak)
+@bug("COMMIT-2", Kind.leak, also=("COMMIT-INV-2",))
 def binding_not_checked(patch: Patch) -> None:
     """A commit for another session overwrites the session that the store holds."""
 
@@ -208,7 +208,7 @@ def repeated_commit_taken_for_a_replay(patch: Patch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-30", Kind.lost)
+@bug("COMMIT-30", Kind.lost, also=("READ-2",))
 def frames_of_one_id_merged(patch: Patch) -> None:
     """Of agent frames that share an id only the last is kept."""
 
@@ -230,7 +230,16 @@ def empty_ref_taken_for_none(patch: Patch) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("LEASE-24", Kind.stale, "commit")
+@bug(
+    "LEASE-24",
+    Kind.stale,
+    "commit",
+    also=(
+        "LEASE-37",
+        "LEASE-INV-2",
+        "COMMIT-INV-6",
+    ),
+)
 def fence_of_any_lease_so_far(patch: Patch) -> None:
     """A commit is accepted under any lease that its session ever had, as long as somebody holds the lane."""
     granted = per_run(lambda: set[tuple[Any, ...]]())

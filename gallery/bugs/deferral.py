@@ -117,7 +117,7 @@ def deferred_otherwise(patch: Patch, old: str, new: str) -> None:
     wrap(patch, "commit_runtime_state", around)
 
 
-@bug("COMMIT-17", Kind.retry)
+@bug("COMMIT-17", Kind.retry, also=("INPUT-INV-7",))
 def deferral_takes_the_key(patch: Patch) -> None:
     """An input that is deferred loses its source key."""
     deferred_otherwise(patch, "SET state = ?", "SET source_key = NULL, key_lookup = NULL, state = ?")

@@ -44,7 +44,7 @@ def written_otherwise(patch: Patch, change: Callable[[AgentEventEnvelope], Agent
     patch.setattr(event, "envelope_json", lambda envelope: envelope_json(change(envelope)))
 
 
-@bug("EVENT-8", Kind.retry)
+@bug("EVENT-8", Kind.retry, also=("EVENT-INV-3",))
 def late_event_taken(patch: Patch) -> None:
     """An event for a finished turn is added to it all the same."""
     reworded(patch, event, "APPEND", "WHERE NOT turns.finished RETURNING turn_key", "RETURNING turn_key")
@@ -64,7 +64,7 @@ def late_event_reopens(patch: Patch) -> None:
     wrap(patch, "event.append", around)
 
 
-@bug("VALUE-7", Kind.half, "event")
+@bug("VALUE-7", Kind.half, "event", also=("EVENT-12",))
 def late_event_in_the_next_turn(patch: Patch) -> None:
     """An event for a finished turn is refused, and stands in the turn after it."""
 
@@ -91,7 +91,7 @@ def event_ids_compared(patch: Patch) -> None:
     wrap(patch, "event.append", around)
 
 
-@bug("EVENT-10", Kind.order)
+@bug("EVENT-10", Kind.order, also=("EVENT-7",))
 def ordered_by_sequence(patch: Patch) -> None:
     """The events of a turn are read in the order of their sequences."""
     shown_otherwise(patch, lambda turn: replace(turn, events=tuple(sorted(turn.events, key=lambda each: each.sequence))))
@@ -208,7 +208,15 @@ def second_finish_taken(patch: Patch) -> None:
     reworded(patch, event, "FINISH", "WHERE NOT turns.finished RETURNING", "RETURNING")
 
 
-@bug("EVENT-13", Kind.lost)
+@bug(
+    "EVENT-13",
+    Kind.lost,
+    also=(
+        "EVENT-1",
+        "EVENT-17",
+        "EVENT-INV-4",
+    ),
+)
 def finishing_keeps_the_last_event(patch: Patch) -> None:
     """Finishing a turn keeps the last of its events alone."""
 
@@ -221,7 +229,7 @@ def finishing_keeps_the_last_event(patch: Patch) -> None:
     wrap(patch, "finish_turn", around)
 
 
-@bug("EVENT-20", Kind.order)
+@bug("EVENT-20", Kind.order, also=("EVENT-INV-2",))
 def turns_in_text_order(patch: Patch) -> None:
     """The turns of a thread are read in the order of their numbers as text."""
     reworded(patch, event, "READ_TURNS", "ORDER BY turn,", "ORDER BY turn::VARCHAR,")
@@ -243,7 +251,7 @@ def empty_turns_left_out(patch: Patch) -> None:
     reworded(patch, event, "READ_TURNS", "LEFT JOIN", "JOIN")
 
 
-@bug("EVENT-22", Kind.selection)
+@bug("EVENT-22", Kind.selection, also=("EVENT-INV-1",))
 def events_of_finished_turns(patch: Patch) -> None:
     """The events of a thread are those of its finished turns."""
 
@@ -278,7 +286,7 @@ def reading_opens_the_turn(patch: Patch) -> None:
     wrap(patch, "get_turn", around)
 
 
-@bug("EVENT-28", Kind.stuck)
+@bug("EVENT-28", Kind.stuck, also=("EVENT-31",))
 def finished_turns_not_cleared(patch: Patch) -> None:
     """Clearing a thread leaves its finished turns, without their events."""
 

@@ -109,7 +109,7 @@ def expired_lease_renewed(patch: Patch) -> None:
     within(patch, "renew_session_execution_lease", lease, live=lambda row, now: row.lease_token is not None)
 
 
-@bug("LEASE-21", Kind.stale)
+@bug("LEASE-21", Kind.stale, also=("LEASE-23",))
 def reclaim_without_compare(patch: Patch) -> None:
     """A reclaim takes any dead holder's lease, whoever was observed."""
     within(patch, "reclaim_session_execution_lease", lease, matches=lambda row, proof: row.owner is not None)

@@ -14,7 +14,7 @@ from ..kinds import Kind
 from ..planting import Patch, ask, bug, per_run, reworded, wrap
 
 
-@bug("MAINT-2", Kind.selection)
+@bug("MAINT-2", Kind.selection, also=("READ-15",))
 def hidden_node_loaded(patch: Patch) -> None:
     """A tombstoned node can still be loaded by its id."""
     reworded(patch, session, "READ_NODE", "SELECT tombstoned,", "SELECT false,")
@@ -196,7 +196,7 @@ def input_id_by_counting(patch: Patch) -> None:
     wrap(patch, "enqueue_pending_turn_input", around)
 
 
-@bug("MAINT-6", Kind.mistaken)
+@bug("MAINT-6", Kind.mistaken, also=("INPUT-11",))
 def key_outlives_the_vacuum(patch: Patch) -> None:
     """The source key of an input that a vacuum has removed is answered that input for ever."""
     known = per_run(lambda: dict[tuple[str, str], Any]())
@@ -276,7 +276,7 @@ def superseded_checkpoints_kept(patch: Patch) -> None:
     wrap(patch, "gc_unreachable", around)
 
 
-@bug("COMMIT-32", Kind.retry, "maintenance")
+@bug("COMMIT-32", Kind.retry, "maintenance", also=("GC-1",))
 def collection_forgets_turns(patch: Patch) -> None:
     """A collection forgets the recorded turns whose checkpoints it removes."""
 

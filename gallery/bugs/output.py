@@ -86,7 +86,7 @@ def first_of_the_name(patch: Patch) -> None:
     latest_otherwise(patch, lambda found, name: of_producer(found, name)[:1])
 
 
-@bug("OUTPUT-15", Kind.leak)
+@bug("OUTPUT-15", Kind.leak, also=("OUTPUT-INV-4",))
 def latest_by_beginning(patch: Patch) -> None:
     """The latest record of a name is the last one of those whose producer begins with it."""
     latest_otherwise(patch, lambda found, name: [each for each in found if each.producer_agent.startswith(name)])
@@ -157,7 +157,7 @@ def listed_by_id(patch: Patch) -> None:
     reworded(patch, output, "LIST", "ORDER BY number", "ORDER BY id")
 
 
-@bug("OUTPUT-21", Kind.page)
+@bug("OUTPUT-21", Kind.page, also=("OUTPUT-INV-3",))
 def listed_to_a_page(patch: Patch) -> None:
     """The records of an attempt are listed up to the tenth."""
     reworded(patch, output, "LIST", "ORDER BY number", "ORDER BY number LIMIT 10")
@@ -186,7 +186,7 @@ def empty_task_refused(patch: Patch) -> None:
     wrap(patch, "output.append", around)
 
 
-@bug("OUTPUT-6", Kind.lost)
+@bug("OUTPUT-6", Kind.lost, also=("OUTPUT-1",))
 def parents_without_repetition(patch: Patch) -> None:
     """Of a parent that is given twice one is kept."""
     given_otherwise(patch, lambda *given: (*given[:-1], tuple(dict.fromkeys(given[-1]))))
@@ -344,7 +344,7 @@ def latest_not_kept(patch: Patch) -> None:
     on_opening(patch, "DELETE FROM producers")
 
 
-@bug("VALUE-9", Kind.restart, "output")
+@bug("VALUE-9", Kind.restart, "output", also=("OUTPUT-INV-2",))
 def last_record_not_kept(patch: Patch) -> None:
     """The last record is written with the next one, and lost if the store is closed before."""
     on_opening(patch, "DELETE FROM outputs WHERE number = (SELECT max(number) FROM outputs)")

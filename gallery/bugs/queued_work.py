@@ -38,7 +38,7 @@ def payload_once(patch: Patch) -> None:
     wrap(patch, "enqueue_queued_work", around)
 
 
-@bug("QUEUE-2", Kind.lost_update)
+@bug("QUEUE-2", Kind.lost_update, also=("QUEUE-INV-6",))
 def repetition_updates_the_batch(patch: Patch) -> None:
     """A draft under a known key replaces the payloads of the batch that is queued under it."""
 
@@ -115,7 +115,7 @@ def pending_holds_at_the_expiry(patch: Patch) -> None:
     reworded(patch, queued_work, "LIST_PENDING", "claim_expires_at <= ?", "claim_expires_at < ?")
 
 
-@bug("QUEUE-9", Kind.stale)
+@bug("QUEUE-9", Kind.stale, also=("QUEUE-INV-5",))
 def held_batch_cancelled(patch: Patch) -> None:
     """A cancel removes a batch that a live claim holds."""
     reworded(patch, queued_work, "CANCEL", "claim_expires_at <= ?", "? >= 0")
@@ -133,7 +133,7 @@ def cancel_in_any_session(patch: Patch) -> None:
     reworded(patch, queued_work, "CANCEL", "session_id = ?", "concat(?, 'any') <> ''")
 
 
-@bug("QRENEW-1", Kind.refusal)
+@bug("QRENEW-1", Kind.refusal, also=("GEN-10",))
 def lapsed_claim_not_renewed(patch: Patch) -> None:
     """A claim that has lapsed cannot be renewed, although nobody has taken its batches."""
 

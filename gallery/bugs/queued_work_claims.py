@@ -259,7 +259,7 @@ def refused_ids_stay_claimed(patch: Patch) -> None:
     wrap(patch, "claim_ready_queued_work_by_batch_ids", around)
 
 
-@bug("GEN-6", Kind.stale, "queued_work")
+@bug("GEN-6", Kind.stale, "queued_work", also=("QCLAIM-14",))
 def claim_under_an_expired_fence(patch: Patch) -> None:
     """A claim of queued work is granted under a lease that has expired, as long as nobody else took the lane."""
     reworded(patch, queued_work, "READY", " AND expires_at > ?", " AND ? >= 0")

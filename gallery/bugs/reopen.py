@@ -46,7 +46,7 @@ def opening_frees_the_inputs(patch: Patch) -> None:
     on_opening(patch, f"UPDATE inputs SET {SET_FREE} WHERE state = 'deferred_next_turn'")
 
 
-@bug("VALUE-9", Kind.restart, "turn_input")
+@bug("VALUE-9", Kind.restart, "turn_input", also=("INPUT-INV-5",))
 def opening_sweeps_the_ended(patch: Patch) -> None:
     """A store that is opened removes the inputs that are over."""
     on_opening(patch, "DELETE FROM inputs WHERE state IN ('cancelled', 'completed')")
@@ -110,7 +110,7 @@ def unready_batches_not_kept(patch: Patch) -> None:
     on_opening(patch, "DELETE FROM batches WHERE available_at > 9007199254740992")
 
 
-@bug("VALUE-9", Kind.restart, "commit")
+@bug("VALUE-9", Kind.restart, "commit", also=("COMMIT-INV-5",))
 def last_usage_not_kept(patch: Patch) -> None:
     """The usage of the last commit is written with the next one, and lost if the store is closed before."""
     on_opening(patch, "DELETE FROM usage WHERE head_revision = (SELECT max(head_revision) FROM usage)")

@@ -134,7 +134,7 @@ def refusal_uses_up_a_number(patch: Patch) -> None:
     wrap(patch, "commit_session_boundary", around)
 
 
-@bug("RUNTIME-23a", Kind.overflow)
+@bug("RUNTIME-23a", Kind.overflow, also=("RUNTIME-49",))
 def numbers_wrap_around(patch: Patch) -> None:
     """After the number 2^64 - 1 comes 0."""
     reworded(patch, runtime, "TAKE_NUMBER", "WHERE runtime_runs.last_sequence < 18446744073709551615", "")
@@ -147,7 +147,7 @@ def numbers_wrap_around(patch: Patch) -> None:
     )
 
 
-@bug("RUNTIME-22", Kind.edge)
+@bug("RUNTIME-22", Kind.edge, also=("RUNTIME-INV-1",))
 def numbers_begin_with_1(patch: Patch) -> None:
     """The first receipt of a run has the number 1."""
     reworded(patch, runtime, "TAKE_NUMBER", "VALUES (?, 0, 0)", "VALUES (?, 1, 0)")
@@ -297,7 +297,7 @@ def snapshot_written_anew(patch: Patch) -> None:
     patch.setattr(runtime, "_store_snapshot", store_snapshot)
 
 
-@bug("RUNTIME-34", Kind.lost_update)
+@bug("RUNTIME-34", Kind.lost_update, also=("RUNTIME-31",))
 def shorter_snapshot_ignored(patch: Patch) -> None:
     """A snapshot that is shorter than the one that is there is taken for an older one and left out."""
     kept = "DO UPDATE SET snapshot = excluded.snapshot"
@@ -370,7 +370,7 @@ def key_without_a_session_refused(patch: Patch) -> None:
     wrap(patch, "atomic_apply", around)
 
 
-@bug("RUNTIME-10", Kind.accepted)
+@bug("RUNTIME-10", Kind.accepted, also=("RUNTIME-6",))
 def nearest_receipt_answered(patch: Patch) -> None:
     """For a receipt that is not there the last one of its run before it is answered."""
     made = per_run(lambda: set[tuple[str, str, int]]())
@@ -532,7 +532,14 @@ def boundary_sets_the_state(patch: Patch) -> None:
     wrap(patch, "commit_session_boundary", around)
 
 
-@bug("RUNTIME-17", Kind.lost)
+@bug(
+    "RUNTIME-17",
+    Kind.lost,
+    also=(
+        "RUNTIME-4",
+        "RUNTIME-INV-6",
+    ),
+)
 def end_removes_the_snapshot(patch: Patch) -> None:
     """A lifecycle commit of the state destroyed removes the snapshot."""
 
@@ -550,7 +557,7 @@ def inputs_listed_to_a_page(patch: Patch) -> None:
     reworded(patch, runtime, "READ_INPUTS", "ORDER BY input_id", "ORDER BY input_id LIMIT 10")
 
 
-@bug("VALUE-7", Kind.half, "runtime")
+@bug("VALUE-7", Kind.half, "runtime", also=("RUNTIME-42",))
 def refused_apply_keeps_the_inputs(patch: Patch) -> None:
     """An apply that is refused has written its inputs."""
 

@@ -49,7 +49,7 @@ def ledger_merged_by_model(patch: Patch) -> None:
     patch.setattr(session, "folded", folded)
 
 
-@bug("READ-7", Kind.edge)
+@bug("READ-7", Kind.edge, also=("READ-INV-3",))
 def path_with_siblings(patch: Patch) -> None:
     """The active path includes the children of its last node's parent."""
     original = session.active_path
@@ -157,7 +157,14 @@ def unknown_leaf_taken_for_none(patch: Patch) -> None:
     wrap(patch, "load_session", around)
 
 
-@bug("COMMIT-23", Kind.retry)
+@bug(
+    "COMMIT-23",
+    Kind.retry,
+    also=(
+        "COMMIT-23a",
+        "READ-INV-2",
+    ),
+)
 def node_shown_as_it_was_too(patch: Patch) -> None:
     """A full read shows a node that was appended again in its old content and in its new one."""
     kept = per_run(dict[str, SessionNodeRecord])

@@ -253,7 +253,7 @@ def completed_inputs_deleted(patch: Patch) -> None:
     ending(patch, end)
 
 
-@bug("COMMIT-15", Kind.lost)
+@bug("COMMIT-15", Kind.lost, also=("COMMIT-INV-7",))
 def completed_inputs_only_freed(patch: Patch) -> None:
     """A commit gives back the inputs that it completes, and leaves them waiting."""
 

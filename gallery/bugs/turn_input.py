@@ -85,7 +85,7 @@ def input_id_is_content(patch: Patch) -> None:
     replaying(patch, same)
 
 
-@bug("INPUT-7", Kind.retry)
+@bug("INPUT-7", Kind.retry, also=("INPUT-INV-1",))
 def key_forgotten_at_the_end(patch: Patch) -> None:
     """A source key is looked for among the inputs that are not over."""
 
@@ -98,7 +98,7 @@ def key_forgotten_at_the_end(patch: Patch) -> None:
     wrap(patch, "enqueue_pending_turn_input", around)
 
 
-@bug("INPUT-6", Kind.leak)
+@bug("INPUT-6", Kind.leak, also=("INPUT-1",))
 def key_of_all_sessions(patch: Patch) -> None:
     """A source key that another session has used is answered that session's input."""
 
@@ -171,13 +171,13 @@ def list_for_the_next_turn_only(patch: Patch) -> None:
     wrap(patch, "list_pending_turn_inputs", around)
 
 
-@bug("GEN-2", Kind.edge, "turn_input")
+@bug("GEN-2", Kind.edge, "turn_input", also=("CANCEL-6",))
 def cancel_spares_at_the_expiry(patch: Patch) -> None:
     """A cancel is turned down at the very instant at which the claim expires."""
     patch.setattr(turn_input, "held", lambda hold, now: hold.lease_token is not None and hold.expires_at >= now)
 
 
-@bug("CANCEL-4", Kind.stale)
+@bug("CANCEL-4", Kind.stale, also=("INPUT-INV-8",))
 def live_claim_cancelled(patch: Patch) -> None:
     """A cancel takes an input for the next turn from under its live claim."""
     patch.setattr(turn_input, "held", lambda hold, now: False)

@@ -132,7 +132,7 @@ def own_claim_entered_again(patch: Patch) -> None:
     judging(patch, dead_to)
 
 
-@bug("GEN-16", Kind.reused, "turn_input")
+@bug("GEN-16", Kind.reused, "turn_input", also=("GEN-INV-2",))
 def count_restarts(patch: Patch) -> None:
     """An input whose claim is given back counts its claims from 0 again."""
     sent_otherwise(patch, "put the inputs in line", "claim_id = NULL", "claim_fencing_token = 0, claim_id = NULL")
@@ -195,7 +195,7 @@ def stopped_instead_of_passed(patch: Patch) -> None:
     patch.setattr(turn_input, "read_claimable", read_claimable)
 
 
-@bug("CLAIM-4", Kind.selection)
+@bug("CLAIM-4", Kind.selection, also=("CLAIM-3",))
 def boundary_ignored(patch: Patch) -> None:
     """An input that is to wait for the completion of its turn is taken at any checkpoint."""
     patch.setattr(input_rows, "admits", lambda boundary, checkpoint: True)
@@ -213,7 +213,7 @@ def boundary_taken_for_the_only(patch: Patch) -> None:
     patch.setattr(turn_input, "offered", offered)
 
 
-@bug("CLAIM-7", Kind.selection)
+@bug("CLAIM-7", Kind.selection, also=("CLAIM-8",))
 def orphans_claimed(patch: Patch) -> None:
     """A claim for the next turn that finds nothing hands on what waits for other turns, and takes that."""
 
@@ -280,7 +280,7 @@ def abandoned_without_token(patch: Patch) -> None:
     reworded(patch, turn_input, "READ_OWNED", "claim_id = ? AND claim_token = ?", "claim_id = ? AND concat(?) <> ''")
 
 
-@bug("ABANDON-1", Kind.lost)
+@bug("ABANDON-1", Kind.lost, also=("INPUT-INV-3",))
 def abandoned_to_the_next_turn(patch: Patch) -> None:
     """Accepted inputs whose claim is given back wait for the next turn."""
     within(patch, "abandon_turn_input_claim", turn_input, ingress_of=lambda text: TurnInputIngressNextTurn())

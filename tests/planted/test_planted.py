@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from fencepost.gallery.bugs import BUGS
 from fencepost.gallery.hunt import hunted
 from fencepost.gallery.kinds import MEANINGS, Kind
 from fencepost.gallery.planting import PlantedBug
-from fencepost.spec.catalogue import requirements
+from fencepost.gallery.unbroken import unbroken
+from fencepost.spec.catalogue import Level, requirements
 from fencepost.statemachines.run import CHAPTERS
+
+from fencepost import gallery
 
 
 @pytest.mark.slow
@@ -35,3 +40,16 @@ def test_there_are_enough_planted_bugs_and_their_names_are_distinct() -> None:
 def test_every_kind_of_failure_has_a_meaning_and_a_bug() -> None:
     """No word of the vocabulary is there for nothing."""
     assert {bug.kind for bug in BUGS} == set(MEANINGS) == set(Kind)
+
+
+def test_every_law_has_a_planted_bug_or_a_reason() -> None:
+    """No LAW requirement is in neither list, none in both, and the file of reasons tells of no other and no unknown fault."""
+    law = {each.id for each in requirements().values() if each.level is Level.LAW}
+    planted = {each for bug in BUGS for each in bug.breaks}
+    assert law - planted == set(unbroken())
+    tables = tomllib.loads((Path(gallery.__file__).parent / "unbroken.toml").read_text())
+    told = [each for table in tables.values() for each in table["ids"]]
+    assert sorted(told) == sorted(set(told) & set(unbroken()))
+    words = {word.strip(".,") for table in tables.values() for word in table["why"].split()}
+    named = {word for word in words if "-" in word and word.islower()}
+    assert named <= {bug.name for bug in BUGS}
