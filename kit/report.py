@@ -205,7 +205,7 @@ def _verdict(console: Terminal, result: Result) -> None:
     if result.interrupted or result.troubles:
         console.show()
     figures = f"{result.request.origin}: {result.steps:,} steps in {result.seconds:,.1f} s, {result.rate:,.0f} a second"
-    console.show(Text(figures, style="dim"))
+    console.show(Text(figures, style="dim"), soft_wrap=True)
     console.show(Text(_fitted(result.request.command, console)), soft_wrap=True)
     conforms = result.verdict is Verdict.conforms
     reached = f", {result.reached:,} of {result.within_reach:,} rules reached" if conforms else ""
