@@ -54,11 +54,15 @@ Perform: TypeAlias = Callable[..., Any]
 """Makes a call before the race, and gives its answer."""
 
 
+Threads: TypeAlias = Sequence[Call | list[Call]]
+"""What is made at once, by a thread each: a call, or several, one after the other."""
+
+
 class Race(NamedTuple):
     """What a race is about, the calls before it, which give those that are made at once, and the reads behind it."""
 
     requirement: str
-    calls: Callable[[Perform], Sequence[Call]]
+    calls: Callable[[Perform], Threads]
     reads: Sequence[Call] = ()
 
 
@@ -75,19 +79,19 @@ def leased(perform: Perform) -> Any:
     return perform("try_claim_session_execution_lease", "s", OWNERS[0], 1_000).lease
 
 
-def first_claims(_: Perform) -> Sequence[Call]:
+def first_claims(_: Perform) -> Threads:
     """A free session is claimed by everybody."""
     return [Call("try_claim_session_execution_lease", ("s", owner, 1_000)) for owner in OWNERS]
 
 
-def renewal_and_takeover(perform: Perform) -> Sequence[Call]:
+def renewal_and_takeover(perform: Perform) -> Threads:
     """The holder renews while others reclaim the session, for its process is dead."""
     fence = leased(perform).fence()
     reclaims = [Call("reclaim_session_execution_lease", ("s", owner, fence, 1_000)) for owner in OWNERS[1:]]
     return [Call("renew_session_execution_lease", (fence, 2_000)), *reclaims]
 
 
-def claims_of_inputs(perform: Perform) -> Sequence[Call]:
+def claims_of_inputs(perform: Perform) -> Threads:
     """One input is claimed twice, and cancelled."""
     fence = leased(perform).fence()
     waiting = perform("enqueue_pending_turn_input", INPUT)
@@ -95,12 +99,12 @@ def claims_of_inputs(perform: Perform) -> Sequence[Call]:
     return [*claims, Call("cancel_pending_turn_input", ("s", waiting.input_id))]
 
 
-def repeated_inputs(_: Perform) -> Sequence[Call]:
+def repeated_inputs(_: Perform) -> Threads:
     """One input is submitted three times under its source key."""
     return [Call("enqueue_pending_turn_input", (replace(INPUT, source_key="k"),))] * 3
 
 
-def claims_of_work(perform: Perform) -> Sequence[Call]:
+def claims_of_work(perform: Perform) -> Threads:
     """One batch is claimed twice, and cancelled."""
     fence = leased(perform).fence()
     waiting = perform("enqueue_queued_work", WORK)
@@ -121,33 +125,36 @@ def turn(perform: Perform, number: int, **more: Any) -> RuntimeCommit:
     return RuntimeCommit(session_id="s", **{**given, **more})
 
 
-def two_turns(perform: Perform) -> Sequence[Call]:
+def two_turns(perform: Perform) -> Threads:
     """Two turns are committed that both expect to be the next."""
     perform("commit_runtime_state", turn(perform, 0))
     return [Call("commit_runtime_state", (turn(perform, number, expected_head_revision=1),)) for number in (1, 2)]
 
 
-def one_turn_twice(perform: Perform) -> Sequence[Call]:
+def one_turn_twice(perform: Perform) -> Threads:
     """A stamped turn is committed, and retried before it has answered."""
     stamped = turn(perform, 1, turn_commit=RuntimeTurnCommitStamp("s", "t", "hash"))
     return [Call("commit_runtime_state", (stamped,))] * 2
 
 
-def turn_and_takeover(perform: Perform) -> Sequence[Call]:
-    """A turn is committed while another owner takes the session over from its dead holder."""
+def turn_and_takeover(perform: Perform) -> Threads:
+    """A turn is committed while another owner takes the session over from its dead holder, and reads what it has now.
+
+    What it has not read then must not come any more: without the read a commit that lands late would look like one before.
+    """
     commit = turn(perform, 1)
     takeover = Call("reclaim_session_execution_lease", ("s", OWNERS[1], commit.session_execution_lease, 1_000))
-    return [Call("commit_runtime_state", (commit,)), takeover]
+    return [Call("commit_runtime_state", (commit,)), [takeover, Call("load_session", (FullGraph(),))]]
 
 
-def turn_and_reads(perform: Perform) -> Sequence[Call]:
+def turn_and_reads(perform: Perform) -> Threads:
     """A session is read while a turn of it is committed."""
     perform("commit_runtime_state", turn(perform, 0))
     reads = [Call("load_session", (FullGraph(),)), Call("load_session", (ActivePath(None),))]
     return [Call("commit_runtime_state", (turn(perform, 1),)), *reads]
 
 
-def turn_and_collection(perform: Perform) -> Sequence[Call]:
+def turn_and_collection(perform: Perform) -> Threads:
     """Blobs are collected while a turn is committed that puts the head elsewhere."""
     perform("commit_runtime_state", turn(perform, 0))
     return [Call("commit_runtime_state", (turn(perform, 1),)), Call("gc_unreachable")]
@@ -159,12 +166,12 @@ def boundary(number: int) -> Call:
     return Call("commit_session_boundary", ("r", delta, numbered(1), RunApplyBoundary.RunStart, (), ()))
 
 
-def two_boundaries(_: Perform) -> Sequence[Call]:
+def two_boundaries(_: Perform) -> Threads:
     """Two boundaries of one run are committed."""
     return [boundary(1), boundary(2)]
 
 
-def boundary_and_reads(perform: Perform) -> Sequence[Call]:
+def boundary_and_reads(perform: Perform) -> Threads:
     """A boundary is committed while its receipt and the snapshot are read."""
     perform(boundary(1).operation, *boundary(1).arguments)
     return [boundary(2), Call("load_boundary_receipt", ("r", numbered(1), 1)), Call("load_session_snapshot", ("r",))]
@@ -175,12 +182,12 @@ def event(number: int) -> Call:
     return Call("event.append", ("th", 1, AgentEventEnvelope(numbered(number), number, NOON, EVENTS[0])))
 
 
-def events_and_the_end(_: Perform) -> Sequence[Call]:
+def events_and_the_end(_: Perform) -> Threads:
     """Events are appended while their turn is finished."""
     return [event(1), event(2), Call("finish_turn", ("th", 1))]
 
 
-def the_end_and_reads(perform: Perform) -> Sequence[Call]:
+def the_end_and_reads(perform: Perform) -> Threads:
     """A turn is read while it is finished and its thread cleared."""
     perform(event(1).operation, *event(1).arguments)
     return [Call("finish_turn", ("th", 1)), Call("get_turn", ("th", 1)), Call("clear", ("th",))]
@@ -191,7 +198,7 @@ def output(text: str, *, is_last: bool) -> Call:
     return Call("output.append", ("t", 1, "writer", Final(Inline(Json(text)), True) if is_last else Progress(text), ()))
 
 
-def outputs(_: Perform) -> Sequence[Call]:
+def outputs(_: Perform) -> Threads:
     """Outputs of one attempt are appended, and listed meanwhile."""
     return [output("a", is_last=False), output("b", is_last=True), Call("list_for_attempt", ("t", 1))]
 
@@ -244,7 +251,7 @@ def _run(race: Race, setup: Setup, threads: ThreadPoolExecutor) -> None:
         explained(checker, race, at_once(checker, calls, threads))
         for call in race.reads:
             checker.perform(call, look=False)
-        setup.tally.steps += len(calls)
+        setup.tally.steps += sum(len(each) if isinstance(each, list) else 1 for each in calls)
     except Violation as violation:
         ahead = violation.ahead = environment.clock.ahead
         violation.program = tuple(Event(each.now - ahead, each.call, each.answer) for each in checker.performed)
@@ -255,23 +262,34 @@ def _run(race: Race, setup: Setup, threads: ThreadPoolExecutor) -> None:
         setup.close_store(store)
 
 
-def at_once(checker: Checker, calls: Sequence[Call], threads: ThreadPoolExecutor) -> tuple[Made, ...]:
-    """Make the calls, each in a thread of its own, all let go at the same moment."""
+def at_once(checker: Checker, calls: Threads, threads: ThreadPoolExecutor) -> tuple[tuple[Made, ...], ...]:
+    """Make the calls of each thread in a thread of its own, all let go at the same moment."""
     gate = threading.Barrier(len(calls))
 
-    def make(call: Call) -> Made:
+    def make(thread: Call | list[Call]) -> tuple[Made, ...]:
         gate.wait()
-        return checker.made(call)._replace(concurrent=True)
+        return tuple(
+            checker.made(call)._replace(concurrent=True) for call in (thread if isinstance(thread, list) else [thread])
+        )
 
     return tuple(threads.map(make, calls))
 
 
-def explained(checker: Checker, race: Race, made: Sequence[Made]) -> None:
+def interleaved(threads: Sequence[tuple[Made, ...]]) -> Iterator[tuple[Made, ...]]:
+    """Every order of the calls in which each thread's come one after the other."""
+    turns = [number for number, thread in enumerate(threads) for _ in thread]
+    for order in dict.fromkeys(permutations(turns)):
+        calls = [iter(thread) for thread in threads]
+        yield tuple(next(calls[number]) for number in order)
+
+
+def explained(checker: Checker, race: Race, threads: Sequence[tuple[Made, ...]]) -> None:
     """Go on with all that the store may hold after the calls in some order. Raises `Violation` if no order fits."""
+    made = [each for thread in threads for each in thread]
     checker.performed += [Performed(each.ended, each.call, each.answer) for each in made]
     undecided: Undecided | None = None
     found: list[Following] = []
-    for order in permutations(made):
+    for order in interleaved(threads):
         try:
             found += _after(checker.following, order)
         except Undecided as error:

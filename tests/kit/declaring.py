@@ -10,10 +10,20 @@ from faulty import Bent
 from fencepost.impl import DuckDBStores
 from fencepost.kit import declares
 from fencepost.model import TRANSITIONS, Ports, Refused
-from fencepost.spec import Alive, GcReport, PendingTurnInput, PendingTurnInputDraft, Stores, UnsupportedTurnInputs
+from fencepost.spec import (
+    Alive,
+    GcReport,
+    HeadRevisionConflict,
+    PendingTurnInput,
+    PendingTurnInputDraft,
+    RuntimeCommit,
+    Stores,
+    UnsupportedTurnInputs,
+)
 from fencepost.spec.operations import OPERATIONS, Operation
 from fencepost.statemachines.environment import CAPABILITIES, Environment
 from fencepost.statemachines.model_store import ModelStore
+from msgspec.structs import replace
 
 
 def time_of_day() -> int:
@@ -122,6 +132,54 @@ class Racy(ModelStore):
             # a collection is slower than the commit beside it, which it undoes
             time.sleep(0.005 if operation.chapter == "maintenance" else 0.001)
         self.state = step.state
+        if isinstance(step.answer, Refused):
+            raise step.answer.error
+        return step.answer
+
+
+ALL_BUT_REOPEN = tuple(each for each in CAPABILITIES if each != "reopen")
+
+
+@declares(*ALL_BUT_REOPEN)
+class Optimistic(ModelStore):
+    """Decides without a lock and tries again if somebody was faster; a commit that had no head to expect gives up instead."""
+
+    def _call(self, operation: Operation, arguments: tuple[object, ...]) -> object:
+        operation.refuse_invalid(arguments)
+        while True:
+            seen = self.state
+            ports = Ports(self._clock(), self._alive, codec=self._codec)
+            step = TRANSITIONS[operation.name](seen, ports, *arguments)[0]
+            if threading.active_count() > 2:
+                time.sleep(0.001)
+            with self._lock:
+                if self.state is seen:
+                    self.state = step.state
+                    break
+                head = self.state.commit.head
+            commit = arguments[0] if arguments else None
+            if isinstance(commit, RuntimeCommit) and head and not (commit.expected_head_revision or commit.turn_commit):
+                raise HeadRevisionConflict(head.revision, head.revision)
+        if isinstance(step.answer, Refused):
+            raise step.answer.error
+        return step.answer
+
+
+@declares(*ALL_BUT_REOPEN)
+class Skewed(ModelStore):
+    """One call at a time, save that a commit looks at its lease, and is written when others have had their turn."""
+
+    def _call(self, operation: Operation, arguments: tuple[object, ...]) -> object:
+        looked, is_commit = self.state, operation.name == "commit_runtime_state"
+        operation.refuse_invalid(arguments)
+        if threading.active_count() > 2:
+            # others come a little later, and a commit is slower than they are
+            time.sleep(0.01 if is_commit else 0.002)
+        with self._lock:
+            now = self.state
+            ports = Ports(self._clock(), self._alive, codec=self._codec)
+            step = TRANSITIONS[operation.name](replace(now, lease=looked.lease) if is_commit else now, ports, *arguments)[0]
+            self.state = replace(step.state, lease=now.lease) if is_commit else step.state
         if isinstance(step.answer, Refused):
             raise step.answer.error
         return step.answer

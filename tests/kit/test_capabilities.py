@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fencepost.kit.backend import BackendError, load_factory
 from fencepost.kit.result import Judged, Request, Result, Status, Verdict
 from fencepost.kit.verify import verify
+from fencepost.model import Refused
+from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.environment import BEGINNING, WallClock
-from fencepost.statemachines.races import RACES
+from fencepost.statemachines.machine import Setup
+from fencepost.statemachines.races import RACES, raced
 
 
 def run(name: str, *chapters: str, examples: int = 3, steps: int = 30) -> Result:
@@ -108,3 +113,30 @@ def test_a_store_that_declares_several_callers_and_cannot_serve_them_violates(ch
     found = {each.chapter: each for each in result.counterexamples}
     assert found[chapter].requirements[0] in {race.requirement for race in RACES[chapter]}
     assert not found[chapter].reproduces
+
+
+@pytest.mark.parametrize("chapter", RACES)
+def test_a_store_that_tries_again_or_gives_up_as_it_may_is_not_blamed(chapter: str, tmp_path: Path) -> None:
+    """Of calls made at once some are decided twice, and a commit that expected no head gives up on one that was faster."""
+    assert found_in_races("Optimistic", chapter, tmp_path) is None
+
+
+def test_a_commit_that_looked_at_its_lease_before_a_takeover_violates(tmp_path: Path) -> None:
+    """The stale holder's commit lands after another has taken the session over, and has read it without that commit."""
+    found = found_in_races("Skewed", "commit", tmp_path)
+    assert found is not None
+    assert found.requirements[0] == "LEASE-INV-2"
+    assert [each.call.operation for each in found.performed[-3:]] == [
+        "commit_runtime_state",
+        "reclaim_session_execution_lease",
+        "load_session",
+    ]
+    assert not any(isinstance(each.answer, Refused) for each in found.performed)
+
+
+def found_in_races(name: str, chapter: str, directory: Path) -> Violation | None:
+    """What the races of a chapter find in a store of `declaring`."""
+    factory = load_factory(f"declaring:{name}")
+    setup = Setup(factory.open, directory, close_store=factory.close)
+    setup.declared = frozenset(factory.declares)
+    return raced(setup, chapter)
