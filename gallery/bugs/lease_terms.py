@@ -149,10 +149,9 @@ def owner_of_the_last_reentry(patch: Patch) -> None:
         outcome = original(store, session_id, owner, ttl)
         if not isinstance(outcome, Acquired):
             return outcome
-        before = last(store).get(session_id, outcome.lease.owner)
-        last(store)[session_id] = owner
-        is_again = outcome.lease.owner.incarnation == before.incarnation
-        return Acquired(replace(outcome.lease, owner=before)) if is_again else outcome
+        before = last(store).get(outcome.lease.lease_token, outcome.lease.owner)
+        last(store)[outcome.lease.lease_token] = owner
+        return Acquired(replace(outcome.lease, owner=before))
 
     wrap(patch, CLAIM, around)
 
