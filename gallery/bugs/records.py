@@ -362,8 +362,8 @@ def stamp_tells_the_next_number(patch: Patch) -> None:
 
 @bug("EVENT-11", Kind.stuck)
 def open_turns_not_read(patch: Patch) -> None:
-    """A turn is read once it is finished, and none before that."""
-    answering(patch, "get_turn", lambda turn, *_: turn if turn and turn.finished else None)
+    """A turn other than the first is read once it is finished, and as none before that."""
+    answering(patch, "get_turn", lambda turn, _, number: turn if turn and (turn.finished or number == 1) else None)
 
 
 @bug("EVENT-18", Kind.refusal)
@@ -379,7 +379,7 @@ def absent_turn_refused(patch: Patch) -> None:
     wrap(patch, "get_turn", around)
 
 
-@bug("OUTPUT-13", Kind.stale, also=("OUTPUT-INV-1",))
+@bug("OUTPUT-1", Kind.lost_update, also=("OUTPUT-13", "OUTPUT-INV-1"))
 def record_of_its_latest_sibling(patch: Patch) -> None:
     """For an id the newest record of its attempt and producer is answered."""
 
