@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from fencepost.impl import DuckDBRuntimePersistence, lease
-from fencepost.spec import U64_MAX, Acquired, Alive, Backend, Busy, LeaseOwnerIdentity, LocalProcess, SessionExecutionLease
+from fencepost.impl.encoding import encoded
+from fencepost.spec import U64_MAX, Acquired, Alive, Backend, Busy, LocalProcess, SessionExecutionLease
 from msgspec.structs import replace
 
 from ..kinds import Kind
@@ -140,19 +141,15 @@ def reentry_begins_anew(patch: Patch) -> None:
     within(patch, CLAIM, lease, extended=extended)
 
 
-@bug("LEASE-15", Kind.liveness)
-def owner_of_the_last_reentry(patch: Patch) -> None:
-    """A re-entry answers the owner, liveness included, as the re-entry before it gave it."""
-    last = per_run(lambda: dict[str, LeaseOwnerIdentity]())
+@bug("LEASE-INV-5", Kind.liveness)
+def reentry_renews_the_liveness(patch: Patch) -> None:
+    """A re-entry replaces the stored liveness by that of the call."""
 
     def around(original: Any, store: Any, session_id: str, owner: Any, ttl: int) -> Any:
         outcome = original(store, session_id, owner, ttl)
-        if not isinstance(outcome, Acquired):
-            return outcome
-        before = last(store).get(session_id, outcome.lease.owner)
-        last(store)[session_id] = owner
-        is_again = outcome.lease.owner.incarnation == before.incarnation
-        return Acquired(replace(outcome.lease, owner=before)) if is_again else outcome
+        if isinstance(outcome, Acquired):
+            ask(store, "UPDATE leases SET liveness = ? WHERE session_id = ?", encoded(owner.liveness), session_id)
+        return outcome
 
     wrap(patch, CLAIM, around)
 

@@ -36,11 +36,12 @@ def revision(store: Any) -> int:
     return read.head_revision if read else 0
 
 
-def reading_paths(patch: Patch, change: Any) -> None:
-    """Change what is read of a path."""
+def reading_paths(patch: Patch, change: Any, *, to_a_leaf: bool = False) -> None:
+    """Change what is read of a path, or only of one to a leaf that is given."""
 
     def changed(read: PersistedSessionRead | None, scope: Any) -> Any:
-        return change(read) if read is not None and isinstance(scope, ActivePath) else read
+        is_meant = isinstance(scope, ActivePath) and (scope.leaf_node_id is not None or not to_a_leaf)
+        return change(read) if read is not None and is_meant else read
 
     answering(patch, LOAD, changed)
 
@@ -250,14 +251,14 @@ def path_answers_the_persisted_leaf(patch: Patch) -> None:
 
 
 @bug("READ-12", Kind.lost, also=("READ-INV-1",))
-def path_without_its_checkpoint(patch: Patch) -> None:
-    """A path read answers no checkpoint."""
-    reading_paths(patch, lambda read: replace(read, checkpoint=None))
+def path_to_a_leaf_without_its_checkpoint(patch: Patch) -> None:
+    """A path read to a given leaf answers no checkpoint."""
+    reading_paths(patch, lambda read: replace(read, checkpoint=None), to_a_leaf=True)
 
 
 @bug("READ-13", Kind.untrue)
 def missing_part_read_as_empty(patch: Patch) -> None:
-    """A path read answers an execution state of no bytes where the ref of one leads to nothing."""
+    """A path read to a given leaf answers an execution state of no bytes where the ref of one leads to nothing."""
 
     def change(read: PersistedSessionRead) -> PersistedSessionRead:
         found = read.checkpoint
@@ -265,7 +266,7 @@ def missing_part_read_as_empty(patch: Patch) -> None:
             return read
         return replace(read, checkpoint=replace(found, execution_state=b""))
 
-    reading_paths(patch, change)
+    reading_paths(patch, change, to_a_leaf=True)
 
 
 @bug("READ-19", Kind.untrue)
@@ -291,9 +292,11 @@ def abandoned_inputs_rest(patch: Patch) -> None:
     """Inputs whose claim is given back can be listed and claimed from the next millisecond on."""
 
     def around(original: Any, store: Any, claim: Any) -> Any:
-        update = "UPDATE inputs SET claim_expires_at = ? WHERE claim_id = ? AND claim_token = ? AND claim_expires_at > ?"
-        now = store._now()
-        ask(store, update, now + 1, claim.claim_id, claim.lease_token, now + 1)
+        held, soon = (claim.claim_id, claim.lease_token), store._now() + 1
+        if ask(store, "SELECT 1 FROM inputs WHERE claim_id = ? AND claim_token = ? AND claim_expires_at > ?", *held, soon):
+            ask(store, "UPDATE inputs SET claim_expires_at = ? WHERE claim_id = ? AND claim_token = ?", soon, *held)
+        else:
+            original(store, claim)
 
     wrap(patch, "abandon_turn_input_claim", around)
 
@@ -359,8 +362,8 @@ def stamp_tells_the_next_number(patch: Patch) -> None:
 
 @bug("EVENT-11", Kind.stuck)
 def open_turns_not_read(patch: Patch) -> None:
-    """A turn is read once it is finished, and none before that."""
-    answering(patch, "get_turn", lambda turn, *_: turn if turn and turn.finished else None)
+    """A turn other than the first is read once it is finished, and as none before that."""
+    answering(patch, "get_turn", lambda turn, _, number: turn if turn and (turn.finished or number == 1) else None)
 
 
 @bug("EVENT-18", Kind.refusal)
@@ -376,7 +379,7 @@ def absent_turn_refused(patch: Patch) -> None:
     wrap(patch, "get_turn", around)
 
 
-@bug("OUTPUT-13", Kind.stale, also=("OUTPUT-INV-1",))
+@bug("OUTPUT-1", Kind.lost_update, also=("OUTPUT-13", "OUTPUT-INV-1"))
 def record_of_its_latest_sibling(patch: Patch) -> None:
     """For an id the newest record of its attempt and producer is answered."""
 

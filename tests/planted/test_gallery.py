@@ -13,7 +13,7 @@ from fencepost.gallery.planting import NotPlanted, Patch
 from fencepost.gallery.report import counted, report_of
 from fencepost.impl import DuckDBEventStore, DuckDBStores, lease
 from fencepost.kit.cli import cli as command
-from fencepost.kit.planted import written
+from fencepost.kit.planted import planted, written
 
 
 def called(*arguments: str) -> Result:
@@ -135,3 +135,23 @@ def test_the_demo_catches_a_stale_writer_and_leaves_nothing_behind(tmp_path: Pat
     assert "What to do next" in answer.output
     assert list(tmp_path.iterdir()) == []
     assert (DuckDBStores.close, lease.GUARD) == sound
+
+
+def published() -> list[str]:
+    """The names in the published report."""
+    lines = (Path(__file__).parents[2] / "reports" / "planted-bugs.md").read_text().splitlines()
+    return [line.split("`")[1] for line in lines if line.startswith("* `")]
+
+
+def test_the_proof_on_file_is_about_faults_of_the_gallery() -> None:
+    """As many were planted as the published report names, each once, and each is in the gallery."""
+    found = planted()
+    assert found is not None
+    assert found.planted == len(published()) == len(set(published()))
+    assert set(published()) <= set(BY_NAME)
+
+
+@pytest.mark.slow
+def test_the_published_report_is_about_all_faults() -> None:
+    """Every fault has been hunted for it: one that is added is hunted with all others, which takes a while."""
+    assert set(published()) == set(BY_NAME)
