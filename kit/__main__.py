@@ -10,7 +10,9 @@ def main() -> None:
     try:
         from .cli import main as command
     except KeyboardInterrupt:
-        sys.exit("Error: interrupted before anything was begun.")
+        # not 1, which says that a store violates
+        sys.stderr.write("Error: interrupted before anything was begun.\n")
+        sys.exit(2)
     command()
 
 
