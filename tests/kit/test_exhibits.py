@@ -41,7 +41,7 @@ def test_what_an_earlier_run_left_goes(tmp_path: Path) -> None:
     folder = tmp_path / "counterexamples"
     write_exhibits(folder, result_of("event"))
     write_exhibits(folder, result_of("output"))
-    assert in_folder(folder) == sorted(names("output"))
+    assert in_folder(folder) == sorted(names("output").values())
     (folder / "notes.txt").write_text("mine")
     write_exhibits(folder, Result(request("event"), (), ()))
     assert in_folder(folder) == ["notes.txt"]
@@ -75,7 +75,7 @@ def test_the_terminal_says_where_they_are_and_how_to_run_them_again(tmp_path: Pa
     where, _, command = told.partition("; again: ")
     assert where == "out/counterexamples/event.html, and test_event.py, event.jsonl and event.mmd beside it"
     assert command == "fencepost replay out/counterexamples/event.jsonl --backend faulty_logs:TakesMore"
-    assert in_folder(tmp_path / "out" / "counterexamples") == sorted(names("event"))
+    assert in_folder(tmp_path / "out" / "counterexamples") == sorted(names("event").values())
     again = CliRunner().invoke(cli, command.split()[1:])
     assert (again.exit_code, again.stdout.split()[0]) == (1, "REPRODUCED")
     shown = CliRunner().invoke(cli, run, env={"COLUMNS": "80", "NO_COLOR": "1"})
@@ -87,6 +87,6 @@ def test_the_terminal_says_where_they_are_and_how_to_run_them_again(tmp_path: Pa
 def test_published_counterexamples_are_whole_and_still_reproduced(kind: str) -> None:
     """All four files of each are there, and its trace, whichever version wrote it, can be read and runs as it did."""
     chapter = KINDS[kind].chapter
-    assert in_folder(GALLERY / kind) == sorted(names(chapter))
+    assert in_folder(GALLERY / kind) == sorted(names(chapter).values())
     trace = read_trace(str(GALLERY / kind / f"{chapter}.jsonl"))
     assert replay(load_factory(KINDS[kind].backend), trace).outcome is Outcome.reproduced

@@ -27,7 +27,7 @@ def test_the_list_is_chosen_by_chapter_requirement_and_kind() -> None:
     of_chapter = called("gallery", "--chapter", "lease").output
     assert "token-reused  LEASE-10" in of_chapter
     assert "late-event-taken" not in of_chapter
-    assert "1 fault." in called("gallery", "--requirement", "lease-10").output
+    assert "1 fault." in called("gallery", "--requirement", "lease-17").output
     assert "expiry-wraps" in called("gallery", "--kind", "number overflow").output
     both = called("gallery", "--kind", "number overflow", "--requirement", "LEASE-10")
     assert (both.exit_code, "no fault is chosen" in both.output) == (2, True)
