@@ -360,7 +360,7 @@ def stamp_tells_the_next_number(patch: Patch) -> None:
     answering(patch, "load_input_state", change)
 
 
-@bug("EVENT-11", Kind.stuck)
+@bug("EVENT-6", Kind.stuck, also=("EVENT-11",))
 def open_turns_not_read(patch: Patch) -> None:
     """A turn other than the first is read once it is finished, and as none before that."""
     answering(patch, "get_turn", lambda turn, _, number: turn if turn and (turn.finished or number == 1) else None)
