@@ -33,7 +33,7 @@ VARYING = (
     # figures stand in columns
     (re.compile(r" {2,}"), "  "),
 )
-CHANGES = ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "VIRTUAL_ENV")
+CHANGES = ("BUILD_NUMBER", "CI", "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "VIRTUAL_ENV")
 """Variables of the run of the tests that would change what commands print."""
 
 
