@@ -128,7 +128,8 @@ class Following:
 
     def _tried(self, candidate: Candidate, made: Made) -> Iterator[tuple[Ports, Steps]]:
         """The admissible steps from a state, at each instant and for all that the oracle may have said."""
-        first = max(candidate.now, made.began)
+        # of callers at once one may look at the clock, and another be done before the first is
+        first = made.began if made.concurrent else max(candidate.now, made.began)
         if made.ended - first >= INSTANTS:
             raise Undecided(f"{made.call.operation} took more than {INSTANTS:,} ms, and might have been made at any of them.")
         for now in range(first, max(first, made.ended) + 1):
