@@ -156,7 +156,8 @@ class Following:
 
     def _tried(self, candidate: Candidate, made: Made) -> Iterator[tuple[Ports, Steps]]:
         """The admissible steps from a state, at each instant and for all that the oracle may have said."""
-        first = max(candidate.now, made.began)
+        # of callers at once one may look at the clock, and another be done before the first is
+        first = made.began if made.concurrent else max(candidate.now, made.began)
         for now in self._instants(candidate.state, made, first):
             if made.alive is not None:
                 ports = Ports(now, made.alive, made.answer, made.concurrent, made.codec)

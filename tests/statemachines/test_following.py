@@ -79,6 +79,15 @@ def test_no_call_was_made_before_the_one_before() -> None:
     assert found.ways(claimed(HOLDER, Acquired(later), 1_001, 1_006))
 
 
+def test_of_calls_at_once_the_one_that_looked_at_the_clock_first_may_come_last() -> None:
+    """It takes effect after the other, and is from an earlier instant: a store looks at the clock before it waits its turn."""
+    found = followed(FIRST)
+    earlier = Acquired(replace(lease(HOLDER, 1, 1_003, 1_013), expires_at_epoch_ms=1_012))
+    call = claimed(HOLDER, earlier, 1_000, 1_006)
+    assert found.ways(call) == []
+    assert found.ways(call._replace(concurrent=True))
+
+
 @pytest.mark.parametrize(
     ("began", "ended", "answers"),
     [
