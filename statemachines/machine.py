@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from fencepost.model import State
 from fencepost.spec import (
+    InvalidArgument,
     PendingTurnInput,
     PendingTurnInputDraft,
     QueuedWorkBatch,
@@ -21,9 +23,10 @@ from fencepost.spec import (
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from .checker import Call, Checker, Edge, Event, Move, Violation
-from .draws import mixed
+from .draws import ANY, latest, mixed
 from .environment import CAPABILITIES, Environment
 from .lacking import CALLS_OF
+from .lookalikes import PAIRS, renamed, texts
 from .minted import Renaming, ends
 from .tally import Tally
 
@@ -195,6 +198,20 @@ class Machine(RuleBasedStateMachine):
         """Not always, for it takes as long as fifty calls: close the store, open it again, and find everything as it was."""
         if self.setup.reopens and drawn[0] == 0:
             self.move("reopen")
+
+    @rule(drawn=mixed(ANY, range(12), PAIRS))
+    def look_alike(self, drawn: tuple[int, int, Callable[[str], tuple[str, str]]]) -> None:
+        """Make a call again under two names that look alike: what is done under one is not done under the other."""
+        index, place, pair = drawn
+        call = latest(self.memory.calls, index) if self.memory.calls else None
+        if call is None or not texts(call):
+            return
+        text = texts(call)[place % len(texts(call))]
+        for name in pair(text):
+            with suppress(InvalidArgument):
+                # some records cannot be built with just any text
+                self.perform(call.operation, *renamed(call, text, name).arguments)
+        self.setup.tally.reached["VALUE-12"] += 1
 
     def replay(self, program: Sequence[Event]) -> None:
         """Do again what another run did, with the values that this run's store mints. Raises `Violation`.

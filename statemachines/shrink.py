@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from .checker import Call, Event, Move, Violation
 from .environment import BEGINNING
+from .lookalikes import UNLIKE, in_all, told_apart
 from .minted import Claim, Program, kind_of, minted_in, origin, places, places_shown
 
 Attempt: TypeAlias = Callable[[Program], Violation | None]
@@ -54,14 +55,15 @@ def shrunk(violation: Violation, attempt: Attempt) -> Violation:
         best = found
         return True
 
-    passes = (_leave_out, _do_not_wait, _make_plain)
+    passes = (_leave_out, _do_not_wait, _make_plain, _tell_apart)
     try:
         while any(shorten(lambda: best.program, breaks_the_same) for shorten in passes):
             pass
     except KeyboardInterrupt:
         best.interrupted = True
     # what is left is needed: a call that must not have had an effect, and is needed, has had one
-    best.requirements = tuple(dict.fromkeys((*_reopened(best), *best.without_effect, *best.requirements)))
+    needed = (*_reopened(best), *_taken_for_one(best), *best.without_effect)
+    best.requirements = tuple(dict.fromkeys((*needed, *best.requirements)))
     return best
 
 
@@ -71,6 +73,11 @@ def _reopened(violation: Violation) -> tuple[str, ...]:
         return ()
     metadata = violation.performed[-1].call.operation == "load_session_meta"
     return ("META-5", "VALUE-9") if metadata else ("VALUE-9",)
+
+
+def _taken_for_one(violation: Violation) -> tuple[str, ...]:
+    """What is broken where two texts have to look alike for the violation to show."""
+    return ("VALUE-12",) if any(told_apart(violation.program)) else ()
 
 
 def _without_looking(violation: Violation, attempt: Attempt) -> Violation:
@@ -182,6 +189,15 @@ def _next_plainer(program: Program, place: int, tried: set[object]) -> Program |
                 tried.add(arguments)
                 return (*program[:place], event._replace(action=Call(operation, arguments)), *program[place + 1 :])
     return None
+
+
+def _tell_apart(current: Callable[[], Program], holds: Callable[[Program], bool]) -> bool:
+    """Of texts that look alike make one, or two that do not; whether that could be done."""
+    changed = False
+    for one, other in tuple(told_apart(current())):
+        candidates = (in_all(current(), other, text) for text in (one, UNLIKE))
+        changed = any(candidate is not None and holds(candidate) for candidate in candidates) or changed
+    return changed
 
 
 def plainer_values(value: object, kind: str | None = None) -> Iterator[object]:

@@ -15,6 +15,7 @@ from . import (
     event,  # noqa: F401
     lease,  # noqa: F401
     lease_terms,  # noqa: F401
+    lookalikes,  # noqa: F401
     maintenance,  # noqa: F401
     output,  # noqa: F401
     queued_work,  # noqa: F401

@@ -1,0 +1,95 @@
+"""Texts that look alike and are two: stores take them for one where they fold, trim, compose or cut what they compare.
+
+Names are compared exactly (VALUE-12). What minted texts look like is a store's own affair, and payloads are compared whole
+anyhow, so that here it is about what callers name: sessions, owners, threads, producers, keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+from unicodedata import normalize
+
+import msgspec
+from fencepost.spec import InvalidArgument
+from fencepost.spec.operations import OPERATIONS
+from msgspec.structs import replace
+
+from .checker import Call
+from .minted import Program, kind_of
+
+Change: TypeAlias = Callable[[str, str], str]
+"""Gives another text for one, and the name of the field or parameter in which it stands."""
+
+PAIRS: tuple[Callable[[str], tuple[str, str]], ...] = (
+    lambda text: (text, text.swapcase()) if text != text.swapcase() else (f"{text}a", f"{text}A"),
+    lambda text: (text, f"{text} "),
+    lambda text: (f"{text}é", f"{text}e\u0301"),
+    lambda text: (text, f"{text}\0"),
+    lambda text: (f"{text}\0a", f"{text}\0b"),
+)
+"""Two texts that look alike, made of one: by case, a blank at the end, composition, and what stands from a NUL on."""
+
+UNLIKE = "another"
+"""What looks like no text that is drawn."""
+
+
+def look(text: str) -> str:
+    """What is left of a text for a store that folds case, trims, composes and ends texts at a NUL, all at once."""
+    return normalize("NFC", text.partition("\0")[0]).rstrip().casefold()
+
+
+def texts(call: Call) -> list[str]:
+    """Every text of a call once that the store did not mint, in the order of the arguments."""
+    found: dict[str, None] = {}
+
+    def note(text: str, _: str) -> str:
+        found[text] = None
+        return text
+
+    changed(call, note)
+    return list(found)
+
+
+def changed(call: Call, change: Change) -> Call:
+    """The call with each text changed that the store did not mint. Raises `InvalidArgument` if there is no such call."""
+    named = zip(OPERATIONS[call.operation].parameters, call.arguments, strict=True)
+    return Call(call.operation, tuple(_changed(value, change, name) for (name, _), value in named))
+
+
+def _changed(value: Any, change: Change, field: str, record: type | None = None) -> Any:
+    if isinstance(value, str):
+        return change(value, field) if kind_of(field, record) is None else value
+    if isinstance(value, tuple):
+        return tuple(_changed(item, change, field, record) for item in value)
+    if not isinstance(value, msgspec.Struct):
+        return value
+    fields = {name: _changed(getattr(value, name), change, name, type(value)) for name in value.__struct_fields__}
+    other = {name: new for name, new in fields.items() if new is not getattr(value, name)}
+    return replace(value, **other) if other else value
+
+
+def renamed(call: Call, old: str, new: str) -> Call:
+    """The call with one text in place of another. Raises `InvalidArgument` if there is no such call."""
+    return changed(call, lambda text, _: new if text == old else text)
+
+
+def told_apart(program: Program) -> Iterator[tuple[str, str]]:
+    """Every two texts in the calls of a program that look alike, the earlier one first."""
+    seen: dict[str, dict[str, None]] = {}
+    for event in program:
+        for text in texts(event.action) if isinstance(event.action, Call) else ():
+            seen.setdefault(look(text), {})[text] = None
+    for first, *others in seen.values():
+        yield from ((first, other) for other in others)
+
+
+def in_all(program: Program, old: str, new: str) -> Program | None:
+    """The program with one text in place of another in every call; None if there is no such program."""
+    try:
+        return tuple(
+            event._replace(action=renamed(event.action, old, new)) if isinstance(event.action, Call) else event
+            for event in program
+        )
+    except InvalidArgument:
+        return None
