@@ -6,17 +6,21 @@ while it lasts, and reads see one moment. What is kept afterwards must follow fr
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from copy import copy
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any, NamedTuple, TypeAlias
 
 from fencepost.spec import (
     ActivePath,
     AgentEventEnvelope,
     Append,
+    AttachmentIntent,
     EventPayload,
     Final,
     FullGraph,
@@ -44,11 +48,17 @@ from .machine import Setup
 from .samples import EVENTS, HELLO, numbered, session
 from .tally import Tally
 
-ROUNDS = 20
-"""How often each race is run."""
+GAPS = (0.0, 0.000_2, 0.001, 0.004)
+"""Seconds from one thread to the next, so that calls meet wherever they are, the short ones too."""
+
+ROUNDS = 24
+"""How often each race is run: with each gap in every order of three threads."""
 
 WIDEST = 3
 """How many calls are made at once, at most."""
+
+SWITCH = 0.000_01
+"""Seconds after which another thread of Python goes on, while there are races: as they come, most calls are not interrupted."""
 
 Perform: TypeAlias = Callable[..., Any]
 """Makes a call before the race, and gives its answer."""
@@ -99,6 +109,13 @@ def claims_of_inputs(perform: Perform) -> Threads:
     return [*claims, Call("cancel_pending_turn_input", ("s", waiting.input_id))]
 
 
+def rival_claims_of_inputs(perform: Perform) -> Threads:
+    """One input is claimed by three."""
+    fence = leased(perform).fence()
+    perform("enqueue_pending_turn_input", INPUT)
+    return [Call("claim_next_turn_inputs", ("s", fence, OWNERS[0], 1_000, 1))] * 3
+
+
 def repeated_inputs(_: Perform) -> Threads:
     """One input is submitted three times under its source key."""
     return [Call("enqueue_pending_turn_input", (replace(INPUT, source_key="k"),))] * 3
@@ -110,6 +127,13 @@ def claims_of_work(perform: Perform) -> Threads:
     waiting = perform("enqueue_queued_work", WORK)
     claims = [Call("claim_ready_queued_work", ("s", fence, OWNERS[0], IDLE, 1_000, 1))] * 2
     return [*claims, Call("cancel_queued_work_batch", ("s", waiting.batch_id))]
+
+
+def rival_claims_of_work(perform: Perform) -> Threads:
+    """One batch is claimed by three."""
+    fence = leased(perform).fence()
+    perform("enqueue_queued_work", WORK)
+    return [Call("claim_ready_queued_work", ("s", fence, OWNERS[0], IDLE, 1_000, 1))] * 3
 
 
 def turn(perform: Perform, number: int, **more: Any) -> RuntimeCommit:
@@ -187,10 +211,27 @@ def events_and_the_end(_: Perform) -> Threads:
     return [event(1), event(2), Call("finish_turn", ("th", 1))]
 
 
+def rival_events(_: Perform) -> Threads:
+    """Events are appended to one turn."""
+    return [event(1), event(2), event(3)]
+
+
 def the_end_and_reads(perform: Perform) -> Threads:
     """A turn is read while it is finished and its thread cleared."""
     perform(event(1).operation, *event(1).arguments)
     return [Call("finish_turn", ("th", 1)), Call("get_turn", ("th", 1)), Call("clear", ("th",))]
+
+
+def intent(name: str) -> Call:
+    """The intent to write an attachment."""
+    return Call("record_intent", (AttachmentIntent(name, "s", "file:///a", 1_000),))
+
+
+def attachments(perform: Perform) -> Threads:
+    """Attachments are recorded, and one is forgotten."""
+    recorded = intent("a")
+    perform(recorded.operation, *recorded.arguments)
+    return [intent("b"), intent("c"), Call("forget", ("a",))]
 
 
 def output(text: str, *, is_last: bool) -> Call:
@@ -203,16 +244,26 @@ def outputs(_: Perform) -> Threads:
     return [output("a", is_last=False), output("b", is_last=True), Call("list_for_attempt", ("t", 1))]
 
 
+def rival_outputs(_: Perform) -> Threads:
+    """Outputs of one attempt are appended."""
+    return [output(text, is_last=False) for text in "abc"]
+
+
 GRAPH = (Call("load_session", (FullGraph(),)),)
 INPUTS = (Call("list_pending_turn_inputs", ("s",)),)
 BATCHES = (Call("list_queued_work", ("s",)), Call("list_pending_queued_work", ("s",)))
 TURNS = (Call("get_turns", ("th",)),)
+ATTACHMENTS = (Call("list_uncommitted", (1_000,)),)
 WRITTEN = (Call("list_for_attempt", ("t", 1)), Call("get_latest_by_name", ("writer",)))
 
 RACES: dict[str, tuple[Race, ...]] = {
     "lease": (Race("LEASE-18", first_claims), Race("LEASE-18", renewal_and_takeover)),
-    "turn_input": (Race("GEN-13", claims_of_inputs, INPUTS), Race("INPUT-INV-1", repeated_inputs, INPUTS)),
-    "queued_work": (Race("GEN-13", claims_of_work, BATCHES),),
+    "turn_input": (
+        Race("GEN-13", claims_of_inputs, INPUTS),
+        Race("GEN-13", rival_claims_of_inputs, INPUTS),
+        Race("INPUT-INV-1", repeated_inputs, INPUTS),
+    ),
+    "queued_work": (Race("GEN-13", claims_of_work, BATCHES), Race("GEN-13", rival_claims_of_work, BATCHES)),
     "commit": (
         Race("COMMIT-10", two_turns, GRAPH),
         Race("COMMIT-32", one_turn_twice, GRAPH),
@@ -220,9 +271,14 @@ RACES: dict[str, tuple[Race, ...]] = {
     ),
     "session": (Race("READ-17", turn_and_reads, GRAPH),),
     "maintenance": (Race("GC-9", turn_and_collection, GRAPH),),
+    "attachment": (Race("ATT-8", attachments, ATTACHMENTS),),
     "runtime": (Race("RUNTIME-44", two_boundaries), Race("RUNTIME-43", boundary_and_reads)),
-    "event": (Race("EVENT-33", events_and_the_end, TURNS), Race("EVENT-25", the_end_and_reads, TURNS)),
-    "output": (Race("OUTPUT-25", outputs, WRITTEN),),
+    "event": (
+        Race("EVENT-33", events_and_the_end, TURNS),
+        Race("EVENT-7", rival_events, TURNS),
+        Race("EVENT-25", the_end_and_reads, TURNS),
+    ),
+    "output": (Race("OUTPUT-25", outputs, WRITTEN), Race("OUTPUT-25", rival_outputs, WRITTEN)),
 }
 """The races of each chapter, by the requirement that is broken if no order of the calls explains what they were answered."""
 
@@ -230,9 +286,9 @@ RACES: dict[str, tuple[Race, ...]] = {
 def raced(setup: Setup, chapter: str, rounds: int = ROUNDS) -> Violation | None:
     """Run each race of a chapter so many times, every time on a fresh store of the setup; the first violation."""
     try:
-        with ThreadPoolExecutor(WIDEST) as threads:
-            for race in RACES.get(chapter, ()) * rounds:
-                _run(race, setup, threads)
+        with _often_switched(), ThreadPoolExecutor(WIDEST) as threads:
+            for number, race in product(range(rounds), RACES.get(chapter, ())):
+                _run(race, setup, threads, number)
                 setup.tally.reached[race.requirement] += 1
                 setup.progress(setup.tally)
     except Violation as violation:
@@ -241,14 +297,25 @@ def raced(setup: Setup, chapter: str, rounds: int = ROUNDS) -> Violation | None:
     return None
 
 
-def _run(race: Race, setup: Setup, threads: ThreadPoolExecutor) -> None:
+@contextmanager
+def _often_switched() -> Iterator[None]:
+    """Let threads of Python take turns more often."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def _run(race: Race, setup: Setup, threads: ThreadPoolExecutor, number: int) -> None:
     environment = Environment(setup.directory, setup.declared)
     store = setup.open_store(environment)
     # which call was first is chance: what it reached is not counted, so that the same seed gives the same result
     checker = Checker(store, environment, Tally(), strict=setup.strict)
     try:
         calls = race.calls(lambda operation, *arguments: checker.perform(Call(operation, arguments), look=False))
-        explained(checker, race, at_once(checker, calls, threads))
+        explained(checker, race, at_once(checker, calls, threads, number))
         for call in race.reads:
             checker.perform(call, look=False)
         setup.tally.steps += sum(len(each) if isinstance(each, list) else 1 for each in calls)
@@ -262,17 +329,25 @@ def _run(race: Race, setup: Setup, threads: ThreadPoolExecutor) -> None:
         setup.close_store(store)
 
 
-def at_once(checker: Checker, calls: Threads, threads: ThreadPoolExecutor) -> tuple[tuple[Made, ...], ...]:
-    """Make the calls of each thread in a thread of its own, all let go at the same moment."""
+def waits(count: int, number: int) -> tuple[float, ...]:
+    """For how many seconds each of so many threads waits in this round before it begins: another gap, or another order."""
+    orders = tuple(permutations(range(count)))
+    gap = GAPS[number // len(orders) % len(GAPS)]
+    return tuple(place * gap for place in orders[number % len(orders)])
+
+
+def at_once(checker: Checker, calls: Threads, threads: ThreadPoolExecutor, number: int) -> tuple[tuple[Made, ...], ...]:
+    """Make the calls of each thread in a thread of its own, all let go at the same moment but for the waits of the round."""
     gate = threading.Barrier(len(calls))
 
-    def make(thread: Call | list[Call]) -> tuple[Made, ...]:
+    def make(thread: Call | list[Call], wait: float) -> tuple[Made, ...]:
         gate.wait()
+        time.sleep(wait)
         return tuple(
             checker.made(call)._replace(concurrent=True) for call in (thread if isinstance(thread, list) else [thread])
         )
 
-    return tuple(threads.map(make, calls))
+    return tuple(threads.map(make, calls, waits(len(calls), number)))
 
 
 def interleaved(threads: Sequence[tuple[Made, ...]]) -> Iterator[tuple[Made, ...]]:
