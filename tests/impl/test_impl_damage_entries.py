@@ -104,8 +104,10 @@ def arena() -> Arena[World]:
 
 
 @pytest.mark.parametrize("damage", REFUSED)
-def test_damage_is_told_and_left_alone(arena: Arena[World], damage: str) -> None:
+def test_damage_is_told_and_left_alone(arena: Arena[World], damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that meets the damage is refused and writes nothing; every other call goes on."""
+    # damage that looks like another writer does not go away by waiting
+    monkeypatch.setattr("fencepost.impl.engine.PATIENCE_S", 0.5)
     refused = []
     for name, call in CALLS.items():
         arena.restore()

@@ -189,4 +189,4 @@ FAULTS: dict[type, tuple[str, ...]] = {
     FragileClaim: ("turn_input",),
     NeverGivenBack: ("turn_input",),
 }
-"""The chapters whose run finds the fault."""
+"""The chapters that a run needs to find the fault, that in which it does the last."""

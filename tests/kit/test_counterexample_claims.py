@@ -377,7 +377,8 @@ def test_metadata_that_is_forgotten_breaks_a_rule_of_its_own() -> None:
 def test_whatever_a_run_finds_it_shows_by_a_program(fault: type) -> None:
     """Pasted as it is, the program raises on the faulty store; with the model as its store it runs to its end."""
     name = fault.__name__
-    request = Request(f"faulty_claims:{name}", FAULTS[fault], 0, 400, 50)
+    offered = FAULTS[fault]
+    request = Request(f"faulty_claims:{name}", offered[-1:], 0, 400, 50, offered=offered)
     found: Counterexample = verify(load_factory(request.backend), request).counterexamples[0]
     assert found.reproduces
     with pytest.raises(KeyError if name == "FragileClaim" else AssertionError):

@@ -90,6 +90,7 @@ def test_another_seed_is_another_run(tmp_path: Path) -> None:
     assert run(tmp_path, "lease", 1, 15).tally != run(tmp_path, "lease", 2, 15).tally
 
 
+@pytest.mark.slow
 def test_the_machines_reach_what_the_catalogue_says_can_be_reached(tmp_path: Path) -> None:
     """Over two seeds every requirement decides an answer, but for those of races, and those whose entry says why none can."""
     reached: Counter[str] = Counter()
