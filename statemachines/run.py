@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, NoReturn
 from unittest.mock import patch
 
 import hypothesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, core, settings, stateful
 from hypothesis.errors import Flaky
 from hypothesis.internal.conjecture import providers
 from hypothesis.reporting import with_reporter
@@ -130,7 +131,7 @@ def run_machine(machine: type[Machine], setup: Setup, budget: Budget) -> Violati
     )
 
     try:
-        with with_reporter(lambda _: None), _nothing_borrowed():
+        with with_reporter(lambda _: None), _nothing_borrowed(), _no_keys(core), _no_keys(stateful):
             for number in range(budget.first, budget.first + budget.examples):
                 # each on its own: of several, Hypothesis makes most by copying parts of earlier ones, and rare draws stay rare
                 seeded: Any = hypothesis.seed(f"{budget.seed} {number}")(_Beginnings(machine, setup))
@@ -195,6 +196,16 @@ def _nothing_borrowed() -> AbstractContextManager[object]:
         return nullcontext()
     nothing: Any = getattr(providers, "Constants")()  # noqa: B009  # the module does not export it
     return patch.object(providers, "_get_local_constants", return_value=nothing)
+
+
+def _no_keys(module: ModuleType) -> AbstractContextManager[object]:
+    """Keep Hypothesis from reading source anew for each example, to make a key of it under which nothing is kept.
+
+    That takes as long as ten steps of a run.
+    """
+    if not hasattr(module, "function_digest"):
+        return nullcontext()
+    return patch.object(module, "function_digest", lambda _: b"")
 
 
 def replayed(machine: type[Machine], setup: Setup, program: Program) -> Violation | None:
