@@ -140,6 +140,8 @@ class Result:
     runs: tuple[ChapterRun, ...]
     judged: tuple[Judged, ...]
     interrupted: bool = False
+    trouble: str | None = None
+    """What kept the run from beginning, as a sentence."""
 
     @property
     def verdict(self) -> Verdict:
@@ -155,8 +157,8 @@ class Result:
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """What kept chapters from being evaluated, a sentence each."""
-        return tuple(dict.fromkeys(run.trouble for run in self.runs if run.trouble))
+        """What kept the run or chapters of it from being evaluated, a sentence each."""
+        return tuple(dict.fromkeys(each for each in (self.trouble, *(run.trouble for run in self.runs)) if each))
 
     @property
     def steps(self) -> int:
@@ -233,6 +235,11 @@ def judge(
     ids = [each for each in everything if each in answered or each in failed]
     judged = [_judged(everything[each], tally, declared) for each in ids]
     return tuple(_blamed(each, failed, in_question) for each in judged)
+
+
+def not_evaluated(request: Request, trouble: str, *, interrupted: bool = False) -> Result:
+    """The result of a run that could not begin: nothing was reached, and the sentence says why."""
+    return Result(request, (), judge(request.chapters, Tally(), ()), interrupted, trouble)
 
 
 def _judged(requirement: Requirement, tally: Tally, declared: Collection[str]) -> Judged:
