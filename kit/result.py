@@ -47,6 +47,7 @@ class Status(enum.Enum):
 
 
 UNSEEN = "Not seen through the protocol: "
+UNBEGUN = "The run could not begin."
 MISSED = "No step of this run came into its situation; more examples, more steps or other chapters may."
 
 
@@ -237,9 +238,11 @@ def judge(
     return tuple(_blamed(each, failed, in_question) for each in judged)
 
 
-def not_evaluated(request: Request, trouble: str, *, interrupted: bool = False) -> Result:
+def not_evaluated(request: Request, trouble: str) -> Result:
     """The result of a run that could not begin: nothing was reached, and the sentence says why."""
-    return Result(request, (), judge(request.chapters, Tally(), ()), interrupted, trouble)
+    judged = judge(request.chapters, Tally(), ())
+    unbegun = tuple(replace(each, reason=UNBEGUN) if each.reason == MISSED else each for each in judged)
+    return Result(request, (), unbegun, trouble=trouble)
 
 
 def _judged(requirement: Requirement, tally: Tally, declared: Collection[str]) -> Judged:
