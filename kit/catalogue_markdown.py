@@ -40,7 +40,9 @@ def chapter_page(chapter: CatalogueChapter) -> str:
     """The page of a chapter."""
     sections = [NOTE.format(name=chapter.name), f"# {chapter.title}", chapter.about, _levels(chapter)]
     sections += _section("The calls", _calls(chapter.name)) + _section("In the code", _modules(chapter.name))
-    sections += ["## Requirements", *map(_requirement, chapter.requirements)]
+    sections.append("## Requirements")
+    for part in chapter.sections:
+        sections += [f"### {part.title}", *map(_requirement, part.requirements)]
     return "\n\n".join(sections) + "\n"
 
 
@@ -88,4 +90,4 @@ def _requirement(each: Requirement) -> str:
         ("Evidence", "; ".join(EVIDENCE[word] for word in each.evidence) + "."),
     ]
     lines = [f"* {name}: {text}" for name, text in facts if text]
-    return "\n".join([f"### {each.id}", "", f"**{each.level.value}.** {each.says}", "", *lines])
+    return "\n".join([f"#### {each.id}", "", f"**{each.level.value}.** {each.says}", "", *lines])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,8 +30,9 @@ from .progress import progress
 from .replay_cli import replay_command
 from .report import report
 from .report_files import require_folder, tell_github, write_report
+from .report_form import schema
 from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
-from .result import Request, Verdict
+from .result import Request, Result, Verdict, not_evaluated
 from .suite_cli import require_nothing_drawn, suite_command
 from .suite_file import BUILTIN, SuiteUnusable, chapters_of
 from .upstairs import WithUpstairs
@@ -101,30 +104,45 @@ def verify_command(
     if suite is not None:
         require_nothing_drawn(context)
     console = Terminal(stderr=json_path == STANDARD_OUTPUT)
+    how: dict[str, Any] = {"seconds": budget or 0, "workers": workers, "stores": stores or (), "suite": suite}
+    request = Request(backend, chosen or CHAPTERS, seed, examples, steps, strict, **how)
     try:
-        if json_path:
-            require_writable(json_path)
-        if folder:
-            require_folder(folder)
-        factory = load_factory(backend, timeout)
-        wanted = chosen or factory.has
-        wanted = (wanted or CHAPTERS) if suite is None else chapters_of(suite, wanted)
-        how: dict[str, Any] = {"seconds": budget or 0, "workers": workers, "stores": stores or (), "suite": suite}
-        request = Request(backend, wanted, seed, examples, steps, strict, **how)
-        with nothing_left_behind(), progress(console, request, factory.declares) as observer:
-            several = partial(verify_at_once, timeout=timeout)
-            result = (several if workers > 1 else verify)(factory, request, observer)
-        if json_path:
-            write_json(json_path, result)
-        if folder:
-            write_report(folder, result)
-        tell_github(result)
-    except (BackendError, ReportNotWritten, SuiteUnusable) as error:
+        _require_writable(json_path, folder)
+        try:
+            factory = load_factory(backend, timeout)
+            wanted = chosen or factory.has
+            request = replace(request, chapters=(wanted or CHAPTERS) if suite is None else chapters_of(suite, wanted))
+            with nothing_left_behind(), progress(console, request, factory.declares) as observer:
+                several = partial(verify_at_once, timeout=timeout)
+                result = (several if workers > 1 else verify)(factory, request, observer)
+        except (BackendError, SuiteUnusable) as error:
+            result = not_evaluated(request, str(error))
+        _write(result, json_path, folder)
+    except ReportNotWritten as error:
         _give_up(str(error))
     except KeyboardInterrupt:
         _give_up("interrupted before there was a result.")
+    if result.trouble:
+        _give_up(result.trouble)
     report(console, result, folder)
     context.exit(result.verdict.exit_code)
+
+
+def _require_writable(json_path: str | None, folder: str | None) -> None:
+    """Raise `ReportNotWritten` before a run whose reports could not be written."""
+    if json_path:
+        require_writable(json_path)
+    if folder:
+        require_folder(folder)
+
+
+def _write(result: Result, json_path: str | None, folder: str | None) -> None:
+    """Write what was asked for, and tell GitHub where that runs. Raises `ReportNotWritten`."""
+    if json_path:
+        write_json(json_path, result)
+    if folder:
+        write_report(folder, result)
+    tell_github(result)
 
 
 @cli.command("requirements")
@@ -145,6 +163,13 @@ def requirements_command(requirement_id: str | None, pages: Path | None) -> None
         near = similar_ids(requirement_id)
         hint = f" Did you mean {', '.join(near)}?" if near else ""
         _give_up(f"There is no requirement {requirement_id!r}.{hint} `fencepost requirements` lists all.")
+
+
+@cli.command("report-schema")
+def report_schema_command() -> None:
+    """Print the JSON Schema of the reports that `verify` writes with --report and --json."""
+    json.dump(schema(), sys.stdout, indent=2)
+    sys.stdout.write("\n")
 
 
 def _write_pages(folder: Path, name: str | None) -> None:

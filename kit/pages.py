@@ -30,8 +30,10 @@ def catalogue_page(console: Terminal, name: str | None = None) -> bool:
         table.add_column("id", no_wrap=True, style="cyan")
         table.add_column("level", no_wrap=True)
         table.add_column("sentence")
-        for each in chapter.requirements:
-            table.add_row(each.id, Text(each.level.value, style=LEVEL_STYLES[each.level]), Text(each.says))
+        for part in chapter.sections:
+            table.add_row("", "", Text(part.title, style="dim"))
+            for each in part.requirements:
+                table.add_row(each.id, Text(each.level.value, style=LEVEL_STYLES[each.level]), Text(each.says))
         console.show(Padding(table, (0, 0, 1, 2)))
     return bool(chosen)
 
@@ -42,7 +44,7 @@ def requirement_page(console: Terminal, requirement_id: str) -> bool:
     if requirement is None:
         return False
     chapter = next(each for each in chapters() if each.name == requirement.chapter)
-    console.show(Text.assemble((requirement.id, "bold cyan"), f"  {chapter.title}"))
+    console.show(Text.assemble((requirement.id, "bold cyan"), f"  {chapter.title}: {requirement.section}"))
     console.show()
     console.show(Padding(Text(requirement.says), (0, 0, 1, 2)))
     facts = Table(box=None, padding=(0, 2, 0, 0), show_header=False)

@@ -1,16 +1,31 @@
-"""The plug-in of pytest: `pytest --fencepost-backend module:factory` adds a test for each chapter of that backend."""
+"""The plug-in of pytest: `pytest --fencepost-backend module:factory` adds the tests of that backend, one for each section.
+
+A test carries the ids of its requirements in the marker `fencepost`; `-k LEASE-6` chooses by them.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from .groups import Group, Runs
+
+KIT = ("adapter", "background", "counterexample_html", "judge", "mermaid", "trace", "trial")
+MACHINES = ("attachment", "draws", "event", "maintenance", "output", "queued_work", "runtime", "turn_input")
+ASSERTING = (*(f"fencepost.kit.{name}" for name in KIT), *(f"fencepost.statemachines.{name}" for name in MACHINES))
+"""What of ours asserts: an assertion that fails in somebody's tests is to show what it compared."""
+
+# once imported it is too late
+pytest.register_assert_rewrite(*(name for name in ASSERTING if name not in sys.modules))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options."""
     group = parser.getgroup("fencepost", "hold a store against the executable specification")
-    group.addoption("--fencepost-backend", metavar="MODULE:FACTORY", help="Add a test for each chapter of this backend.")
+    group.addoption("--fencepost-backend", metavar="MODULE:FACTORY", help="Add the tests of this backend.")
     group.addoption("--fencepost-chapters", metavar="NAME,NAME", help="Only these chapters.")
     group.addoption("--fencepost-seed", type=int, default=0, metavar="SEED", help="Draws the calls (default: 0).")
     group.addoption("--fencepost-examples", type=int, metavar="N", help="Fresh stores a chapter.")
@@ -18,7 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """The marker."""
-    config.addinivalue_line("markers", "fencepost(chapter): holds a store against this chapter of the specification")
+    config.addinivalue_line("markers", "fencepost(*ids): holds a store against these requirements of the specification")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let requirement ids choose among tests."""
+    for marker in item.iter_markers("fencepost"):
+        item.extra_keyword_matches.update(marker.args)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -28,42 +49,53 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     if not name:
         return
     # imported late: this plug-in is loaded by every run of pytest on a machine that has fencepost
+    from .groups import groups_of
+
+    runs = _runs(name, config)
+    for chapter in _chapters(runs.offered, config):
+        for group in groups_of(chapter):
+            # up to the last colons it is the scope that xdist's `--dist loadscope` leaves to one worker
+            node = f"fencepost::{chapter}::{group.name}"
+            items.append(GroupItem.from_parent(session, name=node, nodeid=node, group=group, runs=runs))
+
+
+def _runs(name: str, config: pytest.Config) -> Runs:
     from .backend import BackendError, load_factory
+    from .groups import Runs
+    from .verify import EXAMPLES
 
     try:
         backend = load_factory(name)
         offered = backend.offers()
     except BackendError as error:
         raise pytest.UsageError(str(error)) from None
+    return Runs(backend, offered, config.getoption("--fencepost-seed"), config.getoption("--fencepost-examples") or EXAMPLES)
+
+
+def _chapters(offered: tuple[str, ...], config: pytest.Config) -> list[str]:
     asked = config.getoption("--fencepost-chapters")
     chapters = [each.strip() for each in asked.split(",")] if asked else list(offered)
     unknown = [each for each in chapters if each not in offered]
     if unknown:
         raise pytest.UsageError(f"--fencepost-chapters: received {', '.join(unknown)}, expected some of {', '.join(offered)}")
-    items.extend(
-        ChapterItem.from_parent(session, name=name, nodeid=name, backend=backend, chapter=chapter, offered=offered)
-        for chapter, name in ((each, f"fencepost[{each}]") for each in chapters)
-    )
+    return chapters
 
 
-class ChapterItem(pytest.Item):
-    """The test of a chapter."""
+class GroupItem(pytest.Item):
+    """The test of a section."""
 
-    def __init__(self, *, backend: Any, chapter: str, offered: tuple[str, ...], **rest: Any) -> None:
+    def __init__(self, *, group: Group, runs: Runs, **rest: Any) -> None:
         super().__init__(**rest)
-        self._run = (backend, chapter, offered)
-        self.add_marker(pytest.mark.fencepost(chapter))
+        self._group, self._runs = group, runs
+        self.add_marker(pytest.mark.fencepost(*group.ids))
+        self.extra_keyword_matches.update(group.ids)
 
     def runtest(self) -> None:
-        """Hold the store against the chapter."""
-        from .conformance import check, settle
-        from .verify import EXAMPLES
+        """Tell what the run of the chapter, made by its first test, found of the section."""
+        from .groups import settle
 
-        backend, chapter, offered = self._run
-        examples = self.config.getoption("--fencepost-examples") or EXAMPLES
-        result = check(backend, chapter, offered, self.config.getoption("--fencepost-seed"), examples)
-        settle(result, lambda name, value: self.user_properties.append((name, value)))
+        settle(self._group, self._runs, self.user_properties.append)
 
     def reportinfo(self) -> tuple[str, int | None, str]:
         """Where a failure is shown to be."""
-        return self._run[0].name, None, self.name
+        return self._runs.backend.name, None, self.name

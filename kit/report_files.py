@@ -28,6 +28,9 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 """Where GitHub Actions wants the summary of a step, if it runs there."""
 
 
+INTERRUPTED = "The run was interrupted: all figures are partial."
+
+
 def write_report(directory: str, result: Result) -> None:
     """Write the files of a report and of its counterexamples, each at once. Raises `ReportNotWritten`."""
     texts = (encoded(result), junit(result), summary(result).encode(), page(result).encode())
@@ -43,7 +46,7 @@ def write_report(directory: str, result: Result) -> None:
 
 
 def tell_github(result: Result) -> None:
-    """In a run of GitHub Actions, add the summary to that of the step, and an annotation for each violation."""
+    """In a run of GitHub Actions, add the summary to that of the step, and and annotate each violation and each trouble."""
     path = os.environ.get(SUMMARY)
     if path:
         with Path(path).open("a", encoding="utf-8") as file:
@@ -51,6 +54,8 @@ def tell_github(result: Result) -> None:
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for found, _ in distinct(result.counterexamples):
             print(f"::error title={found.requirements[0]} violated::{_one_line(found.reason)}")
+        for each in result.troubles or (INTERRUPTED,) * result.interrupted:
+            print(f"::error title={Verdict.not_evaluated.value}::{_one_line(each)}")
 
 
 def summary(result: Result) -> str:

@@ -1,4 +1,4 @@
-"""The report for programs: one JSON document, format `fencepost-report/1`."""
+"""The report for programs: one JSON document, in the form of `report_form`."""
 
 from __future__ import annotations
 
@@ -7,22 +7,19 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from fencepost.model import Refused
 from fencepost.spec import Json
-from fencepost.statemachines.checker import Crash, Performed
+from fencepost.statemachines import checker
 
 from fencepost import __version__
 
 from .counterexample import Counterexample
 from .files import beside, write_whole
 from .planted import PROVED_BY, planted
+from .report_form import FORMAT, Answered, Judgement, Performed, Proof, Raised, Report, Run, Timing, Violation
 from .result import ChapterRun, Judged, Result, Status
-
-FORMAT = "fencepost-report/1"
-"""Raised with every change that a reader of earlier reports could stumble over."""
 
 STANDARD_OUTPUT = "-"
 
@@ -70,101 +67,93 @@ def encoded(result: Result) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document(result), enc_hook=_plain), indent=2) + b"\n"
 
 
-def document(result: Result) -> dict[str, Any]:
+def document(result: Result) -> Report:
     """The report as data. All that depends on the time a run took stands under `timing`."""
     request = result.request
-    return {
-        "format": FORMAT,
-        "verdict": result.verdict.value,
-        "interrupted": result.interrupted,
-        "troubles": result.troubles,
-        "backend": request.backend,
-        "seed": request.seed,
-        "examples": request.examples,
-        "steps": request.steps,
-        "chapters": request.chapters,
-        "strict": request.strict,
-        "suite": request.suite,
-        "command": request.command,
-        "sums": {chapter: _sums(result, chapter) for chapter in result.answered},
-        "requirements": [_requirement(each) for each in result.judged],
-        "runs": [_run(each) for each in result.runs],
-        "violations": [_violation(each) for each in result.counterexamples],
-        "planted": _planted(),
-        "environment": _environment(),
-        "timing": {
-            "seconds": round(result.seconds, 3),
-            "steps_per_second": round(result.rate, 1),
-            "chapters": {each.chapter: round(each.seconds, 3) for each in result.runs},
-        },
-    }
+    return Report(
+        format=FORMAT,
+        verdict=result.verdict,
+        interrupted=result.interrupted,
+        troubles=result.troubles,
+        backend=request.backend,
+        seed=request.seed,
+        examples=request.examples,
+        steps=request.steps,
+        chapters=request.chapters,
+        strict=request.strict,
+        suite=request.suite,
+        command=request.command,
+        sums={chapter: {status.value: result.sums(chapter)[status] for status in Status} for chapter in result.answered},
+        requirements=tuple(map(_requirement, result.judged)),
+        runs=tuple(map(_run, result.runs)),
+        violations=tuple(map(_violation, result.counterexamples)),
+        planted=_planted(),
+        environment=_environment(),
+        timing=_timing(result),
+    )
 
 
-def _sums(result: Result, chapter: str) -> dict[str, int]:
-    sums = result.sums(chapter)
-    return {status.value: sums[status] for status in Status}
+def _timing(result: Result) -> Timing:
+    chapters = {each.chapter: round(each.seconds, 3) for each in result.runs}
+    return Timing(seconds=round(result.seconds, 3), steps_per_second=round(result.rate, 1), chapters=chapters)
 
 
-def _requirement(judged: Judged) -> dict[str, Any]:
-    return {
-        "id": judged.requirement.id,
-        "chapter": judged.requirement.chapter,
-        "level": judged.requirement.level.value,
-        "verdict": judged.status.value,
-        "count": judged.count,
-        "departures": judged.departures,
-        "reason": judged.reason,
-        "in_question": judged.in_question,
-    }
+def _requirement(judged: Judged) -> Judgement:
+    return Judgement(
+        id=judged.requirement.id,
+        chapter=judged.requirement.chapter,
+        level=judged.requirement.level,
+        verdict=judged.status,
+        count=judged.count,
+        departures=judged.departures,
+        reason=judged.reason,
+        in_question=judged.in_question,
+    )
 
 
-def _run(run: ChapterRun) -> dict[str, Any]:
-    return {
-        "chapter": run.chapter,
-        "steps": run.tally.steps,
-        "calls": run.tally.calls,
-        "examples": run.tally.runs,
-        "operations": dict(run.tally.operations),
-        "conditions": dict(run.tally.conditions),
-        "violation": run.counterexample is not None,
-        "trouble": run.trouble,
-    }
+def _run(run: ChapterRun) -> Run:
+    return Run(
+        chapter=run.chapter,
+        steps=run.tally.steps,
+        calls=run.tally.calls,
+        examples=run.tally.runs,
+        operations=dict(run.tally.operations),
+        conditions=dict(run.tally.conditions),
+        violation=run.counterexample is not None,
+        trouble=run.trouble,
+    )
 
 
-def _violation(found: Counterexample) -> dict[str, Any]:
-    return {
-        "chapter": found.chapter,
-        "requirements": found.requirements,
-        "reason": found.reason,
-        "path": found.path,
-        "expected": _answer(found.expected),
-        "also_admitted": [_answer(each) for each in found.admissible[1:]],
-        "given": _answer(found.last.answer),
-        "performed": [_performed(each) for each in found.performed],
-        "lease": found.story,
-        "claims": found.claims,
-        "program": found.program,
-        "reproduces": found.reproduces,
-        "steps": found.steps,
-    }
+def _violation(found: Counterexample) -> Violation:
+    return Violation(
+        chapter=found.chapter,
+        requirements=found.requirements,
+        reason=found.reason,
+        path=found.path,
+        expected=_answer(found.expected),
+        also_admitted=tuple(map(_answer, found.admissible[1:])),
+        given=_answer(found.last.answer),
+        performed=tuple(map(_performed, found.performed)),
+        lease=found.story,
+        claims=found.claims,
+        program=found.program,
+        reproduces=found.reproduces,
+        steps=found.steps,
+    )
 
 
-def _performed(performed: Performed) -> dict[str, Any]:
-    return {
-        "now": performed.now,
-        "operation": performed.call.operation,
-        "arguments": [_argument(each) for each in performed.call.arguments],
-        "answer": _answer(performed.answer),
-    }
+def _performed(made: checker.Performed) -> Performed:
+    arguments = tuple(map(_argument, made.call.arguments))
+    return Performed(now=made.now, operation=made.call.operation, arguments=arguments, answer=_answer(made.answer))
 
 
-def _answer(answer: object) -> dict[str, Any]:
+def _answer(answer: object) -> Answered:
     """What was answered, refused or raised."""
     if isinstance(answer, Refused):
-        return {"refused": {"kind": answer.error.kind, **vars(answer.error)}}
-    if isinstance(answer, Crash):
-        return {"raised": {"type": type(answer.error).__name__, "text": str(answer.error)}}
-    return {"answered": answer}
+        return Answered(refused={"kind": answer.error.kind, **vars(answer.error)})
+    if isinstance(answer, checker.Crash):
+        return Answered(raised=Raised(type=type(answer.error).__name__, text=str(answer.error)))
+    return Answered(answered=answer)
 
 
 def _argument(value: object) -> object:
@@ -179,10 +168,10 @@ def _plain(value: object) -> object:
     return repr(value)
 
 
-def _planted() -> dict[str, Any] | None:
+def _planted() -> Proof | None:
     """The hunt for planted faults that was made with this version of the kit."""
     found = planted()
-    return {**msgspec.structs.asdict(found), "command": PROVED_BY} if found else None
+    return Proof(**msgspec.structs.asdict(found), command=PROVED_BY) if found else None
 
 
 def _environment() -> dict[str, str]:

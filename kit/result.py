@@ -47,6 +47,7 @@ class Status(enum.Enum):
 
 
 UNSEEN = "Not seen through the protocol: "
+UNBEGUN = "The run could not begin."
 MISSED = "No step of this run came into its situation; more examples, more steps or other chapters may."
 
 
@@ -140,6 +141,8 @@ class Result:
     runs: tuple[ChapterRun, ...]
     judged: tuple[Judged, ...]
     interrupted: bool = False
+    trouble: str | None = None
+    """What kept the run from beginning, as a sentence."""
 
     @property
     def verdict(self) -> Verdict:
@@ -155,8 +158,8 @@ class Result:
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """What kept chapters from being evaluated, a sentence each."""
-        return tuple(dict.fromkeys(run.trouble for run in self.runs if run.trouble))
+        """What kept the run or chapters of it from being evaluated, a sentence each."""
+        return tuple(dict.fromkeys(each for each in (self.trouble, *(run.trouble for run in self.runs)) if each))
 
     @property
     def steps(self) -> int:
@@ -233,6 +236,13 @@ def judge(
     ids = [each for each in everything if each in answered or each in failed]
     judged = [_judged(everything[each], tally, declared) for each in ids]
     return tuple(_blamed(each, failed, in_question) for each in judged)
+
+
+def not_evaluated(request: Request, trouble: str) -> Result:
+    """The result of a run that could not begin: nothing was reached, and the sentence says why."""
+    judged = judge(request.chapters, Tally(), ())
+    unbegun = tuple(replace(each, reason=UNBEGUN) if each.reason == MISSED else each for each in judged)
+    return Result(request, (), unbegun, trouble=trouble)
 
 
 def _judged(requirement: Requirement, tally: Tally, declared: Collection[str]) -> Judged:

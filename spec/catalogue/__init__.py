@@ -1,11 +1,13 @@
-"""The requirement catalogue: every rule with its id, level, sentence and evidence."""
+"""The requirement catalogue: every rule with its id, level, sentence and evidence, in chapters and their sections."""
 
 from __future__ import annotations
 
 import enum
+import re
 import tomllib
 from functools import cache
 from importlib.resources import files
+from itertools import groupby
 
 from ..values import Record
 
@@ -39,6 +41,7 @@ class Requirement(Record, frozen=True, kw_only=True):
 
     id: str
     chapter: str
+    section: str
     level: Level
     says: str
     evidence: tuple[str, ...]
@@ -48,6 +51,19 @@ class Requirement(Record, frozen=True, kw_only=True):
     unreached: str | None = None
 
 
+class Section(Record, frozen=True):
+    """Requirements of a chapter that belong together, in the order of the chapter."""
+
+    chapter: str
+    title: str
+    requirements: tuple[Requirement, ...]
+
+    @property
+    def name(self) -> str:
+        """The title as a name for code, such as `path_reads`."""
+        return re.sub(r"\W+", "_", self.title.lower())
+
+
 class CatalogueChapter(Record, frozen=True):
     """A chapter of the catalogue."""
 
@@ -55,6 +71,12 @@ class CatalogueChapter(Record, frozen=True):
     title: str
     about: str
     requirements: tuple[Requirement, ...]
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """Its requirements by sections."""
+        parts = groupby(self.requirements, key=lambda each: each.section)
+        return tuple(Section(self.name, title, tuple(part)) for title, part in parts)
 
 
 NAMES = (
@@ -98,9 +120,11 @@ def requirements() -> dict[str, Requirement]:
 def _chapter(name: str) -> CatalogueChapter:
     tables = tomllib.loads(files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
     title, about = tables.pop("title"), " ".join(tables.pop("about").split())
-    found = []
+    found, section = [], ""
     for requirement_id, table in tables.items():
+        # it is named where it begins, and goes on to where the next one does
+        section = table.pop("section", section)
         texts = {key: value.strip() for key, value in table.items() if key not in ("level", "evidence")}
         level, evidence = Level(table["level"]), tuple(table["evidence"])
-        found.append(Requirement(id=requirement_id, chapter=name, level=level, evidence=evidence, **texts))
+        found.append(Requirement(id=requirement_id, chapter=name, section=section, level=level, evidence=evidence, **texts))
     return CatalogueChapter(name, title, about, tuple(found))

@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 
 def conformance(factory: str | Callable[[Any], Any], **how: Any) -> type:
-    """A class of tests, one for each chapter that the factory's store has: `TestMyStore = fencepost.conformance(factory)`.
+    """A class of tests, one for each section of the chapters that a store has: `TestMyStore = fencepost.conformance(factory)`.
 
     See `fencepost.kit.conformance` for what may be given besides: chapters, seed, examples, steps, strict.
     """

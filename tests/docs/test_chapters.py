@@ -32,7 +32,7 @@ def test_the_pages_of_the_repository_are_up_to_date(tmp_path: Path) -> None:
 def test_every_requirement_has_a_heading(tmp_path: Path) -> None:
     """So that a link to `lease.md#lease-6` leads to LEASE-6."""
     written(tmp_path)
-    headings = [each for text in texts(tmp_path).values() for each in re.findall(r"^### (.+)$", text, re.MULTILINE)]
+    headings = [each for text in texts(tmp_path).values() for each in re.findall(r"^#### (.+)$", text, re.MULTILINE)]
     assert sorted(headings) == sorted(requirements())
 
 
@@ -41,7 +41,7 @@ def test_a_requirement_is_told_with_all_that_is_known_of_it(tmp_path: Path) -> N
     assert written(tmp_path, "values").exit_code == 0
     (text,) = texts(tmp_path).values()
     assert (
-        "### VALUE-10\n\n**CAPABILITY.** Two handles on one store see each other's acknowledged calls at once, with no "
+        "#### VALUE-10\n\n**CAPABILITY.** Two handles on one store see each other's acknowledged calls at once, with no "
         "reopening in between.\n\n* Binds a store that declares: `concurrent-callers`.\n"
         "* Not reached: A sequential run holds a single handle.\n"
         "* Evidence: known SQLite store; known PostgreSQL store; known conformance suite; decided here, where the others "

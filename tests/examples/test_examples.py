@@ -126,17 +126,3 @@ def test_a_quick_run_ends_as_the_table_and_the_report_say(row: Example, tmp_path
     assert report_of(tmp_path) == (row.verdict, set(row.failed))
     if row.is_published:
         assert report_of(ROOT / "reports" / row.folder) == (row.verdict, set(row.failed))
-
-
-@pytest.mark.parametrize("row", [each for each in EXAMPLES if each.is_published], ids=lambda row: row.folder)
-def test_a_published_report_is_that_of_its_command(row: Example) -> None:
-    """The report was made with the defaults: the command of the table, and nothing else."""
-    found = json.loads((ROOT / "reports" / row.folder / "report.json").read_text(encoding="utf-8"))
-    backend = row.words[2] if row.words[1] == "--backend" else f"exec:{row.words[2]}"
-    assert (found["backend"], found["seed"], found["examples"], found["steps"]) == (backend, 0, 25, 50)
-    assert sorted(each.name for each in (ROOT / "reports" / row.folder).iterdir()) == [
-        "index.html",
-        "junit.xml",
-        "report.json",
-        "summary.md",
-    ]

@@ -65,6 +65,29 @@ def test_every_input_is_declared_and_used() -> None:
     assert [name for name, each in inputs.items() if each.get("required")] == ["package"]
 
 
+def usages() -> dict[str, str]:
+    """How the workflow is said to be called, by where that stands."""
+    page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    comment = re.findall(r"^#(   .*)$", WORKFLOW.read_text(encoding="utf-8"), re.MULTILINE)
+    return {"page": block, "workflow": "\n".join(comment)}
+
+
+@pytest.mark.parametrize("where", ["page", "workflow"])
+def test_it_is_called_in_three_lines(where: str) -> None:
+    """They name the workflow, inputs that it has, each with a value of its type, and all that it requires."""
+    usage = usages()[where]
+    assert len(usage.strip().splitlines()) == 3
+    (job,) = yaml.safe_load(usage).values()
+    path, _, version = job["uses"].partition("/fencepost/")[2].partition("@")
+    assert (ROOT / path, version) == (WORKFLOW, "main")
+    inputs = workflow()[True]["workflow_call"]["inputs"]
+    assert set(job["with"]) <= set(inputs)
+    assert {name for name, each in inputs.items() if each.get("required")} <= set(job["with"])
+    assert all(inputs[name]["type"] == "string" and isinstance(value, str) for name, value in job["with"].items())
+    assert ("backend" in job["with"]) != ("exec" in job["with"])
+
+
 def test_no_input_is_pasted_into_a_script() -> None:
     """Inputs reach scripts as variables: a quote in one of them is no command."""
     scripts = [each["run"] for each in workflow()["jobs"]["verify"]["steps"] if "run" in each]

@@ -45,6 +45,26 @@ class LosesTheFirst:
         return self._store.get(id)
 
 
+class FirstOfTheName:
+    """The record that is found by its producer's name is the one that was appended first."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._store: Any = ModelStore(environment).output
+        self._first: dict[str, object] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def append(self, task_id: str, attempt: int, producer_agent: str, *event: object) -> object:
+        ref = self._store.append(task_id, attempt, producer_agent, *event)
+        self._first.setdefault(producer_agent, ref)
+        return ref
+
+    def get_latest_by_name(self, name: str) -> object:
+        latest = self._store.get_latest_by_name(name)
+        return self._store.get(self._first[name]) if name in self._first else latest
+
+
 def events_and_outputs(environment: Environment) -> Stores:
     """Two stores of four."""
     model = ModelStore(environment)

@@ -337,7 +337,7 @@ def test_one_requirement_is_printed_with_all_that_is_known() -> None:
     result = fencepost("requirements", "lease-15A")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[:2] == ["LEASE-15a  Session execution leases", ""]
+    assert lines[:2] == ["LEASE-15a  Session execution leases: Claim", ""]
     known = requirements()["LEASE-15a"]
     text = " ".join(result.stdout.split())
     assert known.says in text

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pytest
 from caller import Caller
+from fencepost.kit.backend import load_factory
+from fencepost.kit.result import Request
+from fencepost.kit.verify import verify
 from fencepost.spec import AgentEventEnvelope, Final, Inline, Json, OutputRef, Progress, Start
 
 ENVELOPE = AgentEventEnvelope(UUID("00000000-0000-4000-8000-000000000000"), 0, "2026-01-01T00:00:00Z", Start("th", 1))
@@ -59,3 +63,13 @@ def test_of_several_stores_the_one_that_is_called_is_taken() -> None:
     found = Caller("faulty_logs:Silent", "event").shown(calls)
     assert "\nstores = open_store(environment)\nstore = stores.event\n" in found.program
     assert found.reproduces
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_kind_of_event_that_does_not_matter_is_made_plain(seed: int) -> None:
+    """A store that finds the first of a name breaks the order (OUTPUT-15), though a final event came first (OUTPUT-17)."""
+    name = "faulty_logs:FirstOfTheName"
+    (found,) = verify(load_factory(name), Request(name, ("output",), seed, 25, 50)).counterexamples
+    assert found.requirements[0] == "OUTPUT-15"
+    assert len(found.performed) == 3
+    assert {type(each.call.arguments[3]) for each in found.performed[:2]} == {Progress}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from fencepost.kit import planted as on_file
 from fencepost.kit.planted import Planted, planted, proof
@@ -37,7 +37,7 @@ def test_reports_show_the_proof_of_their_own_version(monkeypatch: pytest.MonkeyP
     line = "This version of the kit catches 11 of 12 planted faults"
     assert f"{line}: `fencepost gallery run`.\n" in summary(NOTHING)
     assert f"{line}: <code>fencepost gallery run</code>" in page(NOTHING)
-    assert json.loads(json.dumps(document(NOTHING)["planted"])) == {
+    assert msgspec.to_builtins(document(NOTHING).planted) == {
         "version": __version__,
         "seed": 0,
         "examples": 25,
@@ -63,4 +63,4 @@ def test_the_proof_of_another_version_is_not_shown() -> None:
     assert proof() is None
     assert "planted" not in summary(NOTHING)
     assert "planted" not in page(NOTHING)
-    assert document(NOTHING)["planted"] is None
+    assert document(NOTHING).planted is None

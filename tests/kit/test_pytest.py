@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from fencepost.kit import groups
+from fencepost.kit.backend import Factory, load_factory
+from fencepost.kit.duckdb import memory
+from fencepost.kit.groups import Runs, failed, groups_of, judged_in, skipped
+from fencepost.kit.pytest_plugin import ASSERTING
+from fencepost.kit.result import Request, Result
+from fencepost.kit.verify import verify
 from fencepost.statemachines.run import CHAPTERS
 
 KIT = Path(__file__).parent
@@ -16,7 +24,8 @@ KIT = Path(__file__).parent
 
 def run_pytest(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """A run of pytest in the directory, with our plug-in and no others but those that are named."""
-    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(KIT)}
+    path = os.pathsep.join(each for each in (str(KIT), os.environ.get("PYTHONPATH")) if each)
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": path}
     command = [sys.executable, "-m", "pytest", "-p", "fencepost.kit.pytest_plugin", "-p", "no:cacheprovider", "-c", os.devnull]
     return subprocess.run(
         [*command, "--rootdir", str(directory), *words, str(directory)],
@@ -33,7 +42,7 @@ FILE = """
 import fencepost
 from fencepost.kit.duckdb import memory
 
-TestDuckDB = fencepost.conformance(memory, chapters=("lease", "output"), examples=2)
+TestDuckDB = fencepost.conformance(memory, chapters=("event", "output"), examples=3)
 TestLenient = fencepost.conformance("faulty:Lenient", chapters=("lease",), examples=20)
 """
 
@@ -50,47 +59,164 @@ def properties_of(cases: dict[str, ET.Element], name: str) -> dict[str, str]:
     return {each.attrib["name"]: each.attrib["value"] for each in cases[name].iter("property")}
 
 
-def test_a_class_has_a_test_for_each_chapter(directory: Path) -> None:
-    """One that fails tells the requirement, its sentence, and the program; JUnit says which requirements took part."""
-    found = run_pytest(directory, "-v", "--junit-xml=junit.xml", "-o", "junit_family=xunit1")
+def ends(shown: str) -> dict[str, str]:
+    """How each test ended, by its name from the class or chapter on; of a run with `-v`."""
+    return dict(re.findall(r"::(\w+::\w+(?:::\w+)?) .*?(PASSED|FAILED|SKIPPED|ERROR)", shown))
+
+
+def outcome_of(name: str, result: Result) -> str:
+    """What the test of this name in the only chapter of the run says; nothing if it passes."""
+    (chapter,) = result.request.chapters
+    (group,) = (each for each in groups_of(chapter) if each.name == name)
+    return failed(group, result) or skipped(group, judged_in(group, result), result) or ""
+
+
+def test_a_class_has_a_test_for_each_section(directory: Path) -> None:
+    """The section that is broken fails with requirement, sentence and program; those not decided before say so."""
+    found = run_pytest(directory, "-v", "-ra", "-W", "error", "--strict-markers", "--junit-xml=junit.xml")
     assert found.returncode == 1, found.stdout + found.stderr
-    assert "test_stores.py::TestDuckDB::test_lease PASSED" in found.stdout
-    assert "test_stores.py::TestDuckDB::test_output PASSED" in found.stdout
-    assert "test_stores.py::TestLenient::test_lease FAILED" in found.stdout
+    ended = ends(found.stdout)
+    assert list(ended)[:8] == [
+        *(f"TestDuckDB::TestEvent::test_{name}" for name in ("threads_and_turns", "appending", "finishing", "reading")),
+        *(f"TestDuckDB::TestEvent::test_{name}" for name in ("clearing", "calls_at_once", "stored_events", "invariants")),
+    ]
+    assert [name for name, end in ended.items() if end == "FAILED"] == ["TestLenient::TestLease::test_values_arguments"]
+    assert ended["TestDuckDB::TestOutput::test_the_latest_of_a_producer"] == "PASSED"
+    assert ended["TestLenient::TestLease::test_expiry"] == "PASSED"
+    assert ended["TestLenient::TestLease::test_fences"] == ended["TestLenient::TestLease::test_other_chapters"] == "SKIPPED"
     assert "VALUE-1: All a call is given" in found.stdout
     assert "assert answer == InvalidArgument(" in found.stdout
-    assert "conformance.py:" not in found.stdout
-    tests = ET.parse(directory / "junit.xml").iter("testcase")
-    cases = {f"{case.attrib['classname']}.{case.attrib['name']}": case for case in tests}
-    assert properties_of(cases, "test_stores.TestLenient.test_lease")["fencepost_failed"] == "VALUE-1"
-    assert "OUTPUT-1" in properties_of(cases, "test_stores.TestDuckDB.test_output")["fencepost_passed"].split()
+    assert "conformance.py:" not in found.stdout.partition("short test summary")[0]
+    assert "The run of lease ended at a violation of VALUE-1; not reached before: LEASE-37" in found.stdout
+    cases = {case.attrib["name"]: case for case in ET.parse(directory / "junit.xml").iter("testcase")}
+    assert properties_of(cases, "test_values_arguments")["VALUE-1"] == "failed"
+    assert properties_of(cases, "test_the_latest_of_a_producer") == {f"OUTPUT-{each}": "passed" for each in (15, 16, 17, 18)}
 
 
-def test_the_tests_are_shared_among_workers(directory: Path) -> None:
-    """Under xdist each chapter is a test of its own."""
-    found = run_pytest(directory, "-p", "xdist", "-n", "2", "-k", "DuckDB")
+def test_the_tests_of_a_chapter_stay_with_one_worker(directory: Path) -> None:
+    """With `--dist loadscope` of xdist: its machine runs once, for a chapter is a class."""
+    (directory / "test_stores.py").write_text(FILE.replace("examples=3", "examples=1"))
+    found = run_pytest(directory, "-p", "xdist", "-n", "2", "--dist", "loadscope", "-v", "-k", "DuckDB")
     assert found.returncode == 0, found.stdout + found.stderr
-    assert "2 passed" in found.stdout
+    workers = re.findall(r"^\[(gw\d)\] .*? test_stores\.py::TestDuckDB::(\w+)::", found.stdout, re.MULTILINE)
+    assert len(set(workers)) == len({chapter for _, chapter in workers}) == 2
+    assert len(workers) == 22
 
 
-def test_the_option_adds_a_test_for_each_chapter(tmp_path: Path) -> None:
-    """They can be chosen among and marked like others; the marker names the chapter."""
+MARKED = """
+def pytest_collection_finish(session):
+    for item in session.items:
+        print("marked", *(marker.args for marker in item.iter_markers("fencepost")))
+"""
+
+
+def test_tests_are_chosen_by_requirement(directory: Path) -> None:
+    """`-k` takes an id; the marker names all ids of a section."""
+    (directory / "conftest.py").write_text(MARKED)
+    found = run_pytest(directory, "--collect-only", "-q", "-k", "OUTPUT-16 or OUTPUT-22")
+    assert "marked ('OUTPUT-15', 'OUTPUT-16', 'OUTPUT-17', 'OUTPUT-18')" in found.stdout
+    tests = [line.rpartition("::")[2] for line in found.stdout.splitlines() if "::" in line]
+    assert tests == ["test_the_latest_of_a_producer", "test_the_list_of_an_attempt"]
+    (directory / "test_stores.py").unlink()
+    options = ("--fencepost-backend", "fencepost.kit.duckdb:memory", "--fencepost-chapters", "lease", "-k", "LEASE-6")
+    found = run_pytest(directory, *options, "--collect-only", "-q")
+    assert "fencepost::lease::expiry" in found.stdout.splitlines()
+    assert "marked ('LEASE-5', 'LEASE-6', 'LEASE-7', 'LEASE-8')" in found.stdout
+
+
+def test_the_machine_of_a_chapter_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the first test that asks for it; all others tell of the same run."""
+    made: list[Request] = []
+
+    def counted(factory: Factory, request: Request) -> Result:
+        made.append(request)
+        return verify(factory, request)
+
+    monkeypatch.setattr(groups, "verify", counted)
+    runs = Runs(Factory("memory", memory), ("output", "event"), examples=1)
+    assert runs.of("output") is runs.of("output") is not runs.of("event")
+    assert [each.chapters for each in made] == [("output",), ("event",)]
+
+
+def test_what_was_not_reached_is_no_pass() -> None:
+    """A section is skipped with what the run missed of it, or with why nothing of it can be seen."""
+    result = verify(Factory("memory", memory), Request("memory", ("lease",), 0, 1, 1))
+    assert outcome_of("release", result).startswith("Not reached: LEASE-33")
+    assert outcome_of("timings_of_a_client", result).startswith("LEASE-39, not reached: Not seen through the protocol: ")
+
+
+def test_a_violation_of_another_chapter_fails_a_test_of_its_own() -> None:
+    """It is laid on a requirement that no section of this run's chapter has."""
+    factory = load_factory("faulty:LiveAtTheEdge")
+    result = verify(factory, Request(factory.name, ("commit",), 0, 3, 50))
+    assert "LEASE-6: A lease whose expiry equals the present instant" in outcome_of("other_chapters", result)
+    assert outcome_of("graph", result).startswith("The run of commit ended at a violation of LEASE-6; not reached before:")
+
+
+def test_what_took_part_in_a_violation_has_not_passed() -> None:
+    """Requirements that a violation names besides the first are in question, and so is their section."""
+    result = verify(load_factory("faulty_logs:TakesMore"), Request("faulty_logs:TakesMore", ("event",), 0, 20, 50))
+    assert "EVENT-8: Appending to a finished turn is refused" in outcome_of("appending", result)
+    assert "in question there: EVENT-16" in outcome_of("finishing", result)
+
+
+def test_a_run_that_could_not_be_evaluated_fails_every_test(directory: Path) -> None:
+    """Whichever are chosen: unknown is no pass and no skip, and the sentence is all that is shown."""
+    (directory / "test_stores.py").write_text(
+        'import fencepost\nTestIt = fencepost.conformance("faulty:raising", chapters=("output",))\n'
+    )
+    found = run_pytest(directory, "-k", "TestOutput", "-v")
+    assert set(ends(found.stdout).values()) == {"FAILED"}
+    assert "faulty:raising could not be evaluated\nThe factory faulty:raising raised" in found.stdout
+    assert "Traceback" not in found.stdout
+
+
+def test_an_interrupted_run_ends_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is no failure of the store: it goes on to pytest."""
+    interrupted = Result(Request("x", ("lease",)), (), (), interrupted=True)
+    monkeypatch.setattr(groups, "verify", lambda *_: interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Runs(Factory("x", memory), ("lease",)).of("lease")
+
+
+def test_what_asserts_is_rewritten(tmp_path: Path) -> None:
+    """An assertion of ours that fails in somebody's tests shows what it compared."""
+    root = Path(str(groups.__file__)).parents[1]
+    asserting = {
+        f"fencepost.{floor}.{path.stem}"
+        for floor in ("kit", "statemachines")
+        for path in (root / floor).glob("*.py")
+        if re.search(r"^ +assert ", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert set(ASSERTING) == asserting
+    (tmp_path / "test_own.py").write_text(
+        "from fencepost.statemachines.draws import mixed\n\ndef test_it():\n    mixed(tuple(range(300)))\n"
+    )
+    assert "+  where False = all(" in run_pytest(tmp_path, "-W", "error").stdout
+
+
+def test_the_option_adds_a_test_for_each_section(tmp_path: Path) -> None:
+    """They can be chosen among and marked like others; up to the last colons a name is its chapter's."""
     (tmp_path / "test_own.py").write_text("def test_own(): pass\n")
     options = ("--fencepost-backend", "fencepost.kit.duckdb:memory", "--fencepost-examples", "1")
-    listed = run_pytest(tmp_path, *options, "--collect-only", "-q")
-    assert listed.stdout.splitlines()[:11] == ["test_own.py::test_own", *(f"fencepost[{each}]" for each in CHAPTERS)]
-    found = run_pytest(tmp_path, *options, "-k", "output or own", "-v", "--strict-markers")
+    listed = run_pytest(tmp_path, *options, "--collect-only", "-q").stdout.splitlines()
+    named = [line for line in listed if line.startswith("fencepost::")]
+    assert listed[0] == "test_own.py::test_own"
+    assert [*dict.fromkeys(line.split("::")[1] for line in named)] == [*CHAPTERS]
+    assert len(named) == sum(len([*groups_of(each)]) for each in CHAPTERS)
+    found = run_pytest(tmp_path, *options, "-k", "fencepost::output::appending or own", "-v", "--strict-markers")
     assert found.returncode == 0, found.stdout + found.stderr
-    assert "2 passed, 9 deselected" in found.stdout
+    assert "2 passed" in found.stdout
     marked = run_pytest(tmp_path, *options, "--fencepost-chapters", "event, output", "-m", "fencepost", "-q")
-    assert "2 passed, 1 deselected" in marked.stdout
+    assert "1 deselected" in marked.stdout
 
 
-def test_a_violation_fails_the_test_of_its_chapter(tmp_path: Path) -> None:
+def test_a_violation_fails_the_test_of_its_section(tmp_path: Path) -> None:
     """With the program that shows it, and the command that finds it again."""
     options = ("--fencepost-backend", "faulty:Lenient", "--fencepost-chapters", "lease", "--fencepost-examples", "20")
-    found = run_pytest(tmp_path, *options)
+    found = run_pytest(tmp_path, *options, "-v")
     assert found.returncode == 1
+    assert [name for name, end in ends(found.stdout).items() if end == "FAILED"] == ["lease::values_arguments"]
     assert "faulty:Lenient violates" in found.stdout
     assert "Again: fencepost verify --backend faulty:Lenient --seed 0 --examples 20" in found.stdout
 

@@ -10,7 +10,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from fencepost.kit.backend import load_factory
+from fencepost.kit.cli import cli
 from fencepost.kit.report_files import NAMES, junit, require_folder, summary, tell_github, write_report
 from fencepost.kit.report_html import page
 from fencepost.kit.report_json import ReportNotWritten
@@ -137,6 +139,51 @@ def test_github_is_told(
     tell_github(bad)
     assert capsys.readouterr().out.startswith("::error title=VALUE-1 violated::")
     assert path.read_text() == "before\n" + summary(bad)
+
+
+def test_github_is_told_what_could_not_be_evaluated(
+    broken: Result, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each trouble is an annotation, and so is an interruption."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    tell_github(broken)
+    assert capsys.readouterr().out == "::error title=could not be evaluated::It raised <Oops> & \x00 'x'\n"
+    tell_github(Result(Request("x", ("lease",)), (), (), interrupted=True))
+    told = "::error title=could not be evaluated::The run was interrupted: all figures are partial.\n"
+    assert capsys.readouterr().out == told
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--backend", "nowhere:factory"), "There is no module 'nowhere'"),
+        (("--exec", "echo hello", "--stores", "event"), "hello"),
+        (("--suite", "nowhere.suite", "--stores", "output"), "nowhere.suite"),
+    ],
+)
+def test_a_run_that_could_not_begin_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], says: str
+) -> None:
+    """The folder, the JSON, the summary of the step and an annotation say what was received; nothing counts as reached."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
+    shown = CliRunner().invoke(cli, ["verify", *words, "--report", "out", "--json", "out.json"])
+    assert shown.exit_code == 2
+    assert says in shown.stderr
+    assert "::error title=could not be evaluated::" in shown.stdout
+    assert says in shown.stdout
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == sorted(NAMES)
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["verdict"] == "could not be evaluated"
+    assert says in found["troubles"][0]
+    assert {each["verdict"] for each in found["requirements"]} <= {"not reached", "not declared"}
+    assert {each["count"] for each in found["requirements"]} == {0}
+    root = ET.parse(tmp_path / "out" / "junit.xml").getroot()
+    assert says in root.find("testsuite/testcase/error").attrib["message"]  # type: ignore[union-attr]
+    assert says in (tmp_path / "step.md").read_text()
+    assert (tmp_path / "step.md").read_text() == (tmp_path / "out" / "summary.md").read_text()
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_the_run(tmp_path: Path) -> None:

@@ -136,6 +136,22 @@ def test_a_requirement_is_complete(requirement: Requirement) -> None:
         assert text is None or text.strip()
 
 
+def test_a_chapter_is_divided_into_sections() -> None:
+    """Each requirement is in one of them, titles are not used twice in a chapter, and their names are good for code."""
+    for chapter in chapters():
+        names = [section.name for section in chapter.sections]
+        assert tuple(each for section in chapter.sections for each in section.requirements) == chapter.requirements
+        assert len(set(names)) == len(names) > 1
+        assert all(re.fullmatch("[a-z][a-z_]*[a-z]", name) for name in names)
+
+
+def test_a_section_goes_on_to_the_next_one() -> None:
+    """It is named where it begins."""
+    by_title = {section.title: [each.id for each in section.requirements] for section in chapters()[1].sections}
+    assert by_title["Renewal"] == ["LEASE-29", "LEASE-30", "LEASE-31", "LEASE-31a", "LEASE-32"]
+    assert by_title["Timings of a client"] == ["LEASE-39"]
+
+
 def test_the_evidence_is_of_known_kinds() -> None:
     """Where a rule comes from is one of eight words."""
     kinds = {kind for requirement in requirements().values() for kind in requirement.evidence}
