@@ -21,6 +21,7 @@ from typing import Any
 
 from fencepost.spec import Stores
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, part_of
+from fencepost.spec.values import printable, text_of
 from fencepost.statemachines.environment import USUAL, Environment
 from fencepost.statemachines.lacking import CALLS_OF
 
@@ -229,16 +230,16 @@ def fresh_environment(declared: Iterable[str] = USUAL) -> Iterator[Environment]:
 
 def told(error: BaseException) -> str:
     """An exception as part of a sentence: its type and the first line of its text."""
-    text = (str(error).strip().splitlines() or [""])[0].rstrip(".")
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text = (text_of(error).strip().splitlines() or [""])[0].rstrip(".")
+    return printable(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 def shortened(value: object, length: int = 80) -> str:
     """What a value looks like, cut to a length; a value that cannot even be shown is told by its type."""
     try:
-        text = repr(value)
+        text = printable(repr(value))
     except Exception:
-        text = f"a {type(value).__name__}"
+        text = printable(f"a {type(value).__name__}")
     return text if len(text) <= length else text[: length - 1] + "…"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -167,6 +168,10 @@ cli.add_command(check_trace_command)
 
 def main() -> None:
     """The entry point of `fencepost`; a reader that goes away, such as `head`, is no mistake."""
+    for stream in (sys.stdout, sys.stderr):
+        # what a terminal's encoding lacks is no reason to fail
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(prog_name="fencepost", standalone_mode=True)
     except BrokenPipeError:

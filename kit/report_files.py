@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 
 def write_report(directory: str, result: Result) -> None:
     """Write the files of a report and of its counterexamples, each at once. Raises `ReportNotWritten`."""
-    texts = (encoded(result), junit(result), summary(result).encode(), page(result).encode())
+    texts = (encoded(result), junit(result), _bytes(summary(result)), _bytes(page(result)))
     try:
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,11 +47,20 @@ def tell_github(result: Result) -> None:
     """In a run of GitHub Actions, add the summary to that of the step, and an annotation for each violation."""
     path = os.environ.get(SUMMARY)
     if path:
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write(summary(result))
+        try:
+            with Path(path).open("ab") as file:
+                file.write(_bytes(summary(result)))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            sys.stderr.write(f"The summary cannot be added to {path}, which {SUMMARY} names: {reason}. The verdict stands.\n")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for found, _ in distinct(result.counterexamples):
             print(f"::error title={found.requirements[0]} violated::{_one_line(found.reason)}")
+
+
+def _bytes(text: str) -> bytes:
+    # a name may hold what no UTF-8 can say
+    return text.encode(errors="backslashreplace")
 
 
 def summary(result: Result) -> str:

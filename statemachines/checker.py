@@ -16,6 +16,7 @@ from fencepost.model.step import MANIFEST, subject
 from fencepost.model.unsupported import UNSUPPORTED
 from fencepost.spec import ContractBroken, Json, StoreError
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, store_of
+from fencepost.spec.values import printable, text_of
 from msgspec.structs import replace
 
 from .environment import Environment, Unavailable
@@ -243,7 +244,8 @@ class Checker:
         if isinstance(seen, Crash):
             if isinstance(seen.error, ContractBroken):
                 return self._broken((*seen.error.requirements, *ours.because), steps, "", str(seen.error))
-            reason = f"{call.operation} raised {type(seen.error).__name__}: {seen.error}; only a StoreError may leave a call"
+            raised = printable(f"{type(seen.error).__name__}: {text_of(seen.error)}")
+            reason = f"{call.operation} raised {raised}; only a StoreError may leave a call"
             return self._broken(("VALUE-6",), steps, "", reason)
         path = difference(ours.answer, seen)
         # where even our step departs, it is that of a store that does not declare something, and has to be as if it had none
