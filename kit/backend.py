@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import math
 import os
 import shutil
 import sys
@@ -89,6 +90,10 @@ class Factory:
         if let_go is not None:
             self._letting_go[id(store)] = let_go
         return store
+
+    def patience(self, seconds: float) -> float:
+        """How long a call may take, where one may take so long: a pipe looks after that itself, and tells more."""
+        return seconds if command_of(self.name) is None else math.inf
 
     def is_plain(self) -> bool:
         """Whether the factory gives its store as it is, ready to be called. Raises what the factory raises."""

@@ -134,7 +134,8 @@ def _heading(violation: Violation, *, reproduces: bool) -> str:
         again = "it showed again" if reproduces else "it did not show, for it is a matter of milliseconds"
         return f"This was called, by the time of day. Called again, {again}:"
     if reproduces:
-        return "This program shows it, ending in an error while the fault is there:"
+        long = "There was no time to shorten it. " if violation.is_long else ""
+        return f"{long}This program shows it, ending in an error while the fault is there:"
     return "This was called. Called again, it did not show:"
 
 

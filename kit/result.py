@@ -140,6 +140,8 @@ class Result:
     runs: tuple[ChapterRun, ...]
     judged: tuple[Judged, ...]
     interrupted: bool = False
+    interrupted_in: str = ""
+    """The call that had not returned for long when the run was interrupted."""
 
     @property
     def verdict(self) -> Verdict:
@@ -157,6 +159,12 @@ class Result:
     def troubles(self) -> tuple[str, ...]:
         """What kept chapters from being evaluated, a sentence each."""
         return tuple(dict.fromkeys(run.trouble for run in self.runs if run.trouble))
+
+    @property
+    def unbegun(self) -> tuple[str, ...]:
+        """The chapters that an interrupted run had not got to."""
+        begun = {run.chapter for run in self.runs}
+        return tuple(each for each in self.request.chapters if each not in begun)
 
     @property
     def steps(self) -> int:

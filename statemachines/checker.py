@@ -19,6 +19,7 @@ from fencepost.spec.operations import CHAPTERS, OPERATIONS, store_of
 from fencepost.spec.values import printable, text_of
 from msgspec.structs import replace
 
+from .calls import Calls
 from .environment import Environment, Unavailable
 from .following import Call, Following, Instants, Made, beyond_signed
 from .tally import Tally
@@ -89,6 +90,8 @@ class Violation(AssertionError):
     """How many steps the run had made when it was first seen."""
     interrupted: bool = False
     """Whether the search for a shorter program was cut short."""
+    is_long: bool = False
+    """Whether there was no time to find the shortest program."""
     ahead: int = 0
     """How far the instants of the calls are ahead of those of the program."""
     is_race: bool = False
@@ -119,10 +122,12 @@ class Checker:
         touches: Callable[[Call], Iterable[Call]] = lambda _: (),
         lacking: Collection[str] = (),
         instants: Instants | None = None,
+        calls: Calls | None = None,
     ) -> None:
         self.store = store
         self.environment = environment
         self.tally = tally
+        self.calls = calls or Calls()
         unsupported = {name: step for name, step in UNSUPPORTED.items() if OPERATIONS[name].chapter in lacking}
         self.following = Following(
             beginning(environment.declared),
@@ -211,6 +216,7 @@ class Checker:
 
     def _answer(self, call: Call) -> object:
         operation = OPERATIONS[call.operation]
+        self.calls.begins(call.operation)
         try:
             method: Any = operation.of(self.store)
             answer = method(*call.arguments)
@@ -225,6 +231,8 @@ class Checker:
         except BaseException as error:
             # SystemExit too: a store that ends the process must not end the check of it
             return Crash(error)
+        finally:
+            self.calls.ends()
         return answer
 
     def _confirm(self, call: Call, step: Step) -> None:

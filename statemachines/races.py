@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from copy import copy
 from itertools import permutations
 from typing import Any, NamedTuple, TypeAlias
@@ -46,9 +46,6 @@ from .tally import Tally
 
 ROUNDS = 20
 """How often each race is run."""
-
-WIDEST = 3
-"""How many calls are made at once, at most."""
 
 Perform: TypeAlias = Callable[..., Any]
 """Makes a call before the race, and gives its answer."""
@@ -230,25 +227,24 @@ RACES: dict[str, tuple[Race, ...]] = {
 def raced(setup: Setup, chapter: str, rounds: int = ROUNDS) -> Violation | None:
     """Run each race of a chapter so many times, every time on a fresh store of the setup; the first violation."""
     try:
-        with ThreadPoolExecutor(WIDEST) as threads:
-            for race in RACES.get(chapter, ()) * rounds:
-                _run(race, setup, threads)
-                setup.tally.reached[race.requirement] += 1
-                setup.progress(setup.tally)
+        for race in RACES.get(chapter, ()) * rounds:
+            _run(race, setup)
+            setup.tally.reached[race.requirement] += 1
+            setup.progress(setup.tally)
     except Violation as violation:
         violation.steps = setup.tally.steps
         return violation
     return None
 
 
-def _run(race: Race, setup: Setup, threads: ThreadPoolExecutor) -> None:
+def _run(race: Race, setup: Setup) -> None:
     environment = Environment(setup.directory, setup.declared)
     store = setup.open_store(environment)
     # which call was first is chance: what it reached is not counted, so that the same seed gives the same result
-    checker = Checker(store, environment, Tally(), strict=setup.strict)
+    checker = Checker(store, environment, Tally(), strict=setup.strict, calls=setup.calls)
     try:
         calls = race.calls(lambda operation, *arguments: checker.perform(Call(operation, arguments), look=False))
-        explained(checker, race, at_once(checker, calls, threads))
+        explained(checker, race, at_once(checker, calls))
         for call in race.reads:
             checker.perform(call, look=False)
         setup.tally.steps += sum(len(each) if isinstance(each, list) else 1 for each in calls)
@@ -262,17 +258,26 @@ def _run(race: Race, setup: Setup, threads: ThreadPoolExecutor) -> None:
         setup.close_store(store)
 
 
-def at_once(checker: Checker, calls: Threads, threads: ThreadPoolExecutor) -> tuple[tuple[Made, ...], ...]:
-    """Make the calls of each thread in a thread of its own, all let go at the same moment."""
+def at_once(checker: Checker, calls: Threads) -> tuple[tuple[Made, ...], ...]:
+    """Make the calls of each thread in a thread of its own, all let go at the same moment.
+
+    Those that never return, for their store has locked itself up, keep nobody from ending.
+    """
     gate = threading.Barrier(len(calls))
+    ends: list[Future[tuple[Made, ...]]] = [Future() for _ in calls]
 
-    def make(thread: Call | list[Call]) -> tuple[Made, ...]:
-        gate.wait()
-        return tuple(
-            checker.made(call)._replace(concurrent=True) for call in (thread if isinstance(thread, list) else [thread])
-        )
+    def make(thread: Call | list[Call], end: Future[tuple[Made, ...]]) -> None:
+        try:
+            gate.wait()
+            each = thread if isinstance(thread, list) else [thread]
+            end.set_result(tuple(checker.made(call)._replace(concurrent=True) for call in each))
+        except BaseException as error:
+            # it is raised where the thread is waited for
+            end.set_exception(error)
 
-    return tuple(threads.map(make, calls))
+    for given in zip(calls, ends, strict=True):
+        threading.Thread(target=make, args=given, daemon=True).start()
+    return tuple(each.result() for each in ends)
 
 
 def interleaved(threads: Sequence[tuple[Made, ...]]) -> Iterator[tuple[Made, ...]]:

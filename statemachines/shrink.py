@@ -21,6 +21,7 @@ from fencepost.spec.lease import LeaseProof
 from fencepost.spec.operations import OPERATIONS
 from msgspec.structs import replace
 
+from .calls import TimeIsUp
 from .checker import Call, Event, Move, Violation
 from .environment import BEGINNING
 from .minted import Claim, Program, kind_of, minted_in, origin, places, places_shown
@@ -39,9 +40,9 @@ PLAIN_LENGTH = 8
 def shrunk(violation: Violation, attempt: Attempt) -> Violation:
     """The violation of the shortest program found in which one of the same requirements is in question.
 
-    Ctrl-C ends the search with what was found so far.
+    Ctrl-C, and the end of the time that there is, end the search with what was found so far.
     """
-    best = violation = _without_looking(violation, attempt)
+    best = violation
 
     def breaks_the_same(program: Program) -> bool:
         nonlocal best
@@ -56,10 +57,13 @@ def shrunk(violation: Violation, attempt: Attempt) -> Violation:
 
     passes = (_leave_out, _do_not_wait, _make_plain)
     try:
+        best = violation = _without_looking(violation, attempt)
         while any(shorten(lambda: best.program, breaks_the_same) for shorten in passes):
             pass
     except KeyboardInterrupt:
         best.interrupted = True
+    except TimeIsUp:
+        best.is_long = True
     # what is left is needed: a call that must not have had an effect, and is needed, has had one
     best.requirements = tuple(dict.fromkeys((*_reopened(best), *best.without_effect, *best.requirements)))
     return best
