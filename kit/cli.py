@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 from fencepost.spec.catalogue import chapters as catalogue_chapters
 from fencepost.spec.operations import PROTOCOLS
 from fencepost.statemachines.run import CHAPTERS
@@ -100,7 +101,10 @@ def verify_command(
 
     Exit code 0: it conforms. 1: it violates the law. 2: it could not be evaluated.
     """
-    backend = backend if command is None else f"{EXEC}{command}"
+    if command is not None:
+        if context.get_parameter_source("backend") is not ParameterSource.DEFAULT:
+            raise click.UsageError("received --backend and --exec, expected one of them: there is one store to check.")
+        backend = f"{EXEC}{command}"
     chosen = chosen_chapters(stores, chapters)
     if suite is not None:
         require_nothing_drawn(context)

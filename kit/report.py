@@ -70,6 +70,8 @@ def show_counterexample(console: Terminal, found: Counterexample, chapters: list
         facts.add_row("lease", found.story)
     if found.claims:
         facts.add_row("claims", found.claims)
+    if found.hint:
+        facts.add_row("hint", Text(found.hint, "yellow"))
     if others:
         facts.add_row("in question", f"{', '.join(others)}, which took part in the answer")
     facts.add_row("found", f"after {found.steps:,} steps; chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}")
