@@ -43,7 +43,8 @@ GOOD_FOR_NOTHING = {
     "every store of what was chosen: add what is missing, or choose others with --stores or --chapters.",
     "faulty_shapes:events": "The store of faulty_shapes:events, a Events, has no try_claim_session_execution_lease, "
     "reclaim_session_execution_lease, renew_session_execution_lease, release_session_execution_lease, commit_runtime_state, "
-    "load_session. Expected every call of what was chosen: add what is missing, or check the protocols that it has, with --stores event.",
+    "load_session. Expected every call of what was chosen: add what is missing, or check the protocols that it has, with "
+    "--stores event.",
     "faulty_shapes:a_class": "The factory faulty_shapes:a_class gave the class Events. Expected a store of that class: does "
     "the factory call it, as in Events(environment)?",
     "./folder/store.py:factory": "Received --backend './folder/store.py:factory', which names a file. Expected a module: "
