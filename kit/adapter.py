@@ -7,10 +7,12 @@ Whatever it does but answer, the run could not be evaluated: what was received i
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import select
 import shlex
+import signal
 import subprocess
 import tempfile
 import time
@@ -62,7 +64,13 @@ class Pipe:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the program
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                bufsize=0,
+                # a group of its own, to be ended with all that it has started
+                start_new_session=True,
             )
         except OSError as error:
             self._errors.close()
@@ -80,8 +88,10 @@ class Pipe:
         self._number += 1
         line = json.dumps({"id": self._number, **request}, separators=(",", ":"), allow_nan=False)
         answer = self._read(self._exchanged(line.encode() + b"\n", what), what)
-        if answer.get("id") != self._number:
-            raise self.failed(f"answered {what} with the id {shortened(answer.get('id'))}. Expected {self._number}")
+        number = answer.get("id")
+        # to Python 1.0 and true are 1 as well
+        if type(number) is not int or number != self._number:
+            raise self.failed(f"answered {what} with the id {shortened(number)}. Expected the integer {self._number}")
         return answer
 
     def failed(self, how: str) -> AdapterError:
@@ -91,9 +101,12 @@ class Pipe:
         return self._failure
 
     def close(self) -> None:
-        """End the program. Idempotent."""
-        if self._process.poll() is None:
-            self._process.kill()
+        """End the program, and all that it has started. Idempotent."""
+        if self._errors.closed:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            # there may be some that are left of a program that has ended
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for each in (self._process.stdin, self._process.stdout, self._errors):
             if each is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import math
 import os
 import shutil
 import sys
@@ -20,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from fencepost.spec import Stores
-from fencepost.spec.operations import CHAPTERS, OPERATIONS, part_of
+from fencepost.spec.operations import CHAPTERS, OPERATIONS, PROTOCOLS, part_of
+from fencepost.spec.values import printable, text_of
 from fencepost.statemachines.environment import USUAL, Environment
 from fencepost.statemachines.lacking import CALLS_OF
 
@@ -80,6 +82,11 @@ class Factory:
         except BaseException as error:
             expected = AGAIN if again else "Expected a fresh, empty store"
             raise BackendError(f"The factory {self.name} raised {told(error)}{' ' if again else '. '}{expected}.") from error
+        if isinstance(store, type):
+            raise BackendError(
+                f"The factory {self.name} gave the class {store.__name__}. Expected a store of that class: does the factory "
+                f"call it, as in {store.__name__}(environment)?"
+            )
         if not is_store(store):
             raise BackendError(
                 f"The factory {self.name} gave {shortened(store)}, which has none of the calls of a store. "
@@ -88,6 +95,10 @@ class Factory:
         if let_go is not None:
             self._letting_go[id(store)] = let_go
         return store
+
+    def patience(self, seconds: float) -> float:
+        """How long a call may take, where one may take so long: a pipe looks after that itself, and tells more."""
+        return seconds if command_of(self.name) is None else math.inf
 
     def is_plain(self) -> bool:
         """Whether the factory gives its store as it is, ready to be called. Raises what the factory raises."""
@@ -103,11 +114,9 @@ class Factory:
             return self.has
         with fresh_environment(self.declares) as environment:
             store = self.open(environment)
-            there = {name for name, operation in OPERATIONS.items() if operation.of(store)}
+            chapters = _whole(store)
             self.close(store)
-        return tuple(
-            chapter for chapter in CHAPTERS if there >= {name for name, each in OPERATIONS.items() if each.chapter == chapter}
-        )
+        return chapters
 
     def lacks(self) -> frozenset[str]:
         """The chapters of a store of sessions that are not declared, and whose calls are there all the same.
@@ -149,14 +158,16 @@ class Factory:
                 "what was chosen cannot do without. Expected it declared, or others chosen with --stores or --chapters."
             )
 
-    def require(self, operations: Iterable[str]) -> None:
+    def require(self, operations: Collection[str]) -> None:
         """Open and close a store, and once more if it can be opened again.
 
-        Raises `BackendError` if that fails, or one of these operations is missing.
+        Raises `BackendError` if that fails, or one of these operations is missing, or cannot be called as it should.
         """
         with fresh_environment(self.declares) as environment:
             store = self.open(environment)
             missing = [operation for operation in operations if not OPERATIONS[operation].of(store)]
+            there = [each for each in operations if each not in missing]
+            misfits = [(each, found) for each in there if (found := OPERATIONS[each].misfit(store))]
             can_close = hasattr(store, "close") or id(store) in self._letting_go
             self.close(store)
             if self.reopens:
@@ -168,9 +179,17 @@ class Factory:
                 "what is missing, or choose others with --stores or --chapters."
             )
         if missing:
+            more = f" and {len(missing) - FEW} more calls" if len(missing) > FEW else ""
             raise BackendError(
-                f"The store of {self.name}, a {type(store).__name__}, has no {', '.join(missing)}. "
-                f"Expected every call of what was chosen: add what is missing, or choose others with --stores or --chapters."
+                f"The store of {self.name}, a {type(store).__name__}, has no {', '.join(missing[:FEW])}{more}. "
+                f"Expected every call of what was chosen: add what is missing, or {_others(store)}."
+            )
+
+        if misfits:
+            operation, found = misfits[0]
+            raise BackendError(
+                f"The store of {self.name}, a {type(store).__name__}, has {found}. Expected {OPERATIONS[operation].shape}: "
+                "arguments come by their places, and parameters may have other names, but neither another order nor number."
             )
 
     def _require_reopening(self, store: Any, environment: Environment, *, can_close: bool) -> None:
@@ -180,6 +199,29 @@ class Factory:
                 "opened again: add it, or do not declare `reopen`."
             )
         self.close(self.open(environment, again=True))
+
+
+def _whole(store: object) -> tuple[str, ...]:
+    """The chapters whose calls the store has, all of them."""
+    there = {name for name, operation in OPERATIONS.items() if operation.of(store)}
+    return tuple(
+        chapter for chapter in CHAPTERS if there >= {name for name, each in OPERATIONS.items() if each.chapter == chapter}
+    )
+
+
+def _others(store: object) -> str:
+    """What can be chosen instead: the protocols that the store has all calls of, else its chapters."""
+    chapters = _whole(store)
+    protocols = [name for name, needed in PROTOCOLS.items() if set(needed) <= set(chapters)]
+    if protocols:
+        return f"check the protocols that it has, with --stores {','.join(protocols)}"
+    return f"check the chapters that it has, with --chapters {','.join(chapters)}" if chapters else OTHERS
+
+
+OTHERS = "choose others with --stores or --chapters"
+
+FEW = 6
+"""How many calls that are missing are named."""
 
 
 def _lacks(stores: object, part: str) -> bool:
@@ -198,6 +240,8 @@ def load_factory(name: str, seconds: float = ANSWER_S) -> Factory:
 
         return Factory(name, Adapter(command, seconds))
     module_name, colon, attribute = name.partition(":")
+    if module_name.endswith(".py") or "/" in module_name:
+        raise BackendError(f"Received --backend {name!r}, which names a file. Expected a module: {_as_module(name)}.")
     if not (colon and module_name and attribute):
         raise BackendError(f"Received --backend {name!r}, expected {EXPECTED}.")
     call = _attribute(name, _module(name, module_name), attribute)
@@ -210,6 +254,13 @@ def load_factory(name: str, seconds: float = ANSWER_S) -> Factory:
     except ValueError:
         pass  # built without a signature: the first call will show
     return Factory(name, call)
+
+
+def _as_module(name: str) -> str:
+    file, _, attribute = name.partition(":")
+    path = Path(file)
+    there = f", in the folder {path.parent}" if path.parent != Path() else ""
+    return f"--backend {path.stem}:{attribute or 'factory'}{there}"
 
 
 def command_of(name: str) -> str | None:
@@ -229,16 +280,16 @@ def fresh_environment(declared: Iterable[str] = USUAL) -> Iterator[Environment]:
 
 def told(error: BaseException) -> str:
     """An exception as part of a sentence: its type and the first line of its text."""
-    text = (str(error).strip().splitlines() or [""])[0].rstrip(".")
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text = (text_of(error).strip().splitlines() or [""])[0].rstrip(".")
+    return printable(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 def shortened(value: object, length: int = 80) -> str:
     """What a value looks like, cut to a length; a value that cannot even be shown is told by its type."""
     try:
-        text = repr(value)
+        text = printable(repr(value))
     except Exception:
-        text = f"a {type(value).__name__}"
+        text = printable(f"a {type(value).__name__}")
     return text if len(text) <= length else text[: length - 1] + "…"
 
 

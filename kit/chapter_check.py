@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fencepost.spec.operations import part_of
+from fencepost.statemachines.calls import TimeIsUp
 from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.environment import Undecided
 from fencepost.statemachines.machine import Setup
@@ -23,10 +24,10 @@ from hypothesis.errors import Flaky
 
 from .backend import Factory, told
 from .counterexample import Counterexample, counterexample
-from .interrupt import Interrupt
 from .recording import Recording
 from .result import ChapterRun, Request
 from .suite_file import suites
+from .watch import Watch
 
 UNSTEADY = (
     "The store answered differently when the same calls were made again. Expected every example to start from a fresh, "
@@ -48,6 +49,9 @@ class Observer:
     def ends(self, run: ChapterRun) -> None:
         """A chapter has ended."""
 
+    def lets_go(self) -> None:
+        """The process is about to end."""
+
 
 class ChapterCheck:
     """One chapter of a store under check."""
@@ -59,15 +63,15 @@ class ChapterCheck:
         chapter: str,
         offered: tuple[str, ...],
         observer: Observer,
-        interrupt: Interrupt,
+        watch: Watch,
     ) -> None:
         self.chapter = chapter
         self.tally = Tally()
         self.interrupted = False
         self.seconds = 0.0
         self._factory, self._request, self._offered = factory, request, offered
-        self._observer, self._interrupt = observer, interrupt
-        self._recording = Recording(factory, interrupt)
+        self._observer, self._watch = observer, watch
+        self._recording = Recording(factory, watch.calls)
         self._violation: Violation | None = None
         self._trouble: str | None = None
 
@@ -101,12 +105,16 @@ class ChapterCheck:
     def ended(self) -> ChapterRun:
         """What came of it."""
         if not (self.tally.calls or self.is_over):
-            instead = "another suite" if self._request.suite else "more --examples or --steps"
-            self._trouble = f"Nothing was reached in chapter {self.chapter}: try {instead}."
-        shown, unshown = _shown(self._factory, self.chapter, self._violation)
+            self._trouble = f"Nothing was reached in chapter {self.chapter}: try {self._instead()}."
+        shown, unshown = self._shown()
         run = ChapterRun(self.chapter, self.tally, self.seconds, shown, unshown or self._trouble)
         self._observer.ends(run)
         return run
+
+    def _instead(self) -> str:
+        if self._request.suite:
+            return "another suite"
+        return "a longer --budget" if self._request.seconds else "more --examples or --steps"
 
     def _attempt(self, look: Callable[[Setup], Violation | None]) -> None:
         if self.is_over:
@@ -114,9 +122,12 @@ class ChapterCheck:
         began = time.perf_counter()
         try:
             self._violation = self._in_a_directory(look)
-            self.interrupted = self._violation is not None and self._violation.interrupted
+            if self._violation is not None and self._violation.interrupted:
+                self._was_interrupted()
         except KeyboardInterrupt:
-            self.interrupted = True
+            self._was_interrupted()
+        except TimeIsUp:
+            pass  # whoever set the time looks at it, too
         except Flaky:
             # whatever was seen, it cannot be shown again
             self._trouble = self._recording.trouble or UNSTEADY
@@ -125,7 +136,7 @@ class ChapterCheck:
         except Exception as error:
             failed = f"The check of chapter {self.chapter} itself failed: it raised {told(error)}. {REPORT}"
             self._trouble = self._recording.trouble or failed
-        if self._interrupt.pressed:
+        if self._watch.pressed:
             # whatever else came of it, it was the user who ended the run
             self.interrupted, self._trouble = True, None
         self.seconds += time.perf_counter() - began
@@ -138,19 +149,33 @@ class ChapterCheck:
         with tempfile.TemporaryDirectory(prefix="fencepost-", ignore_cleanup_errors=True) as directory:
             setup = Setup(recording.open, Path(directory), self.tally, self._request.strict, progress, recording.close)
             setup.declared, setup.lacking = declared, self._lacking()
+            setup.calls = self._watch.calls
             return look(setup)
+
+    def _was_interrupted(self) -> None:
+        """By whoever pressed Ctrl-C, or because a call did not return."""
+        overdue = self._watch.overdue
+        if self._watch.goes_on():
+            self._trouble = f"Chapter {self.chapter} could not be evaluated: {overdue}"
+        else:
+            self.interrupted = True
+
+    def _shown(self) -> tuple[Counterexample | None, str | None]:
+        """The counterexample to what was found, or why there is none although something was found."""
+        if self._violation is None:
+            return None, None
+        but = f"A violation of {self._violation.requirements[0]} was found, but"
+        try:
+            with self._watch.calls.during("the program of the counterexample"):
+                return counterexample(self._factory, self.chapter, self._violation), None
+        except KeyboardInterrupt:
+            overdue = self._watch.overdue
+            if self._watch.goes_on():
+                return None, f"{but} it cannot be shown: {overdue}"
+            raise
+        except Exception as error:
+            return None, f"{but} showing it raised {told(error)}. {REPORT}"
 
     def _lacking(self) -> frozenset[str]:
         """The chapters that a store of sessions has to refuse as unsupported. Raises `BackendError`."""
         return self._factory.lacks() if part_of(self.chapter) == part_of("lease") else frozenset()
-
-
-def _shown(factory: Factory, chapter: str, violation: Violation | None) -> tuple[Counterexample | None, str | None]:
-    """The counterexample to what was found, or why there is none although something was found."""
-    if violation is None:
-        return None, None
-    try:
-        return counterexample(factory, chapter, violation), None
-    except Exception as error:
-        failed = violation.requirements[0]
-        return None, f"A violation of {failed} was found, but showing it raised {told(error)}. {REPORT}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 from fencepost.spec.catalogue import chapters as catalogue_chapters
 from fencepost.spec.operations import PROTOCOLS
 from fencepost.statemachines.run import CHAPTERS
@@ -24,7 +27,7 @@ from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, let_go_of_stdout
 from .explore_cli import explore_command
 from .history_cli import check_trace_command
-from .leftovers import nothing_left_behind
+from .leftovers import nothing_left_behind, sweep
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
 from .replay_cli import replay_command
@@ -36,12 +39,14 @@ from .result import Request, Result, Verdict, not_evaluated
 from .suite_cli import require_nothing_drawn, suite_command
 from .suite_file import BUILTIN, SuiteUnusable, chapters_of
 from .upstairs import WithUpstairs
-from .verify import EXAMPLES, STEPS, verify
+from .verify import EXAMPLES, STEPS, Observer, verify
+from .watch import Watch
 from .workers import verify_at_once
 
 WORKERS = click.IntRange(min=1, max=64)
 SECONDS = click.FloatRange(min=0, min_open=True)
 OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: what the factory declares, else all]"
+OF_TIMEOUT = "Seconds that a call may take, in a process or behind a COMMAND."
 CHOSEN = (
     f"What to check; calls of other chapters are made only where these cannot do without.  [default: {', '.join(CHAPTERS)}]"
 )
@@ -61,7 +66,7 @@ def cli() -> None:
 @cli.command("verify")
 @click.option("--backend", default=DEFAULT_BACKEND, show_default=True, metavar="MODULE:FACTORY", help="The store to check.")
 @click.option("--exec", "command", metavar="COMMAND", help="Check the store of a program that speaks JSON lines, instead.")
-@click.option("--timeout", default=ANSWER_S, show_default=True, type=SECONDS, help="Seconds that a COMMAND has to answer.")
+@click.option("--timeout", default=ANSWER_S, show_default=True, type=SECONDS, help=OF_TIMEOUT)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws the calls: same seed, same run.")
 @click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(min=1), help="Fresh stores a chapter.")
 @click.option(
@@ -99,7 +104,10 @@ def verify_command(
 
     Exit code 0: it conforms. 1: it violates the law. 2: it could not be evaluated.
     """
-    backend = backend if command is None else f"{EXEC}{command}"
+    if command is not None:
+        if context.get_parameter_source("backend") is not ParameterSource.DEFAULT:
+            raise click.UsageError("received --backend and --exec, expected one of them: there is one store to check.")
+        backend = f"{EXEC}{command}"
     chosen = chosen_chapters(stores, chapters)
     if suite is not None:
         require_nothing_drawn(context)
@@ -113,8 +121,10 @@ def verify_command(
             wanted = chosen or factory.has
             request = replace(request, chapters=(wanted or CHAPTERS) if suite is None else chapters_of(suite, wanted))
             with nothing_left_behind(), progress(console, request, factory.declares) as observer:
-                several = partial(verify_at_once, timeout=timeout)
-                result = (several if workers > 1 else verify)(factory, request, observer)
+                if workers > 1:
+                    result = verify_at_once(factory, request, observer, timeout)
+                else:
+                    result = verify(factory, request, observer, Watch(factory.patience(timeout), partial(_end, observer)))
         except (BackendError, SuiteUnusable) as error:
             result = not_evaluated(request, str(error))
         _write(result, json_path, folder)
@@ -192,15 +202,32 @@ cli.add_command(check_trace_command)
 
 def main() -> None:
     """The entry point of `fencepost`; a reader that goes away, such as `head`, is no mistake."""
+    for stream in (sys.stdout, sys.stderr):
+        # what a terminal's encoding lacks is no reason to fail
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(prog_name="fencepost", standalone_mode=True)
     except BrokenPipeError:
         let_go_of_stdout()
 
 
+def _end(observer: Observer, sentence: str) -> None:
+    """Leave at once, from whatever thread: the run is in a call that nothing can wake it from."""
+    observer.lets_go()
+    _complain(sentence)
+    sys.stdout.flush()
+    sweep()
+    os._exit(Verdict.not_evaluated.exit_code)
+
+
 def _give_up(sentence: str) -> NoReturn:
     """Leave with a sentence about a mistake, and the exit code of what could not be evaluated."""
+    _complain(sentence)
+    sys.exit(Verdict.not_evaluated.exit_code)
+
+
+def _complain(sentence: str) -> None:
     console = Terminal(stderr=True)
     # a terminal wraps at words; a log keeps the sentence on one line
     console.show(Text(f"Error: {sentence}"), soft_wrap=not console.is_terminal)
-    sys.exit(Verdict.not_evaluated.exit_code)

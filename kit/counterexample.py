@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
 from fencepost.model import Ids
 from fencepost.spec.catalogue import Requirement, requirements
 from fencepost.spec.operations import part_of
@@ -54,6 +56,8 @@ class Counterexample:
     steps: int
     heading: str
     """What the program is: whether it shows the violation again."""
+    hint: str | None = None
+    """What looks like a mistake in the factory."""
     is_race: bool = False
     """Whether calls were made at once: chance has its part in it, and it is not run again."""
     ahead: int = 0
@@ -124,7 +128,41 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
         ahead=violation.ahead,
         steps=violation.steps,
         heading=_heading(violation, reproduces=reproduces),
+        hint=_hint(performed, factory),
     )
+
+
+def _hint(performed: Sequence[Performed], factory: Factory) -> str | None:
+    """Whether a store that declares a controlled clock goes by the time of day, as far as its answers show."""
+    told = next((found for each in performed for found in _instants(each.answer) if _is_now(found[1])), None)
+    if told is None or "controlled-clock" not in factory.declares:
+        return None
+    others = ", ".join(f'"{each}"' for each in factory.declares if each != "controlled-clock")
+    return (
+        f"{told[0]} {told[1]} is the time of day, and the factory declares a controlled clock. Let the store take its time "
+        f"from environment.clock, or mark the factory with @declares({others})."
+    )
+
+
+def _instants(value: object) -> Iterator[tuple[str, int]]:
+    """Every instant in a value, with the name of its field."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _instants(item)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            inner = getattr(value, name)
+            if type(inner) is int and name.endswith("_ms"):
+                yield name, inner
+            yield from _instants(inner)
+
+
+def _is_now(instant: int) -> bool:
+    return abs(instant - time.time() * 1_000) < ABOUT_MS
+
+
+ABOUT_MS = 1_000_000_000
+"""How far from now an instant is that nothing but the time of day can have given."""
 
 
 def _heading(violation: Violation, *, reproduces: bool) -> str:
@@ -134,7 +172,8 @@ def _heading(violation: Violation, *, reproduces: bool) -> str:
         again = "it showed again" if reproduces else "it did not show, for it is a matter of milliseconds"
         return f"This was called, by the time of day. Called again, {again}:"
     if reproduces:
-        return "This program shows it, ending in an error while the fault is there:"
+        long = "There was no time to shorten it. " if violation.is_long else ""
+        return f"{long}This program shows it, ending in an error while the fault is there:"
     return "This was called. Called again, it did not show:"
 
 

@@ -36,6 +36,7 @@ import msgspec
 from fencepost.model import Refused
 from fencepost.spec import InvalidArgument
 from fencepost.spec.operations import OPERATIONS, PROTOCOLS
+from fencepost.spec.values import printable
 from fencepost.spec.wire import answer_from_wire, arguments_from_wire, error_from_wire
 from fencepost.statemachines.checker import Call
 
@@ -179,7 +180,7 @@ def _call(data: Any) -> Call | Invalid:
         raise ValueError(f"there is no operation {shortened(operation)}")
     for key in ("invalid", "foreign"):
         if key in data:
-            return Invalid(operation, str(data[key]), key == "foreign")
+            return Invalid(operation, printable(str(data[key])), key == "foreign")
     return Call(operation, arguments_from_wire(operation, data["arguments"]))
 
 
@@ -194,15 +195,15 @@ def _outcome(call: Call | Invalid, line: dict[str, Any]) -> Any:
         case "error":
             return Refused(error_from_wire(given))
         case "crash":
-            return Crashed(str(given))
+            return Crashed(printable(str(given)))
         case "strange":
-            return Strange(str(given))
-    return Lost(str(given))
+            return Strange(printable(str(given)))
+    return Lost(printable(str(given)))
 
 
 def _why(error: Exception) -> str:
     if isinstance(error, InvalidArgument):
-        return str(error)
+        return printable(str(error))
     return f"it lacks {error}" if isinstance(error, KeyError) else told(error)
 
 

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from hypothesis.configuration import set_hypothesis_home_dir
 
 
 @contextlib.contextmanager
 def nothing_left_behind() -> Iterator[None]:
-    """Hypothesis keeps notes on sources in a folder of the current directory, which is the user's: they go elsewhere."""
-    with tempfile.TemporaryDirectory(prefix="fencepost-") as directory:
+    """Hypothesis keeps notes on sources in a folder of the current directory, which is the user's: they go elsewhere.
+
+    All that is temporary goes to one folder, so that a process that has to end at once can clean up with `swept`.
+    """
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="fencepost-", ignore_cleanup_errors=True) as directory:
         set_hypothesis_home_dir(directory)
+        tempfile.tempdir = directory
+        SWEPT.append(Path(directory))
         try:
             yield
         finally:
+            SWEPT.pop()
+            tempfile.tempdir = before
             set_hypothesis_home_dir(None)
+
+
+SWEPT: list[Path] = []
+
+
+def sweep() -> None:
+    """Remove what is temporary, for a process that ends at once."""
+    for each in SWEPT:
+        shutil.rmtree(each, ignore_errors=True)

@@ -17,7 +17,7 @@ OFFERS = "fencepost_offers"
 """The attribute of a factory that says which chapters its store has; empty for all whose calls are there."""
 
 
-def declares(*capabilities: str, chapters: tuple[str, ...] = ()) -> Callable[[F], F]:
+def declares(*capabilities: str, chapters: str | tuple[str, ...] = ()) -> Callable[[F], F]:
     """Mark a factory with all that its store has, besides its calls: nothing else is asked of it.
 
     Of `CAPABILITIES`:
@@ -33,6 +33,7 @@ def declares(*capabilities: str, chapters: tuple[str, ...] = ()) -> Callable[[F]
     the same must be refused as unsupported. A factory without a mark declares a controlled clock and a liveness oracle.
     Raises `ValueError` for what is no capability or chapter.
     """
+    chapters = (chapters,) if isinstance(chapters, str) else chapters
     for given, known in ((capabilities, CAPABILITIES), (chapters, CHAPTERS)):
         unknown = [each for each in given if each not in known]
         if unknown:

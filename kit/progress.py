@@ -116,6 +116,10 @@ class LiveLine(Lines):
         self._live.update(Text(""))
         super().ends(run)
 
+    def lets_go(self) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
 
 def _reached(tally: Tally) -> set[str]:
     return {requirement for requirement, count in tally.reached.items() if count}

@@ -70,6 +70,8 @@ def show_counterexample(console: Terminal, found: Counterexample, chapters: list
         facts.add_row("lease", found.story)
     if found.claims:
         facts.add_row("claims", found.claims)
+    if found.hint:
+        facts.add_row("hint", Text(found.hint, "yellow"))
     if others:
         facts.add_row("in question", f"{', '.join(others)}, which took part in the answer")
     facts.add_row("found", f"after {found.steps:,} steps; chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}")
@@ -201,7 +203,7 @@ def _verdict(console: Terminal, result: Result) -> None:
     for trouble in result.troubles:
         console.show(Text(trouble))
     if result.interrupted:
-        console.show(Text("The run was interrupted: all figures are partial."))
+        console.show(Text(_interrupted(result)))
     if result.interrupted or result.troubles:
         console.show()
     figures = f"{result.request.origin}: {result.steps:,} steps in {result.seconds:,.1f} s, {result.rate:,.0f} a second"
@@ -210,6 +212,12 @@ def _verdict(console: Terminal, result: Result) -> None:
     conforms = result.verdict is Verdict.conforms
     reached = f", {result.reached:,} of {result.within_reach:,} rules reached" if conforms else ""
     console.show(Text.assemble((result.verdict.value, VERDICT_STYLES[result.verdict]), f"{reached}  {result.request.backend}"))
+
+
+def _interrupted(result: Result) -> str:
+    where = f" in {result.interrupted_in}, which had not returned" if result.interrupted_in else ""
+    left = f" It had not got to {', '.join(result.unbegun)}." if result.unbegun else ""
+    return f"The run was interrupted{where}: all figures are partial.{left}"
 
 
 def _fitted(command: str, console: Terminal) -> str:

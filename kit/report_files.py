@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ INTERRUPTED = "The run was interrupted: all figures are partial."
 
 def write_report(directory: str, result: Result) -> None:
     """Write the files of a report and of its counterexamples, each at once. Raises `ReportNotWritten`."""
-    texts = (encoded(result), junit(result), summary(result).encode(), page(result).encode())
+    texts = (encoded(result), junit(result), _bytes(summary(result)), _bytes(page(result)))
     try:
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,13 +50,22 @@ def tell_github(result: Result) -> None:
     """In a run of GitHub Actions, add the summary to that of the step, and and annotate each violation and each trouble."""
     path = os.environ.get(SUMMARY)
     if path:
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write(summary(result))
+        try:
+            with Path(path).open("ab") as file:
+                file.write(_bytes(summary(result)))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            sys.stderr.write(f"The summary cannot be added to {path}, which {SUMMARY} names: {reason}. The verdict stands.\n")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for found, _ in distinct(result.counterexamples):
             print(f"::error title={found.requirements[0]} violated::{_one_line(found.reason)}")
         for each in result.troubles or (INTERRUPTED,) * result.interrupted:
             print(f"::error title={Verdict.not_evaluated.value}::{_one_line(each)}")
+
+
+def _bytes(text: str) -> bytes:
+    # a name may hold what no UTF-8 can say
+    return text.encode(errors="backslashreplace")
 
 
 def summary(result: Result) -> str:
@@ -87,7 +97,7 @@ def _table(result: Result) -> list[str]:
 
 
 def _violation(found: Counterexample, chapters: Sequence[str]) -> list[str]:
-    told = [each for each in (found.story, found.claims) if each]
+    told = [each for each in (found.hint, found.story, found.claims) if each]
     where = f"Chapter {', '.join(chapters)}, after {found.steps:,} steps."
     # GitHub draws it
     drawn = ["```mermaid", mermaid(found).rstrip(), "```"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,10 +12,12 @@ from pathlib import Path
 import msgspec
 from fencepost.model import Refused
 from fencepost.spec import Json
+from fencepost.spec.values import text_of
 from fencepost.statemachines import checker
 
 from fencepost import __version__
 
+from .backend import shortened
 from .counterexample import Counterexample
 from .files import beside, write_whole
 from .planted import PROVED_BY, planted
@@ -22,6 +25,9 @@ from .report_form import FORMAT, Answered, Judgement, Performed, Proof, Raised, 
 from .result import ChapterRun, Judged, Result, Status
 
 STANDARD_OUTPUT = "-"
+
+LONGEST = 2_000
+"""How many characters are shown of an object that is no value of the protocol."""
 
 
 class ReportNotWritten(Exception):
@@ -64,7 +70,14 @@ def write_out(path: str, text: bytes, option: str = "--json") -> None:
 
 def encoded(result: Result) -> bytes:
     """The report as JSON, indented, UTF-8."""
-    return msgspec.json.format(msgspec.json.encode(document(result), enc_hook=_plain), indent=2) + b"\n"
+    data = json.loads(msgspec.json.encode(document(result), enc_hook=_plain))
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    return re.sub(r"[^\n -~]", lambda found: _escaped(found[0]), text).encode() + b"\n"
+
+
+def _escaped(character: str) -> str:
+    """The character; one that would do something to a terminal by its number, which is the same to JSON."""
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def document(result: Result) -> Report:
@@ -143,29 +156,41 @@ def _violation(found: Counterexample) -> Violation:
 
 
 def _performed(made: checker.Performed) -> Performed:
-    arguments = tuple(map(_argument, made.call.arguments))
+    arguments = tuple(map(_value, made.call.arguments))
     return Performed(now=made.now, operation=made.call.operation, arguments=arguments, answer=_answer(made.answer))
 
 
 def _answer(answer: object) -> Answered:
     """What was answered, refused or raised."""
     if isinstance(answer, Refused):
-        return Answered(refused={"kind": answer.error.kind, **vars(answer.error)})
+        fields = {name: _value(value) for name, value in vars(answer.error).items()}
+        return Answered(refused={"kind": answer.error.kind, **fields})
     if isinstance(answer, checker.Crash):
-        return Answered(raised=Raised(type=type(answer.error).__name__, text=str(answer.error)))
-    return Answered(answered=answer)
+        return Answered(raised=Raised(type=type(answer.error).__name__, text=_text(text_of(answer.error))))
+    return Answered(answered=_value(answer))
 
 
-def _argument(value: object) -> object:
-    """An argument; numbers and texts that the encoder does not take, being no u64 or no UTF-8, as JSON can still say them."""
-    return msgspec.Raw(json.dumps(value).encode()) if isinstance(value, int | str) else value
+def _text(text: str) -> str:
+    """The text; what no UTF-8 can carry by its number."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _value(value: object) -> msgspec.Raw:
+    """A value; numbers and texts that the encoder does not take, being no u64 or no UTF-8, as JSON can still say them."""
+    if isinstance(value, int | str):
+        return msgspec.Raw(json.dumps(value).encode())
+    try:
+        return msgspec.Raw(msgspec.json.encode(value, enc_hook=_plain))
+    except Exception:
+        # a store may show any object, and what the encoder cannot say is told by its looks
+        return msgspec.Raw(json.dumps(shortened(value, LONGEST)).encode())
 
 
 def _plain(value: object) -> object:
     """JSON for what is no record: opaque values as they are, anything else by its looks."""
     if isinstance(value, Json):
         return msgspec.Raw(value.text.encode())
-    return repr(value)
+    return shortened(value, LONGEST)
 
 
 def _planted() -> Proof | None:

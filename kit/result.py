@@ -143,6 +143,8 @@ class Result:
     interrupted: bool = False
     trouble: str | None = None
     """What kept the run from beginning, as a sentence."""
+    interrupted_in: str = ""
+    """The call that had not returned for long when the run was interrupted."""
 
     @property
     def verdict(self) -> Verdict:
@@ -160,6 +162,12 @@ class Result:
     def troubles(self) -> tuple[str, ...]:
         """What kept the run or chapters of it from being evaluated, a sentence each."""
         return tuple(dict.fromkeys(each for each in (self.trouble, *(run.trouble for run in self.runs)) if each))
+
+    @property
+    def unbegun(self) -> tuple[str, ...]:
+        """The chapters that an interrupted run had not got to."""
+        begun = {run.chapter for run in self.runs}
+        return tuple(each for each in self.request.chapters if each not in begun)
 
     @property
     def steps(self) -> int:

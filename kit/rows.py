@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from fencepost.model import Refused, State
 from fencepost.spec import Json, StoreError
+from fencepost.spec.values import printable
 from fencepost.statemachines.checker import Crash
 
 from .backend import shortened, told
@@ -83,7 +84,7 @@ def _whole(value: object) -> str:
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, Json):
-        return value.text
+        return printable(value.text)
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, frozenset):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.run import CHAPTERS, uses
@@ -14,8 +15,8 @@ from fencepost.statemachines.tally import Tally
 
 from .backend import BackendError, Factory
 from .chapter_check import ChapterCheck, Observer
-from .interrupt import Interrupt
 from .result import ChapterRun, Request, Result, judge, reachable, scope
+from .watch import Watch
 
 __all__ = ["EXAMPLES", "STEPS", "Observer", "offered_by", "operations_of", "verify"]
 
@@ -26,7 +27,7 @@ STEPS = 50
 """Steps an example, at most."""
 
 
-def verify(factory: Factory, request: Request, observer: Observer | None = None) -> Result:
+def verify(factory: Factory, request: Request, observer: Observer | None = None, watch: Watch | None = None) -> Result:
     """Hold the store against the model. Unless it is time that is limited, the same seed gives the same result.
 
     Raises `BackendError` if the factory cannot even open one store, or gives none that a suite can be run on.
@@ -35,12 +36,32 @@ def verify(factory: Factory, request: Request, observer: Observer | None = None)
         _require_clock(factory)
     offered = offered_by(request.offered or request.chapters)
     factory.require_declared(offered)
-    factory.require(operations_of(request.offered or request.chapters))
     observer = observer or Observer()
-    with Interrupt() as interrupt:
-        checks = [ChapterCheck(factory, request, chapter, offered, observer, interrupt) for chapter in request.chapters]
-        runs = by_turns(checks, request, factory.declares) if request.seconds else one_after_the_other(checks, request)
-    return of_runs(request, runs, factory.declares, interrupted=any(check.interrupted for check in checks))
+    with watch or Watch() as watching:
+        _require(factory, operations_of(request.offered or request.chapters), watching)
+        checks = [ChapterCheck(factory, request, chapter, offered, observer, watching) for chapter in request.chapters]
+        if request.seconds:
+            watching.calls.until = time.monotonic() + request.seconds
+            runs = by_turns(checks, watching.calls.until, request, factory.declares)
+        else:
+            runs = one_after_the_other(checks, request)
+    interrupted = watching.pressed or any(check.interrupted for check in checks)
+    result = of_runs(request, runs, factory.declares, interrupted=interrupted)
+    return replace(result, interrupted_in=watching.interrupted_in)
+
+
+def _require(factory: Factory, operations: Collection[str], watch: Watch) -> None:
+    try:
+        with watch.calls.during(f"the factory {factory.name}"):
+            factory.require(operations)
+    except (KeyboardInterrupt, BackendError):
+        overdue = watch.overdue
+        if watch.goes_on():
+            raise BackendError(overdue) from None
+        if watch.pressed:
+            # whatever a factory made of it
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _require_clock(factory: Factory) -> None:
@@ -76,9 +97,8 @@ def one_after_the_other(checks: Iterable[ChapterCheck], request: Request) -> lis
     return runs
 
 
-def by_turns(checks: Sequence[ChapterCheck], request: Request, declares: Collection[str]) -> list[ChapterRun]:
+def by_turns(checks: Sequence[ChapterCheck], until: float, request: Request, declares: Collection[str]) -> list[ChapterRun]:
     """Give every chapter an example, then its races, and then the one that needs it most another, until the time is over."""
-    until = time.monotonic() + request.seconds
     turns = [_Turn(each, declares) for each in checks]
     unbegun = list(checks)
 

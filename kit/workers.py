@@ -2,59 +2,168 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
+import os
 import pickle
-from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import NamedTuple
 
 from fencepost.statemachines.checker import Crash
 from fencepost.statemachines.tally import Tally
 
 from .backend import BackendError, Factory, load_factory, told
 from .chapter_check import Observer
-from .interrupt import Interrupt
-from .result import ChapterRun, Request, Result
+from .leftovers import nothing_left_behind, sweep
+from .result import ChapterRun, Request, Result, Verdict
 from .verify import of_runs, verify
+from .watch import GRACE_S, LOOK_S, Watch
+
+SOON_S = 2 * GRACE_S
+"""How long after Ctrl-C a process may take to tell what it has."""
+
+Told = tuple[Result | None, str]
+"""What a process found; or why it found nothing, in a sentence."""
+
+
+class Worker(NamedTuple):
+    """A process that checks one seed, and where it tells what came of that."""
+
+    seed: int
+    process: BaseProcess
+    told: Connection
 
 
 def verify_at_once(factory: Factory, request: Request, observer: Observer, timeout: float) -> Result:
     """Run the seed of the request and those after it, as many as there are workers. Raises `BackendError`."""
     alone = [replace(request, seed=request.seed + place, workers=1) for place in range(request.workers)]
     observer.begins(request.chapters[0])
-    with Interrupt() as interrupt:
-        found = _in_processes(factory.name, alone, timeout, interrupt)
+    with _pressed() as pressed, _begun(factory.name, alone, timeout) as workers:
+        found = _found(factory.name, workers, pressed)
     runs = [_merged(chapter, found) for chapter in request.chapters if any(_runs(found, chapter))]
     for run in runs:
         observer.ends(run)
-    return of_runs(request, runs, factory.declares, interrupted=any(each.interrupted for each in found))
+    interrupted = pressed.is_set() or any(each.interrupted for each in found)
+    result = of_runs(request, runs, factory.declares, interrupted=interrupted)
+    return replace(result, interrupted_in=next((each.interrupted_in for each in found if each.interrupted_in), ""))
 
 
-def _in_processes(name: str, requests: Sequence[Request], timeout: float, interrupt: Interrupt) -> list[Result]:
+@contextmanager
+def _pressed() -> Iterator[threading.Event]:
+    """Set once Ctrl-C was pressed, which raises nothing here: the processes are to tell what they have."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.set())
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _begun(name: str, requests: Sequence[Request], timeout: float) -> Iterator[list[Worker]]:
+    """The processes, none of which is left at the end."""
+    workers: list[Worker] = []
+    try:
+        # until a process knows what to do on Ctrl-C, it has to wait there
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        workers += [_worker(name, each, timeout) for each in requests]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        yield workers
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        for each in workers:
+            each.process.kill()
+            each.process.join()
+            each.told.close()
+
+
+def _worker(name: str, request: Request, timeout: float) -> Worker:
     # spawned: a store's threads and connections do not survive a fork
-    with ProcessPoolExecutor(len(requests), multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(_verified, name, each, timeout) for each in requests]
-        try:
-            return [_waited_for(each) for each in futures]
-        except BrokenProcessPool:
-            interrupt.check()
-            raise BackendError(f"A process that checked {name} ended all of a sudden. Try again with --workers 1.") from None
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(there, name, request, timeout, tempfile.gettempdir()))
+    process.start()
+    there.close()
+    return Worker(request.seed, process, here)
 
 
-def _waited_for(future: Future[Result]) -> Result:
-    """What the process found; Ctrl-C has reached it too, and it ends soon with what it has."""
-    while True:
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            continue
+def _found(name: str, workers: Iterable[Worker], pressed: threading.Event) -> list[Result]:
+    """What the processes found. After Ctrl-C they are told, and what they do not tell soon is not waited for."""
+    waited_for: dict[object, Worker] = {each.told: each for each in workers}
+    found, until, why = list[Result](), math.inf, INTERRUPTED
+    while waited_for and time.monotonic() < until:
+        for ready in wait([each.told for each in waited_for.values()], LOOK_S):
+            worker = waited_for.pop(ready)
+            result, sentence = _received(name, worker)
+            if result is None and not pressed.is_set():
+                raise BackendError(sentence)
+            found += [result] if result else []
+            why = sentence or why
+        if pressed.is_set() and until == math.inf:
+            until = time.monotonic() + SOON_S
+            for each in waited_for.values():
+                # a terminal tells them too, but not who sends a signal to this process alone
+                os.kill(each.process.pid or 0, signal.SIGINT)
+    if not found:
+        raise BackendError(why)
+    return found
 
 
-def _verified(name: str, request: Request, timeout: float) -> Result:
+INTERRUPTED = "interrupted before there was a result."
+
+
+def _received(name: str, worker: Worker) -> Told:
+    try:
+        told: Told = worker.told.recv()
+    except (EOFError, OSError):
+        worker.process.join(GRACE_S)
+        code = worker.process.exitcode or 0
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        return None, (
+            f"The process that checked seed {worker.seed} of {name} ended all of a sudden, {how}: the store ended it, or "
+            "something under the store. Expected every call to return or to raise."
+        )
+    return told
+
+
+def _work(there: Connection, name: str, request: Request, timeout: float, directory: str) -> None:
+    """Check one seed, in a process of its own, and tell what came of it."""
+    # once the run is over, Ctrl-C has nothing to end here
+    signal.signal(signal.SIGINT, lambda *_: None)
+    tempfile.tempdir = directory
+    with nothing_left_behind():
+        there.send(_verified(there, name, request, timeout))
+
+
+def _verified(there: Connection, name: str, request: Request, timeout: float) -> Told:
     """The result of one seed, fit to be sent to another process."""
-    result = verify(load_factory(name, timeout), request)
-    return replace(result, runs=tuple(_portable(each) for each in result.runs))
+    try:
+        factory = load_factory(name, timeout)
+        result = verify(factory, request, watch=Watch(factory.patience(timeout), partial(_end, there)))
+    except BackendError as error:
+        return None, str(error)
+    except KeyboardInterrupt:
+        return None, INTERRUPTED
+    return replace(result, runs=tuple(_portable(each) for each in result.runs)), ""
+
+
+def _end(there: Connection, sentence: str) -> None:
+    """Tell why, and leave at once: the run is in a call that nothing can wake it from."""
+    there.send((None, sentence))
+    sweep()
+    os._exit(Verdict.not_evaluated.exit_code)
 
 
 def _portable(run: ChapterRun) -> ChapterRun:

@@ -36,12 +36,28 @@ class ContractBroken(AssertionError):
 
 
 def ensures(condition: Callable[..., bool], requirement: str) -> Callable[[F], F]:
-    """A postcondition, and the requirement it states; the condition names the parameters it reads, and `result`."""
+    """A postcondition, and the requirement it states; the condition names the parameters it reads, and `result`.
+
+    Those of a method are found by their places: a store may give its parameters other names.
+    """
+    read = inspect.signature(condition).parameters
 
     def broken(result: object) -> ContractBroken:
         return ContractBroken((requirement,), f"the contract does not hold of the answer {shown(result)}")
 
-    return icontract.ensure(condition, description=requirement, error=broken, enabled=ENFORCED)
+    def ensured(method: F) -> F:
+        names = list(inspect.signature(method).parameters)
+        places = {name: place for place, name in enumerate(names) if name in read}
+
+        # icontract passes all arguments of a call under these two names
+        def holds(_ARGS: tuple[Any, ...], _KWARGS: dict[str, Any], result: object) -> bool:  # noqa: N803
+            given = {name: _ARGS[place] if place < len(_ARGS) else _KWARGS[name] for name, place in places.items()}
+            return condition(**given, result=result)
+
+        check = holds if places and names[0] == "self" and "OLD" not in read else condition
+        return icontract.ensure(check, description=requirement, error=broken, enabled=ENFORCED)(method)
+
+    return ensured
 
 
 def operation(method: F) -> F:

@@ -94,9 +94,29 @@ class Operation(NamedTuple):
             return False
         return True
 
+    @property
+    def shape(self) -> str:
+        """How it is called."""
+        return f"{self.method_name}({', '.join(name for name, _ in self.parameters)})"
+
+    def misfit(self, stores: object) -> str | None:
+        """The shape of this store's method, if it cannot be called as this one is, by position; None if it can."""
+        method, expected = self.of(stores), [name for name, _ in self.parameters]
+        try:
+            signature = inspect.signature(method or self.method)
+        except (TypeError, ValueError):
+            return None  # built without one: the first call will show
+        names = list(signature.parameters)
+        try:
+            signature.bind(*expected)
+        except TypeError:
+            return f"{self.method_name}{signature}"
+        return f"{self.method_name}{signature}" if names != expected and sorted(names) == sorted(expected) else None
+
     def require_contract(self, arguments: tuple[object, ...], result: object) -> None:
         """Raise `ContractBroken` if the answer breaks a postcondition: for stores that do not inherit the contracts."""
-        given = dict(zip((name for name, _ in self.parameters), arguments, strict=True), result=result)
+        # as icontract names them; the store itself comes first
+        given = {"_ARGS": (None, *arguments), "_KWARGS": {}, "result": result}
         for contract in getattr(self.method, "__postconditions__", ()):
             if not contract.condition(**{name: given[name] for name in contract.condition_args}):
                 raise contract.error(**{name: given[name] for name in contract.error_args})

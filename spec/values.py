@@ -79,6 +79,19 @@ def canonical_uuid(text: object, where: str) -> UUID:
     return found
 
 
+def printable(text: str) -> str:
+    """The text with all that does not print, such as controls and lone surrogates, written as Python does."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says, however it says it: those of stores are of any kind."""
+    try:
+        return str(error)
+    except Exception as another:
+        return f"its text cannot be had, which raised {type(another).__name__}"
+
+
 def saturating_add(left: int, right: int) -> int:
     """The sum, clamped to the largest u64."""
     return min(left + right, U64_MAX)
@@ -175,7 +188,7 @@ def _json_problem(value: object) -> str | None:
 def shown(value: object) -> str:
     """The value as messages show it: cut short, and by its type alone if it cannot be written."""
     try:
-        return repr(value)[:200]
+        return printable(repr(value)[:200])
     # a number of 5,000 digits, a list inside itself, anybody's own __repr__: the refusal must not fail on them
     except Exception:
         return f"a value of type {type(value).__name__}"

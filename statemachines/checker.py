@@ -16,8 +16,10 @@ from fencepost.model.step import MANIFEST, subject
 from fencepost.model.unsupported import UNSUPPORTED
 from fencepost.spec import ContractBroken, Json, StoreError
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, store_of
+from fencepost.spec.values import printable, text_of
 from msgspec.structs import replace
 
+from .calls import Calls
 from .environment import Environment, Unavailable
 from .following import Call, Following, Instants, Made, beyond_signed
 from .tally import Tally
@@ -88,6 +90,8 @@ class Violation(AssertionError):
     """How many steps the run had made when it was first seen."""
     interrupted: bool = False
     """Whether the search for a shorter program was cut short."""
+    is_long: bool = False
+    """Whether there was no time to find the shortest program."""
     ahead: int = 0
     """How far the instants of the calls are ahead of those of the program."""
     is_race: bool = False
@@ -118,10 +122,12 @@ class Checker:
         touches: Callable[[Call], Iterable[Call]] = lambda _: (),
         lacking: Collection[str] = (),
         instants: Instants | None = None,
+        calls: Calls | None = None,
     ) -> None:
         self.store = store
         self.environment = environment
         self.tally = tally
+        self.calls = calls or Calls()
         unsupported = {name: step for name, step in UNSUPPORTED.items() if OPERATIONS[name].chapter in lacking}
         self.following = Following(
             beginning(environment.declared),
@@ -210,6 +216,7 @@ class Checker:
 
     def _answer(self, call: Call) -> object:
         operation = OPERATIONS[call.operation]
+        self.calls.begins(call.operation)
         try:
             method: Any = operation.of(self.store)
             answer = method(*call.arguments)
@@ -224,6 +231,8 @@ class Checker:
         except BaseException as error:
             # SystemExit too: a store that ends the process must not end the check of it
             return Crash(error)
+        finally:
+            self.calls.ends()
         return answer
 
     def _confirm(self, call: Call, step: Step) -> None:
@@ -243,7 +252,8 @@ class Checker:
         if isinstance(seen, Crash):
             if isinstance(seen.error, ContractBroken):
                 return self._broken((*seen.error.requirements, *ours.because), steps, "", str(seen.error))
-            reason = f"{call.operation} raised {type(seen.error).__name__}: {seen.error}; only a StoreError may leave a call"
+            raised = printable(f"{type(seen.error).__name__}: {text_of(seen.error)}")
+            reason = f"{call.operation} raised {raised}; only a StoreError may leave a call"
             return self._broken(("VALUE-6",), steps, "", reason)
         path = difference(ours.answer, seen)
         # where even our step departs, it is that of a store that does not declare something, and has to be as if it had none

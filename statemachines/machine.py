@@ -22,6 +22,7 @@ from fencepost.spec import (
 )
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from .calls import Calls
 from .checker import Call, Checker, Edge, Event, Move, Violation
 from .draws import ANY, latest, mixed
 from .environment import CAPABILITIES, Environment
@@ -52,6 +53,7 @@ class Setup:
     lacking: frozenset[str] = frozenset()
     """The chapters that the store does not declare, although it has their calls."""
     found: Violation | None = None
+    calls: Calls = field(default_factory=Calls)
 
     @property
     def reopens(self) -> bool:
@@ -100,6 +102,7 @@ class Machine(RuleBasedStateMachine):
             observations=self.observations,
             touches=self.touches,
             lacking=setup.lacking,
+            calls=setup.calls,
         )
 
     @property

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from copy import copy
 from itertools import permutations, product
@@ -53,9 +53,6 @@ GAPS = (0.0, 0.000_2, 0.001, 0.004)
 
 ROUNDS = 24
 """How often each race is run: with each gap in every order of three threads."""
-
-WIDEST = 3
-"""How many calls are made at once, at most."""
 
 SWITCH = 0.000_01
 """Seconds after which another thread of Python goes on, while there are races: as they come, most calls are not interrupted."""
@@ -286,9 +283,9 @@ RACES: dict[str, tuple[Race, ...]] = {
 def raced(setup: Setup, chapter: str, rounds: int = ROUNDS) -> Violation | None:
     """Run each race of a chapter so many times, every time on a fresh store of the setup; the first violation."""
     try:
-        with _often_switched(), ThreadPoolExecutor(WIDEST) as threads:
+        with _often_switched():
             for number, race in product(range(rounds), RACES.get(chapter, ())):
-                _run(race, setup, threads, number)
+                _run(race, setup, number)
                 setup.tally.reached[race.requirement] += 1
                 setup.progress(setup.tally)
     except Violation as violation:
@@ -308,14 +305,14 @@ def _often_switched() -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
-def _run(race: Race, setup: Setup, threads: ThreadPoolExecutor, number: int) -> None:
+def _run(race: Race, setup: Setup, number: int) -> None:
     environment = Environment(setup.directory, setup.declared)
     store = setup.open_store(environment)
     # which call was first is chance: what it reached is not counted, so that the same seed gives the same result
-    checker = Checker(store, environment, Tally(), strict=setup.strict)
+    checker = Checker(store, environment, Tally(), strict=setup.strict, calls=setup.calls)
     try:
         calls = race.calls(lambda operation, *arguments: checker.perform(Call(operation, arguments), look=False))
-        explained(checker, race, at_once(checker, calls, threads, number))
+        explained(checker, race, at_once(checker, calls, number))
         for call in race.reads:
             checker.perform(call, look=False)
         setup.tally.steps += sum(len(each) if isinstance(each, list) else 1 for each in calls)
@@ -336,18 +333,27 @@ def waits(count: int, number: int) -> tuple[float, ...]:
     return tuple(place * gap for place in orders[number % len(orders)])
 
 
-def at_once(checker: Checker, calls: Threads, threads: ThreadPoolExecutor, number: int) -> tuple[tuple[Made, ...], ...]:
-    """Make the calls of each thread in a thread of its own, all let go at the same moment but for the waits of the round."""
+def at_once(checker: Checker, calls: Threads, number: int) -> tuple[tuple[Made, ...], ...]:
+    """Make the calls of each thread in a thread of its own, all let go at the same moment but for the waits of the round.
+
+    Those that never return, for their store has locked itself up, keep nobody from ending.
+    """
     gate = threading.Barrier(len(calls))
+    ends: list[Future[tuple[Made, ...]]] = [Future() for _ in calls]
 
-    def make(thread: Call | list[Call], wait: float) -> tuple[Made, ...]:
-        gate.wait()
-        time.sleep(wait)
-        return tuple(
-            checker.made(call)._replace(concurrent=True) for call in (thread if isinstance(thread, list) else [thread])
-        )
+    def make(thread: Call | list[Call], wait: float, end: Future[tuple[Made, ...]]) -> None:
+        try:
+            gate.wait()
+            time.sleep(wait)
+            each = thread if isinstance(thread, list) else [thread]
+            end.set_result(tuple(checker.made(call)._replace(concurrent=True) for call in each))
+        except BaseException as error:
+            # it is raised where the thread is waited for
+            end.set_exception(error)
 
-    return tuple(threads.map(make, calls, waits(len(calls), number)))
+    for given in zip(calls, waits(len(calls), number), ends, strict=True):
+        threading.Thread(target=make, args=given, daemon=True).start()
+    return tuple(each.result() for each in ends)
 
 
 def interleaved(threads: Sequence[tuple[Made, ...]]) -> Iterator[tuple[Made, ...]]:

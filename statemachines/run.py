@@ -18,6 +18,7 @@ from hypothesis.reporting import with_reporter
 from hypothesis.stateful import run_state_machine_as_test
 
 from .attachment import AttachmentRules
+from .calls import TimeIsUp
 from .checker import Violation
 from .commit import CommitRules
 from .environment import Undecided
@@ -219,6 +220,9 @@ def replayed(machine: type[Machine], setup: Setup, program: Program) -> Violatio
     except Undecided:
         setup.close_store(replaying.store)
         return None
+    except (KeyboardInterrupt, TimeIsUp):
+        setup.close_store(replaying.store)
+        raise
     try:
         replaying.teardown()
     except Violation as violation:

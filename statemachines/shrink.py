@@ -27,6 +27,7 @@ from fencepost.spec.lease import LeaseProof
 from fencepost.spec.operations import OPERATIONS
 from msgspec.structs import replace
 
+from .calls import TimeIsUp
 from .checker import Call, Event, Move, Violation
 from .environment import BEGINNING
 from .lookalikes import UNLIKE, in_all, told_apart
@@ -54,9 +55,9 @@ PLAIN_KINDS: dict[type[msgspec.Struct], msgspec.Struct] = {
 def shrunk(violation: Violation, attempt: Attempt) -> Violation:
     """The violation of the shortest program found in which one of the same requirements is in question.
 
-    Ctrl-C ends the search with what was found so far.
+    Ctrl-C, and the end of the time that there is, end the search with what was found so far.
     """
-    best = violation = _without_looking(violation, attempt)
+    best = violation
 
     def breaks_the_same(program: Program) -> bool:
         nonlocal best
@@ -71,10 +72,13 @@ def shrunk(violation: Violation, attempt: Attempt) -> Violation:
 
     passes = (_leave_out, _do_not_wait, _make_plain, _tell_apart)
     try:
+        best = violation = _without_looking(violation, attempt)
         while any(shorten(lambda: best.program, breaks_the_same) for shorten in passes):
             pass
     except KeyboardInterrupt:
         best.interrupted = True
+    except TimeIsUp:
+        best.is_long = True
     # what is left is needed: a call that must not have had an effect, and is needed, has had one
     needed = (*_reopened(best), *_taken_for_one(best), *best.without_effect)
     best.requirements = tuple(dict.fromkeys((*needed, *best.requirements)))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 HELLO = {"protocol": "fencepost-adapter/1", "chapters": ["output"], "capabilities": ["controlled-clock", "liveness-oracle"]}
@@ -48,6 +50,20 @@ def dying(request: dict[str, Any]) -> None:
     os._exit(3)
 
 
+def with_a_child(request: dict[str, Any]) -> None:
+    """Something is started that goes on for long, and then nothing comes."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    Path(os.environ["CHILD"]).write_text(str(child.pid))
+    time.sleep(60)
+
+
+def with_a_child_dying(request: dict[str, Any]) -> None:
+    """Something is started that goes on for longer than the program."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdin=-3, stdout=-3, stderr=-3)
+    Path(os.environ["CHILD"]).write_text(str(child.pid))
+    os._exit(3)
+
+
 def forgetful(request: dict[str, Any]) -> None:
     """Whatever is appended is not there."""
     answers: dict[str, dict[str, Any]] = {
@@ -75,6 +91,10 @@ WAYS: dict[str, Callable[[dict[str, Any]], None]] = {
     "NaN": after_hello(lambda request: say('{"id":NaN}')),
     "half a line": after_hello(lambda request: print('{"id":', end="", flush=True)),
     "old id": after_hello(lambda request: say({"id": request["id"] - 1, "answer": None})),
+    "float id": after_hello(lambda request: say({"id": float(request["id"]), "answer": None})),
+    "id that is true": after_hello(lambda request: say({"id": True, "answer": None}), "reset"),
+    "with a child": after_hello(with_a_child),
+    "with a child, dead": after_hello(with_a_child_dying),
     "no answer": after_hello(lambda request: say({"id": request["id"]})),
     "unknown refusal": after_hello(lambda request: say({"id": request["id"], "error": {"kind": "Oops"}})),
     "another answer": after_hello(lambda request: say({"id": request["id"], "answer": {"ok": 1}})),

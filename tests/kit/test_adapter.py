@@ -85,7 +85,8 @@ FAILING: dict[str, str] = {
     "no object": r"answered .* with \[1\]\. Expected a JSON object",
     "NaN": r"answered .* with '{.id.:NaN}'\. Expected one line",
     "half a line": r"did not answer \w+.* within 2 s",
-    "old id": r"with the id \d+\. Expected \d+",
+    "old id": r"with the id \d+\. Expected the integer \d+",
+    "float id": r"with the id \d+\.0\. Expected the integer \d+",
     "no answer": r"Expected \"answer\", \"error\" or \"crash\" beside the id",
     "unknown refusal": r"refused .*Oops.*: error: received .*an object whose kind is one of",
     "another answer": r"answered .* with .*: answer.*: received",
@@ -257,3 +258,28 @@ def test_the_schema_of_the_lines_is_printed() -> None:
     assert named <= set(document["$defs"])
     assert {f"arguments of {each}" for each in OPERATIONS} <= named
     assert len(document["$defs"]["error"]["anyOf"]) == len(ERRORS)
+
+
+def test_an_id_is_a_number_and_no_truth() -> None:
+    """To Python `true` is 1, but it was not what was sent."""
+    adapter = Adapter(wrong("id that is true"), 20)
+    adapter.pipe._number = 0
+    with fresh_environment() as environment, pytest.raises(AdapterError, match=r"with the id True\. Expected the integer 1"):
+        adapter(environment)
+
+
+@pytest.mark.parametrize("way", ["with a child", "with a child, dead"])
+def test_what_an_adapter_has_started_ends_with_it(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it hangs or has ended before: nothing is left running."""
+    note = tmp_path / "child"
+    monkeypatch.setenv("CHILD", str(note))
+    result = held(wrong(way), "output", seconds=3)
+    assert result.verdict is Verdict.not_evaluated
+    child = int(note.read_text())
+    for _ in range(100):
+        state = Path(f"/proc/{child}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail(f"{child} is running")

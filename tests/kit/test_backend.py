@@ -10,7 +10,7 @@ from faulty import Closing
 from fencepost.kit import declares, duckdb
 from fencepost.kit.backend import DEFAULT_BACKEND, BackendError, Factory, fresh_environment, load_factory
 from fencepost.kit.duckdb import memory
-from fencepost.kit.result import Request
+from fencepost.kit.result import Request, Verdict
 from fencepost.kit.verify import verify
 from fencepost.spec import Acquired, Busy, LeaseOwnerIdentity
 from fencepost.statemachines.environment import Environment
@@ -38,9 +38,18 @@ GOOD_FOR_NOTHING = {
     "methods such as try_claim_session_execution_lease; does the factory return its store?",
     "faulty:CannotClose": "close() of the store of faulty:CannotClose raised RuntimeError: busy. Expected it to return.",
     "faulty:LeasesOnly": "The store of faulty:LeasesOnly, a LeasesOnly, has no commit_runtime_state, load_session. Expected "
-    "every call of what was chosen: add what is missing, or choose others with --stores or --chapters.",
+    "every call of what was chosen: add what is missing, or check the chapters that it has, with --chapters lease.",
     "faulty_logs:events_and_outputs": "The stores of faulty_logs:events_and_outputs have no runtime_persistence. Expected "
     "every store of what was chosen: add what is missing, or choose others with --stores or --chapters.",
+    "faulty_shapes:events": "The store of faulty_shapes:events, a Events, has no try_claim_session_execution_lease, "
+    "reclaim_session_execution_lease, renew_session_execution_lease, release_session_execution_lease, commit_runtime_state, "
+    "load_session. Expected every call of what was chosen: add what is missing, or check the protocols that it has, with "
+    "--stores event.",
+    "faulty_shapes:a_class": "The factory faulty_shapes:a_class gave the class Events. Expected a store of that class: does "
+    "the factory call it, as in Events(environment)?",
+    "./folder/store.py:factory": "Received --backend './folder/store.py:factory', which names a file. Expected a module: "
+    "--backend store:factory, in the folder folder.",
+    "store.py": "Received --backend 'store.py', which names a file. Expected a module: --backend store:factory.",
     "forgetful:Unclosed": "The store of forgetful:Unclosed, a Unclosed, has no close(). Expected one of a store that can be "
     "opened again: add it, or do not declare `reopen`.",
     "forgetful:once": "The factory forgetful:once raised FileExistsError: [Errno 17] File exists: 'file' when it was called "
@@ -198,3 +207,44 @@ def test_a_scope_that_was_served_may_not_be_refused_later() -> None:
     """A store cannot hide behind READ-18 by turns."""
     result = verify(load_factory("faulty:Unreadable"), Request("faulty:Unreadable", ("commit",), 0, 20, 30))
     assert result.verdict.exit_code == 1
+
+
+def test_parameters_may_have_names_of_their_own() -> None:
+    """Arguments come by their places, for contracts too: such a store conforms, and one that lies breaks the right one."""
+    request = Request("faulty_shapes:events", ("event",), 0, 3, 30)
+    assert verify(load_factory(request.backend), request).verdict is Verdict.conforms
+    request = Request("faulty_shapes:lies", ("event",), 0, 3, 30)
+    (found,) = verify(load_factory(request.backend), request).counterexamples
+    assert found.requirements[0] == "EVENT-18"
+
+
+@pytest.mark.parametrize(
+    ("store", "shape"), [("swapped", "append(turn, thread_id, envelope)"), ("short", "append(thread_id, turn, *, envelope)")]
+)
+def test_a_method_that_cannot_be_called_as_it_should_is_no_violation(store: str, shape: str) -> None:
+    """What was found and what is expected is told before anything is called."""
+    name = f"faulty_shapes:{store}"
+    with pytest.raises(BackendError) as caught:
+        verify(load_factory(name), Request(name, ("event",)))
+    told = re.sub(r": '\w+'| -> '\w+'", "", str(caught.value))
+    assert told == (
+        f"The store of {name}, a {store.title()}, has {shape}. Expected append(thread_id, turn, envelope): arguments come by "
+        "their places, and parameters may have other names, but neither another order nor number."
+    )
+
+
+def test_a_store_that_goes_by_the_time_of_day_is_told_so() -> None:
+    """Its answers show it: the factory is to declare no controlled clock."""
+    request = Request("faulty_shapes:by_the_time_of_day", ("lease",), 0, 5, 30)
+    (found,) = verify(load_factory(request.backend), request).counterexamples
+    assert found.hint is not None
+    assert re.sub(r"\d{13}", "N", found.hint) == (
+        "claimed_at_epoch_ms N is the time of day, and the factory declares a controlled clock. Let the store take its time "
+        'from environment.clock, or mark the factory with @declares("liveness-oracle").'
+    )
+
+
+def test_a_chapter_may_be_declared_by_its_name_alone() -> None:
+    """One text is one chapter, and not its letters."""
+    assert load_factory("faulty_shapes:events").has == ()
+    assert declares(chapters="output")(lambda _: None).fencepost_offers == ("output",)  # type: ignore[attr-defined]

@@ -163,6 +163,13 @@ def test_stores_are_chosen_by_their_protocols() -> None:
     assert " --steps 30 --stores turn_input,output\n" in result.stdout
 
 
+def test_a_backend_and_a_command_are_not_chosen_at_once() -> None:
+    """There is one store to check."""
+    result = verify("Bent", "--exec", "cat")
+    assert result.exit_code == 2
+    assert "received --backend and --exec, expected one of them: there is one store to check." in result.stderr
+
+
 def test_ctrl_c_before_a_result_exits_2(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where there is nothing to tell yet."""
 

@@ -28,6 +28,7 @@ from fencepost.spec import (
     SessionNodeRecord,
 )
 from fencepost.statemachines.checker import Violation
+from fencepost.statemachines.run import shortest
 from fencepost.statemachines.tally import Tally
 from msgspec.structs import replace
 
@@ -325,3 +326,17 @@ def test_whatever_a_run_finds_it_shows_by_a_program(fault: type[Bent]) -> None:
         return
     module, _, store = MODEL.partition(":")
     pasted(found.program.replace(f"from faulty import {name}", f"from {module} import {store}"))
+
+
+def test_a_violation_that_there_is_no_time_to_shorten_is_told_as_it_was_seen() -> None:
+    """The program has every call that was made, shows it all the same, and says that it is long."""
+    caller = Caller("faulty:FenceForgotten")
+    with pytest.raises(Violation) as caught:
+        fence_forgotten(caller)
+    caller.setup.calls.until = 0
+    found = counterexample(caller.factory, "lease", shortest(caller.kind, caller.setup, caught.value))
+    assert found.heading == (
+        "There was no time to shorten it. This program shows it, ending in an error while the fault is there:"
+    )
+    assert found.reproduces
+    assert len(shown("FenceForgotten", fence_forgotten).performed) < len(found.performed)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import fencepost.kit.verify as verify_module
 import pytest
 from faulty import WornOut
 from fencepost.kit import chapter_check as check_module
@@ -15,7 +17,9 @@ from fencepost.kit.result import MISSED, ChapterRun, Judged, Request, Result, St
 from fencepost.kit.verify import EXAMPLES, STEPS, Observer, offered_by, operations_of, verify
 from fencepost.kit.workers import verify_at_once
 from fencepost.spec import Acquired, LeaseOwnerIdentity
-from fencepost.statemachines.checker import Violation
+from fencepost.statemachines import calls as calls_module
+from fencepost.statemachines.checker import Checker, Violation
+from fencepost.statemachines.following import Call, Made
 from fencepost.statemachines.machine import Machine, Setup
 from fencepost.statemachines.run import CHAPTERS
 from fencepost.statemachines.tally import Tally
@@ -356,12 +360,42 @@ def test_a_budget_goes_where_most_is_unreached() -> None:
     assert result.request.command.endswith("--seed 0 --budget 6s --steps 1 --chapters lease,commit")
 
 
+@pytest.mark.parametrize("backend", ["Bent", "Unfenced"])
+@pytest.mark.parametrize("budget", [100, 400])
+def test_a_budget_is_over_with_the_call_that_it_ends_in(backend: str, budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes on: an example, or the search for a shorter program; after that no other call is made."""
+    calls, began = 0, list[int]()
+    answer = Checker.made
+
+    def counted(checker: Checker, call: Call) -> Made:
+        nonlocal calls
+        made = answer(checker, call)
+        # each takes a second
+        calls += 1
+        return made
+
+    def now() -> int:
+        began.append(calls)
+        return calls
+
+    monkeypatch.setattr(Checker, "made", counted)
+    monkeypatch.setattr(verify_module, "time", SimpleNamespace(monotonic=now))
+    monkeypatch.setattr(calls_module, "time", SimpleNamespace(monotonic=lambda: calls))
+    name = f"faulty:{backend}"
+    result = verify(load_factory(name), Request(name, ("commit",), 0, 1, 50, seconds=budget))
+    assert result.runs[0].tally.steps > 10
+    assert began[-1] in (budget, budget + 1)
+
+
 def test_a_budget_that_is_over_before_a_chapter_begins_is_no_pass() -> None:
     """One sentence names all chapters that had no turn."""
     backend = load_factory("fencepost.kit.model:Model")
     result = verify(backend, Request(backend.name, ("lease", "event", "output"), 0, 1, 50, seconds=0.001))
     assert result.verdict is Verdict.not_evaluated
-    assert result.troubles == ("The 0.001 s were over before event, output began: give more, or choose fewer chapters.",)
+    assert result.troubles == (
+        "Nothing was reached in chapter lease: try a longer --budget.",
+        "The 0.001 s were over before event, output began: give more, or choose fewer chapters.",
+    )
 
 
 def test_a_chapter_that_violates_has_no_more_turns() -> None:

@@ -43,6 +43,7 @@ def postconditions(method: Any) -> list[Any]:
 def holds(condition: Any, names: list[str], operation: str, answer: object) -> bool:
     """Whether the condition holds of this answer to the good call."""
     given = dict(zip(names, ARGUMENTS[operation], strict=True), result=answer)
+    given |= {"_ARGS": (None, *ARGUMENTS[operation]), "_KWARGS": {}}
     held: bool = condition.condition(**{name: given[name] for name in condition.condition_args})
     return held
 

@@ -1,0 +1,130 @@
+"""A run is watched: Ctrl-C ends it, also where an engine under the store swallows it, and so does a call that never returns.
+
+The run itself stays in the thread that it was begun in, for stores may be bound to one. Who waits too long is woken as by
+Ctrl-C; where not even that helps, for the store is in no code of Python's, the process is ended.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from fencepost.statemachines.calls import Calls, Waiting
+
+LOOK_S = 0.1
+"""How often is looked at what has not returned."""
+
+GRACE_S = 1.0
+"""How long a call may still take once the run is to end."""
+
+LONGER = 6
+"""How many times as long as a call may take what is more than one: to open a store, to close it, to run a program."""
+
+
+class Watch:
+    """While it is entered, remembers that Ctrl-C was pressed, besides raising `KeyboardInterrupt` as ever.
+
+    With `end`, no call may take longer than so many `seconds`: the run is interrupted then, and `overdue` says why. `end` is
+    given a sentence where the run does not stop when it should, and ends the process.
+    """
+
+    def __init__(self, seconds: float = math.inf, end: Callable[[str], None] | None = None) -> None:
+        self.pressed = False
+        self.interrupted_in = ""
+        """The calls that Ctrl-C found waiting for long."""
+        self.overdue: str | None = None
+        self.calls = Calls()
+        self._seconds, self._end = seconds, end
+        self._stopped_at, self._pressed_at = math.inf, -math.inf
+        self._is_over = False
+        self._pipe: tuple[int, int] | None = None
+        self._before: Any = None
+        self._wakes_before = -1
+
+    def __enter__(self) -> Self:
+        # only the main thread may say what a signal does
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._press)
+            # a process that was begun for a run has it blocked until here
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            if self._end is not None:
+                self._begin()
+        return self
+
+    def _begin(self) -> None:
+        # where the main thread is in C, no handler of Python's is called: but what is written here is read
+        heard, told = self._pipe = os.pipe()
+        os.set_blocking(told, False)
+        self._wakes_before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+        threading.Thread(target=self._look, args=(heard,), name="fencepost watch", daemon=True).start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._is_over = True
+        if self._pipe is not None:
+            signal.set_wakeup_fd(self._wakes_before)
+            os.close(self._pipe[1])
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def goes_on(self) -> bool:
+        """Whether the run goes on after a `KeyboardInterrupt`: nobody pressed Ctrl-C, and what was overdue is given up."""
+        self.calls.forget()
+        if self.pressed or self.overdue is None:
+            return False
+        self.overdue, self.calls.stopped, self._stopped_at = None, False, math.inf
+        return True
+
+    def _press(self, _number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self._pressed_at < GRACE_S:
+            # a terminal and another process may both tell of one Ctrl-C
+            return
+        if self.overdue is None:
+            long = [each for each in self.calls.waiting() if now - each.since > GRACE_S]
+            self.pressed, self._pressed_at, self.interrupted_in = True, now, _named(long)
+            self._stop()
+        raise KeyboardInterrupt
+
+    def _stop(self) -> None:
+        self._stopped_at = min(self._stopped_at, time.monotonic())
+        self.calls.stopped = True
+
+    def _look(self, heard: int) -> None:
+        while not self._is_over:
+            if _hears(heard):
+                self._stop()
+            waiting, now = self.calls.waiting(), time.monotonic()
+            stuck = [each for each in waiting if min(now - each.since, now - self._stopped_at) > GRACE_S]
+            late = [each for each in waiting if now - each.since > self._seconds * (1 if each.is_call else LONGER)]
+            if stuck and self._end is not None and not self._is_over:
+                self._end(self.overdue or f"interrupted in {_named(waiting)}, which did not return.")
+            elif late and not self.calls.stopped:
+                limit = self._seconds * (1 if late[0].is_call else LONGER)
+                self.overdue = f"{_named(waiting)} did not return within {limit:g} s. {EXPECTED}"
+                self._stop()
+                # a signal wakes it from a wait, too
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                # that was no Ctrl-C
+                _hears(heard)
+        os.close(heard)
+
+
+def _hears(pipe: int) -> bool:
+    """Whether a signal comes in the next moment."""
+    ready, _, _ = select.select([pipe], [], [], LOOK_S)
+    return bool(ready and os.read(pipe, 1 << 10))
+
+
+EXPECTED = "Expected an answer or a refusal; --timeout gives each call more time."
+
+
+def _named(waiting: list[Waiting]) -> str:
+    names = [each.what for each in waiting]
+    return "".join(names) if len(names) <= 1 else f"{', '.join(names[:-1])} and {names[-1]}, made at once,"

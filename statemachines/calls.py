@@ -1,0 +1,61 @@
+"""What a run waits for: the calls that were begun and have not returned, and whether there is to be another one."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class TimeIsUp(BaseException):
+    """There is no time for another call. No `Exception`, for nothing went wrong, and nobody is to look for why."""
+
+
+class Waiting(NamedTuple):
+    """What was begun, the instant of a monotonic clock, and whether it is one call; what is not may take longer."""
+
+    what: str
+    since: float
+    is_call: bool
+
+
+class Calls:
+    """The calls in progress, one a thread. `until` is when the time is up; once `stopped`, no other call begins."""
+
+    def __init__(self) -> None:
+        self.until = math.inf
+        self.stopped = False
+        self._waiting: dict[int, Waiting] = {}
+
+    def begins(self, what: str) -> None:
+        """A call begins in this thread. Raises `KeyboardInterrupt` or `TimeIsUp` if it is not to."""
+        if self.stopped:
+            raise KeyboardInterrupt
+        now = time.monotonic()
+        if now > self.until:
+            raise TimeIsUp
+        self._waiting[threading.get_ident()] = Waiting(what, now, True)
+
+    def ends(self) -> None:
+        """The call of this thread has returned."""
+        self._waiting.pop(threading.get_ident(), None)
+
+    @contextlib.contextmanager
+    def during(self, what: str) -> Iterator[None]:
+        """Something besides calls that a store may hang in."""
+        self._waiting[threading.get_ident()] = Waiting(what, time.monotonic(), False)
+        try:
+            yield
+        finally:
+            self.ends()
+
+    def waiting(self) -> list[Waiting]:
+        """What has not returned yet, the longest first."""
+        return sorted(self._waiting.values(), key=lambda each: each.since)
+
+    def forget(self) -> None:
+        """Go on without what never returns."""
+        self._waiting.clear()

@@ -1,0 +1,98 @@
+"""Stores whose calls do not return, each for another reason, and one that ends its process."""
+
+# ruff: noqa: D102 - what a method does wrong stands in the docstring of its class
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from faulty import Bent
+from fencepost.kit import declares
+from fencepost.spec import LeaseOwnerIdentity
+from fencepost.statemachines.environment import Environment
+
+
+def tell() -> None:
+    """Whoever started the process learns that a call has begun that does not return."""
+    where = os.environ.get("STUCK")
+    if where:
+        Path(where).touch()
+
+
+class Sleeps(Bent):
+    """A renewal never returns."""
+
+    def renew_session_execution_lease(self, *_arguments: object) -> object:
+        tell()
+        while True:
+            time.sleep(3600)
+
+
+class Swallows(Bent):
+    """A renewal never returns, whatever it is told."""
+
+    def renew_session_execution_lease(self, *_arguments: object) -> object:
+        tell()
+        while True:
+            try:
+                time.sleep(0.05)
+            except BaseException:
+                continue
+
+
+class LocksInC(Bent):
+    """A renewal never returns, and is in no code of Python's."""
+
+    def renew_session_execution_lease(self, *_arguments: object) -> object:
+        tell()
+        libc, mutex = ctypes.CDLL(None), (ctypes.c_char * 64)()
+        libc.pthread_mutex_lock(mutex)
+        return libc.pthread_mutex_lock(mutex)
+
+
+class Turns(Bent):
+    """Every call says that it was made, and swallows Ctrl-C as some engines do."""
+
+    def __getattr__(self, name: str) -> Any:
+        tell()
+        try:
+            time.sleep(0.01)
+        except KeyboardInterrupt:
+            raise RuntimeError("interrupted in C++") from None
+        return super().__getattr__(name)
+
+
+class Exits(Bent):
+    """A renewal ends the process."""
+
+    def renew_session_execution_lease(self, *_arguments: object) -> object:
+        os._exit(7)
+
+
+def never_opens(environment: Environment) -> object:
+    """A factory that does not return."""
+    tell()
+    time.sleep(3600)
+    return Bent(environment)
+
+
+@declares("controlled-clock", "liveness-oracle", "attachments", "blob-reclaim", "concurrent-callers")
+class LocksItselfUp(Bent):
+    """Two claims at once wait for each other."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._one = threading.Lock()
+        self._meeting = threading.Barrier(2)
+
+    def try_claim_session_execution_lease(self, session_id: str, owner: LeaseOwnerIdentity, ttl: int) -> object:
+        if threading.current_thread() is threading.main_thread():
+            return self.right("try_claim_session_execution_lease", session_id, owner, ttl)
+        tell()
+        with self._one:
+            self._meeting.wait()
+        return None

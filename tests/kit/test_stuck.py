@@ -1,0 +1,120 @@
+"""Calls that do not return, and Ctrl-C: a run ends, with exit code 2, and says in which call."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import stuck
+
+HERE = Path(stuck.__file__).parent
+
+COMMAND = (sys.executable, "-m", "fencepost.kit", "verify", "--chapters", "lease,event,output", "--examples", "3")
+
+FOREVER = "3000"
+
+SLOW = pytest.param("2", marks=pytest.mark.slow)
+
+
+def ended(backend: str, *options: str) -> tuple[int, str, str]:
+    """The exit code of a run that nobody interrupts, and what it said."""
+    command = [*COMMAND, "--backend", f"stuck:{backend}", *options]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, " ".join(done.stdout.split()), done.stderr
+
+
+def interrupted(backend: str, tmp_path: Path, *options: str, after: float = 0.0) -> tuple[int, str, str]:
+    """The same of a run that gets one Ctrl-C, so long after a call has begun."""
+    begun = tmp_path / "begun"
+    command = [*COMMAND, "--backend", f"stuck:{backend}", "--timeout", FOREVER, *options]
+    environment = {**os.environ, "STUCK": str(begun), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=HERE, stdout=-1, stderr=-1, text=True, env=environment) as process:
+        try:
+            while not begun.exists():
+                time.sleep(0.05)
+                assert process.poll() is None
+            time.sleep(after)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert [each.name for each in tmp_path.iterdir() if each != begun] == []
+    return process.returncode, " ".join(out.split()), err
+
+
+LATE = "renew_session_execution_lease did not return within 0.5 s. Expected an answer or a refusal; --timeout gives each call"
+
+
+@pytest.mark.parametrize("workers", ["1", SLOW])
+def test_a_call_that_does_not_return_leaves_its_chapter_not_evaluated(workers: str) -> None:
+    """The report says which call it was, and the other chapters are checked all the same."""
+    code, out, err = ended("Sleeps", "--timeout", "0.5", "--workers", workers)
+    assert (code, err) == (2, "")
+    assert f"Chapter lease could not be evaluated: {LATE}" in out
+    assert "could not be evaluated stuck:Sleeps" in out
+    assert " output " in out
+
+
+@pytest.mark.parametrize("workers", ["1", SLOW])
+@pytest.mark.parametrize("backend", ["Swallows", "LocksInC"])
+def test_a_call_that_nothing_can_end_ends_the_run(backend: str, workers: str) -> None:
+    """A store that catches everything, or waits in C, is left with a sentence."""
+    code, _, err = ended(backend, "--timeout", "0.5", "--workers", workers)
+    assert (code, err.startswith(f"Error: {LATE}")) == (2, True)
+
+
+def test_callers_that_wait_for_each_other_are_named() -> None:
+    """A deadlock of calls that were made at once is no violation, and nobody waits for it."""
+    code, out, _ = ended("LocksItselfUp", "--timeout", "0.5")
+    both = "try_claim_session_execution_lease and try_claim_session_execution_lease, made at once, did not return within 0.5 s"
+    assert (code, both in out) == (2, True)
+
+
+def test_a_factory_that_does_not_return_is_told_of() -> None:
+    """It may take six times as long as a call."""
+    code, _, err = ended("never_opens", "--timeout", "0.25")
+    assert (code, err.startswith("Error: the factory stuck:never_opens did not return within 1.5 s.")) == (2, True)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_ends_a_call_that_does_not_return(workers: str, tmp_path: Path) -> None:
+    """One is enough; the report says where it was, and what it had not got to."""
+    code, out, err = interrupted("Sleeps", tmp_path, "--workers", workers, after=1.5)
+    assert (code, err) == (2, "")
+    assert "The run was interrupted in renew_session_execution_lease, which had not returned: all figures are partial." in out
+    assert "It had not got to event, output." in out
+    assert "could not be evaluated stuck:Sleeps" in out
+
+
+@pytest.mark.parametrize("workers", ["1", SLOW])
+@pytest.mark.parametrize("backend", ["Swallows", "LocksInC"])
+def test_ctrl_c_ends_a_call_that_nothing_can_end(backend: str, workers: str, tmp_path: Path) -> None:
+    """The process ends, with the name of the call, and leaves nothing behind."""
+    code, _, err = interrupted(backend, tmp_path, "--workers", workers)
+    assert (code, err) == (2, "Error: interrupted in renew_session_execution_lease, which did not return.\n")
+
+
+@pytest.mark.parametrize("workers", ["1", SLOW])
+def test_ctrl_c_that_the_store_swallows_ends_the_run(workers: str, tmp_path: Path) -> None:
+    """An engine makes a failure of the call out of it; that is no violation, and never a pass."""
+    code, out, err = interrupted("Turns", tmp_path, "--workers", workers, "--examples", "1000", after=1.5)
+    assert (code, err) == (2, "")
+    assert "The run was interrupted: all figures are partial. It had not got to event, output." in out
+
+
+def test_ctrl_c_before_a_store_is_open_ends_the_run(tmp_path: Path) -> None:
+    """A factory that does not return is interrupted, too."""
+    code, _, err = interrupted("never_opens", tmp_path)
+    assert (code, err) == (2, "Error: interrupted before there was a result.\n")
+
+
+def test_a_store_that_ends_its_process_is_told_of_by_workers() -> None:
+    """In a process of its own it takes nobody along."""
+    code, _, err = ended("Exits", "--workers", "2")
+    said = "of stuck:Exits ended all of a sudden, with exit code 7: the store ended it, or something under the store."
+    assert (code, said in err) == (2, True)
