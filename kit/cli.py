@@ -1,4 +1,4 @@
-"""The command line: `fencepost verify`, `fencepost requirements` and `fencepost adapter`."""
+"""The command line: `fencepost verify`, `fencepost requirements`, `fencepost adapter` and `fencepost prove`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
 from .console import Terminal, let_go_of_stdout
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
+from .prove_cli import prove_command
 from .report import report
 from .report_files import require_folder, tell_github, write_report
 from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
@@ -138,6 +139,7 @@ def requirements_command(requirement_id: str | None) -> None:
 
 
 cli.add_command(adapter_group)
+cli.add_command(prove_command)
 
 
 def main() -> None:
