@@ -40,8 +40,9 @@ from msgspec.structs import replace
 from .. import commit as calls
 from ..contracts import ensure, require
 from ..records.attachment import Attachment, AttachmentRecord, AttachmentState
-from ..records.commit import KINDS, CommitState, Head, Part, Stamp, head_agrees, next_revision
+from ..records.commit import KINDS, CommitState, Head, Ledger, Part, Stamp, head_agrees, next_revision
 from ..records.lease import LeaseRecord, LeaseState, SessionLease
+from ..records.log import Log
 from ..state import State
 from ..step import Refused
 from .exhaustion import exhausted, subsets, tuples
@@ -87,7 +88,7 @@ def _faulty(faults: frozenset[str]) -> tuple[State, RuntimeCommit]:
     stamps: Map[tuple[str, str], Stamp] = Map(recorded)
     state = replace(
         state_of(("held",)),
-        commit=CommitState(head_at(4), stamps=stamps, attempted="s", checkpoints=frozenset({"checkpoint:4"})),
+        commit=CommitState(head_at(4), stamps=stamps, attempted="s", checkpoints=Map({"checkpoint:4": True})),
         lease=LeaseState(Map({session: LANE})),
     )
     commit = RuntimeCommit(
@@ -151,7 +152,7 @@ def node(node_id: str, parent: str | None, said: str = "new") -> SessionNodeReco
 
 def _stored(ids: tuple[str, ...], tombstoned: frozenset[str]) -> CommitState:
     nodes = Map({each: node(each, None, "old") for each in ids})
-    return CommitState(head_at(1, "a"), ids, nodes, tombstoned & {*ids}, attempted="s")
+    return CommitState(head_at(1, "a"), Log.of(ids), nodes, tombstoned & {*ids}, attempted="s")
 
 
 def _deltas() -> Iterator[GraphCommitDelta]:
@@ -199,7 +200,7 @@ def graphs_become_what_deltas_say(ids: tuple[str, ...], tombstoned: frozenset[st
         hidden.discard(each.node_id)
     after = step.state.commit
     return (
-        after.order == tuple(nodes)
+        after.order == Log.of(nodes)
         and dict(after.nodes) == nodes
         and after.tombstoned == hidden
         and after.head is not None
@@ -300,8 +301,10 @@ def effects_come_together(
         became = S.Completed if place in named else S.DeferredNextTurn if moved else row.record.state
         if now.record.state is not became or now.record.claim.held != (row.record.claim.held and place not in named):
             return False
-    entries = step.state.attachment.entries
-    return step.state.commit.usage == (entry,) and all(
+    entries, after = step.state.attachment.entries, step.state.commit
+    if after.usage != Log.of((entry,)) or after.ledger != Ledger(((("source", "model"), (1, 0, 0, 0, 0)),)):
+        return False
+    return all(
         entries[each] == dataclasses.replace(record, committed=record.committed or (each in stamped and record.session == "s"))
         for each, record in ATTACHED.items()
     )

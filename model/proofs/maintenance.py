@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from .. import maintenance as calls
 from ..records.commit import CommitState, Part, Snapshot
+from ..records.log import Log
+from ..records.turn_input import Inputs
 from ..state import State
 from .commit import head_at, node
 from .exhaustion import exhausted, subsets, tuples
@@ -25,8 +27,8 @@ def _graphs() -> Iterator[tuple[frozenset[str], frozenset[str], frozenset[str]]]
 
 
 def _stored(there: frozenset[str], tombstoned: frozenset[str]) -> CommitState:
-    ids = tuple(each for each in IDS if each in there)
-    return CommitState(head_at(1, "a"), ids, Map({each: node(each, None) for each in ids}), tombstoned & there, attempted="s")
+    nodes = {each: node(each, None) for each in IDS if each in there}
+    return CommitState(head_at(1, "a"), Log.of(nodes), Map(nodes), tombstoned & there, attempted="s")
 
 
 @exhausted(
@@ -48,7 +50,7 @@ def what_is_dead_goes(there: frozenset[str], tombstoned: frozenset[str], named: 
     return (
         hidden.state.commit == replace(written, tombstoned=dead)
         and swept.answer == VacuumReport(len(dead), 0)
-        and swept.state.commit == replace(written, order=tuple(left), nodes=Map(left), tombstoned=frozenset())
+        and swept.state.commit == replace(written, order=Log.of(left), nodes=Map(left), tombstoned=frozenset())
     )
 
 
@@ -69,8 +71,9 @@ def inputs_that_ended_go(kinds: tuple[str, ...]) -> bool:
     inputs = swept.state.turn_input
     return (
         swept.answer == VacuumReport(0, len(ended))
-        and inputs.of("s") == tuple(row for place, row in enumerate(rows_of(kinds)) if place not in ended)
-        and inputs.vacuumed == {("s", f"k{place}") for place in ended}
+        and inputs.of("s") == Inputs.of(row for place, row in enumerate(rows_of(kinds)) if place not in ended)
+        and set(inputs.vacuumed) == {("s", f"k{place}") for place in ended}
+        and inputs.sessions_of_key == Map({f"k{place}": int(place not in ended) for place in range(len(kinds))})
         and again.answer == VacuumReport()
         and again.state == swept.state
     )
@@ -100,14 +103,15 @@ def only_the_unreachable_goes(blobs: frozenset[str], checkpoints: frozenset[str]
     head = head_at(2)
     head = replace(head, parts=head.parts.set(KIND, Part(named, None, carried=True)))
     stored: Map[tuple[str, str], Snapshot] = Map({(KIND, each): b"value" for each in blobs})
-    written = CommitState(head if there else None, blobs=stored, checkpoints=checkpoints, attempted="s")
+    refs = Map(dict.fromkeys(checkpoints, True))
+    written = CommitState(head if there else None, blobs=stored, checkpoints=refs, attempted="s")
     swept, *_ = calls.gc_unreachable(State(commit=written), PORTS)
     again, *_ = calls.gc_unreachable(swept.state, PORTS)
     kept = {"checkpoint:2", *(() if named is None else (named,))} if there else set()
     after = swept.state.commit
     return (
         {ref for _, ref in after.blobs} == blobs & kept
-        and after.checkpoints == checkpoints & kept
+        and set(after.checkpoints) == checkpoints & kept
         and swept.answer == GcReport(int(there), len(kept), len((blobs | checkpoints) - kept))
         and again.answer == GcReport(int(there), len(kept), 0)
         and (after.head, after.nodes, after.stamps, after.usage) == (written.head, written.nodes, written.stamps, written.usage)

@@ -99,7 +99,7 @@ def rows_of(kinds: Kinds) -> tuple[BatchRow, ...]:
 
 def state_of(kinds: Kinds) -> State:
     """A session with batches of these kinds, leased by `MINE`."""
-    ids = frozenset(f"b{place}" for place in range(len(kinds)))
+    ids = Map({f"b{place}": True for place in range(len(kinds))})
     return State(lease=LEASED, queued_work=QueueState(Map({"s": rows_of(kinds)}), ids, len(kinds), claims=ISSUED))
 
 
@@ -254,6 +254,6 @@ def removal_is_exact(kinds: Kinds, named: frozenset[int]) -> bool:
     waiting = {place for place in named if KINDS[kinds[place]].claim not in (LIVE, DEADS)}
     return all(
         after.of("s") == tuple(row for place, row in enumerate(rows) if place not in gone)
-        and after.freed == {("s", f"k{place}") for place in gone}
+        and set(after.freed) == {("s", f"k{place}") for place in gone}
         for after, gone in ((done, held), (cancelled.queued_work, waiting))
     )

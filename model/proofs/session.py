@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from itertools import pairwise, product
 
@@ -16,7 +17,8 @@ from fencepost.spec import (
 from immutables import Map
 
 from .. import session as calls
-from ..records.commit import CommitState
+from ..records.commit import CommitState, Ledger
+from ..records.log import Log
 from ..state import State
 from .commit import head_at, node
 from .exhaustion import exhausted, subsets, tuples
@@ -28,7 +30,7 @@ Parents = tuple[str | None, ...]
 
 def _written(parents: Parents, tombstoned: frozenset[str], leaf: str | None) -> CommitState:
     nodes: dict[str, SessionNodeRecord] = {each: node(each, parent) for each, parent in zip(IDS, parents, strict=False)}
-    return CommitState(head_at(1, leaf), tuple(nodes), Map(nodes), tombstoned, attempted="s")
+    return CommitState(head_at(1, leaf), Log.of(nodes), Map(nodes), tombstoned, attempted="s")
 
 
 def _graphs(most: int) -> Iterator[tuple[Parents, frozenset[str], str | None]]:
@@ -122,15 +124,16 @@ USED = (
     "the ledger has a row for each source and model that used anything, in order of appearance, with the sums of its counters",
     "READ-14",
     "COMMIT-INV-5",
-    scope=f"all lines of up to 5 entries of {len(USED)} kinds, sums beyond 64 bits and empty ones included",
+    scope=f"all lines of up to 5 entries of {len(USED)} kinds, at once and one by one, empty sums and beyond 64 bits included",
     cases=lambda: ((usage,) for usage in tuples(USED, 5)),
 )
 def the_ledger_sums(usage: tuple[TokenLedgerEntry, ...]) -> bool:
     """Each row against a sum of its own, counter by counter."""
     counted = [each for each in usage if sum(getattr(each.usage, name) for name in COUNTERS[:4]) != 0]
     keys = list(dict.fromkeys((each.source, each.model) for each in counted))
-    rows = calls.ledger(usage)
-    if [(row.source, row.model) for row in rows] != keys:
+    one_by_one = functools.reduce(lambda folded, entry: folded.plus((entry,)), usage, Ledger())
+    rows = calls.ledger(one_by_one)
+    if one_by_one != Ledger().plus(usage) or [(row.source, row.model) for row in rows] != keys:
         return False
     for row in rows:
         of_row = [each.usage for each in counted if (each.source, each.model) == (row.source, row.model)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace as replaced
 from itertools import product
 
@@ -37,6 +37,7 @@ from ..records.turn_input import (
     ENDED,
     InputRecord,
     InputRow,
+    Inputs,
     InputState,
     LiveInput,
     abandoned,
@@ -96,7 +97,7 @@ def _claimed(proof: str, owner: LeaseOwnerIdentity, expires: int) -> EntryClaim:
 
 LIVE, LAPSED, DEADS = _claimed("live", THEIRS, NOW + 1), _claimed("lapsed", THEIRS, NOW), _claimed("dead", DEAD, NOW + 1)
 
-ISSUED: Map[claims.ClaimProof, int] = Map({(proof, proof): 7 for proof in ("live", "lapsed", "dead")})
+ISSUED = claims.Issued.of({(proof, proof): 7 for proof in ("live", "lapsed", "dead")})
 """The proofs of these claims, and the fencing token that they were granted under."""
 
 KINDS: dict[str, LiveInput] = {
@@ -129,27 +130,30 @@ def rows_of(kinds: Kinds) -> tuple[InputRow, ...]:
 
 def state_of(kinds: Kinds) -> State:
     """A session with inputs of these kinds, leased by `MINE`."""
-    return State(lease=LEASED, turn_input=InputState(Map({"s": rows_of(kinds)}), claims=ISSUED, last_seq=len(kinds)))
+    inputs = InputState(claims=ISSUED)
+    for row in rows_of(kinds):
+        inputs = inputs.plus("s", row)
+    return State(lease=LEASED, turn_input=inputs)
 
 
-def _after(state: State) -> tuple[InputRow, ...]:
-    return state.turn_input.of("s")
+def _left(state: State, rows: Iterable[InputRow]) -> bool:
+    """Whether the session has just these inputs, in this order, and each index says what they say."""
+    return state.turn_input.of("s") == Inputs.of(rows)
 
 
 def _taking(kinds: Kinds, state: State, answer: object, wanted: list[int], became: S) -> bool:
     """Whether a claim took just the rows at these places, in their order, under one new claim, and left the others."""
-    before, after = rows_of(kinds), _after(state)
+    rows = [*rows_of(kinds)]
     if not wanted:
-        return answer is None and after == before
+        return answer is None and _left(state, rows)
     if not isinstance(answer, TurnInputClaim) or [each.input_id for each in answer.inputs] != [f"i{each}" for each in wanted]:
         return False
     proof = (answer.claim_id, answer.lease_token)
-    for place, (row, now) in enumerate(zip(before, after, strict=True)):
-        claim = ClaimRecord(row.record.claim.fencing_token + 1, True, proof, MINE, NOW + 10)
-        record = InputRecord(became, row.record.for_turn, row.record.turn, row.record.boundary, claim)
-        if now != (replace(row, record=record) if place in wanted else row):
-            return False
-    return proof not in (("live", "live"), ("lapsed", "lapsed"), ("dead", "dead"))
+    for place in wanted:
+        was = rows[place].record
+        claim = ClaimRecord(was.claim.fencing_token + 1, True, proof, MINE, NOW + 10)
+        rows[place] = replace(rows[place], record=InputRecord(became, was.for_turn, was.turn, was.boundary, claim))
+    return _left(state, rows) and proof not in (("live", "live"), ("lapsed", "lapsed"), ("dead", "dead"))
 
 
 def _claims() -> Iterator[tuple[Kinds, int]]:
@@ -218,11 +222,14 @@ def what_is_listed_can_be_cancelled(kinds: Kinds, place: int) -> bool:
         [each.input_id for each in shown.answer] == [f"i{number}" for number in waiting]
         and gone == [number for number in waiting if number >= place]
         and [each.input_id for each in left.answer] == [f"i{number}" for number in waiting if number < place]
-        and all(
-            now.record.state is S.Cancelled and not now.record.claim.held if number in gone else now == row
-            for number, (row, now) in enumerate(zip(rows_of(kinds), _after(step.state), strict=True))
-        )
+        and _left(step.state, (_over(row, S.Cancelled) if number in gone else row for number, row in enumerate(rows_of(kinds))))
     )
+
+
+def _over(row: InputRow, became: S) -> InputRow:
+    """The input as it ended: held by nobody, the count of its claims kept."""
+    free = replaced(FREE, fencing_token=row.record.claim.fencing_token)
+    return replace(row, record=replaced(row.record, state=became, claim=free))
 
 
 SETTLED = ("deferred", "held", "lapsed", "for t", "for u", "accepted by t", "accepted by t, lapsed", "completed")
@@ -240,17 +247,14 @@ def settlement_is_exact(kinds: Kinds, claim: str, every: int) -> bool:
     """First what is completed, then what is deferred, and every other row as it was."""
     named = [place for place in range(len(kinds)) if place % every == 0]
     done = TurnInputCompletion("s", claim, claim, tuple(f"i{place}" for place in named))
-    after = _after(calls.deferred(calls.completed(state_of(kinds), done), "s", "t"))
-    for place, (row, now) in enumerate(zip(rows_of(kinds), after, strict=True)):
-        record, held = row.record, row.record.claim
+    rows = [*rows_of(kinds)]
+    for place, row in enumerate(rows):
+        held = row.record.claim
         if place in named and held.held and held.proof == (claim, claim):
-            free = replaced(FREE, fencing_token=held.fencing_token)
-            record = InputRecord(S.Completed, record.for_turn, record.turn, record.boundary, free)
+            rows[place] = _over(row, S.Completed)
         elif kinds[place] == "for t":
-            record = InputRecord(S.DeferredNextTurn, False, "", AT_WORK, FREE)
-        if now != replace(row, record=record):
-            return False
-    return True
+            rows[place] = replace(row, record=InputRecord(S.DeferredNextTurn, False, "", AT_WORK, FREE))
+    return _left(calls.deferred(calls.completed(state_of(kinds), done), "s", "t"), rows)
 
 
 @exhausted(
@@ -276,4 +280,4 @@ def giving_back_is_exact(kinds: Kinds, claim: str) -> bool:
         wanted.append(replace(row, record=record))
     swept, count = calls.vacuumed(step.state, ("s",))
     left = [row for row, kind in zip(wanted, kinds, strict=True) if kind not in ("completed", "cancelled")]
-    return [*_after(step.state)] == wanted and [*_after(swept)] == left and count == len(wanted) - len(left)
+    return _left(step.state, wanted) and _left(swept, left) and count == len(wanted) - len(left)

@@ -140,6 +140,13 @@ class Grant(NamedTuple, Generic[H, L, T]):
     "a lane is granted anew exactly when nobody holds it",
 )
 @ensure(
+    lambda record, claimant, now, result: (
+        (result.granted is Granted.again) == (live(record, now) and record.holder == claimant.holder)
+    ),
+    "LEASE-13",
+    "a live lease is entered again exactly by its holder",
+)
+@ensure(
     lambda record, now, ttl, result: (
         result.granted is not Granted.again or result.record == replace(record, expires_at=min(now + ttl, U64_MAX))
     ),
