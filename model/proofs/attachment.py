@@ -6,7 +6,6 @@ from itertools import product
 
 from fencepost.spec import AttachmentManifestEntry
 from fencepost.spec.liveness import Alive
-from immutables import Map
 
 from .. import attachment as calls
 from ..contracts import ensure
@@ -48,7 +47,7 @@ Entries = tuple[Attachment | None, ...]
 
 def _state_of(entries: Entries) -> State:
     there = {each: record for each, record in zip(IDS, entries, strict=True) if record is not None}
-    return State(attachment=AttachmentState(Map(there)))
+    return State(attachment=AttachmentState.of(there))
 
 
 @exhausted(
@@ -94,4 +93,10 @@ def stamps_are_exact(entries: Entries, named: frozenset[str]) -> bool:
             record = AttachmentRecord(record.session, record.uri, record.intent_at, True)
         if stamped != record:
             return False
-    return True
+    return _indexed(step.state) and _indexed(state)
+
+
+def _indexed(state: State) -> bool:
+    """Whether the index names just the entries without a stamp."""
+    manifest = state.attachment
+    return set(manifest.uncommitted) == {each for each, record in manifest.entries.items() if not record.committed}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import product
 from uuid import UUID
@@ -37,7 +38,7 @@ from ..lifecycle import (
     input_step,
     reachable_states,
 )
-from ..records.runtime import RuntimeRecords, next_sequence
+from ..records.runtime import Run, RuntimeRecords, next_sequence
 from ..state import State
 from ..step import Ports, Refused
 from .exhaustion import exhausted, subsets, tuples
@@ -181,8 +182,22 @@ def _receipt(run: UUID, sequence: int, boundary: RunApplyBoundary = RunApplyBoun
 def _numbered(numbers: frozenset[int], elsewhere: bool) -> State:
     """A runtime with receipts of these numbers for the run; and with ones of another run and of another runtime."""
     keys = [("r", RUN, each) for each in numbers] + ([("r", OTHER, 7), ("q", RUN, 8)] if elsewhere else [])
-    receipts = Map({key: _receipt(key[1], key[2]) for key in keys})
-    return State(runtime=RuntimeRecords(Map(), receipts, Map({"r": b"old"}), Map({"r": T.Idle})))
+    records = RuntimeRecords(snapshots=Map({"r": b"old"}), states=Map({"r": T.Idle}))
+    for runtime, run, number in keys:
+        records = records.with_receipt(runtime, _receipt(run, number))
+    return State(runtime=records)
+
+
+def _indexed(records: RuntimeRecords) -> bool:
+    """Whether each index says what the receipts and inputs say."""
+    runs: dict[tuple[str, UUID], list[int]] = {}
+    for runtime, run, number in records.receipts:
+        runs.setdefault((runtime, run), []).append(number)
+    return (
+        dict(records.runs) == {key: Run(max(numbers), len(numbers)) for key, numbers in runs.items()}
+        and dict(records.runtimes_of_run) == Counter(run for _, run in runs)
+        and dict(records.runtimes_of_input) == Counter(each for inputs in records.inputs.values() for each in inputs)
+    )
 
 
 Updates = tuple[tuple[int, int], ...]
@@ -230,6 +245,7 @@ def numbers_grow(numbers: frozenset[int], elsewhere: bool, updates: Updates, sna
         and after.snapshots == Map({"r": snapshot})
         and after.states == before.runtime.states
         and dict(after.inputs_of("r")) == _kept(updates, (RUN, number))
+        and _indexed(after)
     )
 
 
@@ -263,6 +279,7 @@ def applies_keep_what_they_are_given(
         and dict(after.receipts) == {**dict(before.runtime.receipts), ("r", RUN, number): made}
         and after.snapshots == Map({"r": snapshot or b"old"})
         and dict(after.inputs_of("r")) == _kept(updates, None)
+        and _indexed(after)
     )
 
 
@@ -303,6 +320,5 @@ def reads_tell_what_was_kept(updates: Updates, together: bool, runtime_state: Ru
         ]
 
     listed = tuple(kept[each] for each in INPUTS if each in kept)
-    return read("r") == [listed, *(kept.get(each) for each in INPUTS), runtime_state, b"old", _receipt(RUN, 1), None] and read(
-        "q"
-    ) == [(), None, None, None, None, None, None]
+    ours = [listed, *(kept.get(each) for each in INPUTS), runtime_state, b"old", _receipt(RUN, 1), None]
+    return read("r") == ours and read("q") == [(), *[None] * 6] and _indexed(state.runtime)
