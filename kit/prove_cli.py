@@ -13,7 +13,6 @@ import click
 from fencepost.model.proofs import CHAPTERS
 from rich.live import Live
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from .console import Terminal
@@ -104,27 +103,29 @@ def _progress(console: Terminal, count: int) -> Iterator[Told]:
 
 
 def _page(console: Terminal, proved: Proved) -> None:
-    """A table for each chapter, and the figure."""
+    """The lemmas of each chapter, and the figure."""
     for chapter in dict.fromkeys(statement.chapter for statement, _ in proved.results):
-        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-        table.add_column("outcome", no_wrap=True)
-        table.add_column("requirements", style="cyan", max_width=24)
-        table.add_column("lemma")
-        table.add_column("tried", no_wrap=True, justify="right", style="dim")
+        console.show(Text(chapter, style="bold"))
         for statement, finding in proved.results:
             if statement.chapter == chapter:
-                lemma = Text.assemble(statement.says, (f"  {statement.name}", "dim"))
-                outcome = Text(finding.outcome.value, style=STYLES.get(finding.outcome, "green"))
-                table.add_row(outcome, " ".join(statement.requirements), lemma, _tried(statement, finding))
-                for line in _beside(statement, finding):
-                    table.add_row("", "", Text(line, style="" if finding.outcome is Outcome.refuted else "dim"), "")
-        console.show(Text(chapter, style="bold"), Padding(table, (0, 0, 1, 2)))
-    console.show(Text(figure(proved)))
+                _show(console, statement, finding)
+        console.show(Text())
+    console.show(Text(figure(proved)), soft_wrap=True)
+
+
+def _show(console: Terminal, statement: Statement, finding: Finding) -> None:
+    """What came of a lemma and what was tried; below, what it says, of what, and what else there is to say."""
+    outcome = (finding.outcome.value, STYLES.get(finding.outcome, "green"))
+    console.show(Padding(Text.assemble(outcome, (f"  {_tried(statement, finding)}", "dim")), (0, 0, 0, 2)))
+    establishes = (f"{' '.join(statement.requirements)}  ", "cyan")
+    lines = [Text.assemble(establishes, statement.says, (f"  {statement.name}", "dim"))]
+    lines += [Text(line, style="" if finding.outcome is Outcome.refuted else "dim") for line in _beside(statement, finding)]
+    console.show(*(Padding(line, (0, 0, 0, 4)) for line in lines))
 
 
 def _tried(statement: Statement, finding: Finding) -> str:
     what = "cases" if statement.place is None else "paths"
-    return f"{finding.tried:,} {what}  {finding.seconds:.1f} s"
+    return f"{finding.tried:,} {what} in {finding.seconds:.1f} s"
 
 
 def _beside(statement: Statement, finding: Finding) -> Iterator[str]:

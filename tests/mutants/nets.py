@@ -44,6 +44,7 @@ BESIDE = {
     "claim": ("claim", "turn_input", "queued_work"),
     "turn_input": ("turn_input", "maintenance"),
     "commit": ("commit", "session", "maintenance"),
+    "log": ("commit", "event", "output"),
 }
 """The chapters whose lemmas and walks a mutant has to get through, if they are more than its own."""
 
