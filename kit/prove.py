@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from itertools import groupby
 from queue import SimpleQueue
 from threading import Event
 
@@ -162,24 +163,33 @@ def _pool(size: int, *, contracts: bool) -> Iterator[Settle]:
         started.append(_started(contracts=contracts))
         return started[-1]
 
-    def one(statement: Statement, budget: float) -> tuple[Statement, Finding]:
-        prover, job = idle.get(), Job(statement.name, statement.place, budget, statement.against)
+    def living(prover: Prover) -> Prover:
+        return start() if prover.gone and not stopping.is_set() else prover
+
+    def several(statements: Sequence[Statement], budget: float) -> list[tuple[Statement, Finding]]:
+        prover, settled = idle.get(), []
         try:
-            finding = prover.settle(job)
-            if prover.gone and not stopping.is_set():
-                # whatever ended it may have had nothing to do with the lemma: once more, in another process
-                prover = start()
+            for each in statements:
+                job = Job(each.name, each.place, budget, each.against)
                 finding = prover.settle(job)
-            return statement, finding
+                if prover.gone and not stopping.is_set():
+                    # whatever ended it may have had nothing to do with the lemma: once more, in another process
+                    prover = start()
+                    finding = prover.settle(job)
+                prover = living(prover)
+                settled.append((each, finding))
+            return settled
         finally:
-            idle.put(start() if prover.gone and not stopping.is_set() else prover)
+            idle.put(living(prover))
 
     def settle(group: Sequence[Statement], budget: float) -> Iterator[tuple[Statement, Finding]]:
         with ThreadPoolExecutor(max(size, 1)) as threads:
-            futures = [threads.submit(one, each, budget) for each in group]
+            # the lemmas of one transition go to one process, which settles them together
+            of_one = [[*each] for _, each in groupby(group, key=lambda each: each.name)]
+            futures = [threads.submit(several, each, budget) for each in of_one]
             try:
                 for future in as_completed(futures):
-                    yield future.result()
+                    yield from future.result()
             except BaseException:
                 # whoever waits for a process is let go by its end
                 stopping.set()

@@ -210,6 +210,38 @@ def test_what_crosshair_cannot_confirm_is_no_proof(name: str, monkeypatch: pytes
     assert finding.tried > 0
 
 
+@icontract.ensure(lambda number, result: result != 8)
+@icontract.ensure(lambda number, result: result >= number)
+def wrong_in_one(number: int) -> int:
+    """One more: never less, and once it is 8."""
+    return number + 1
+
+
+def test_of_several_postconditions_the_one_that_fails_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are tried together first; if that fails, each counts for itself."""
+    monkeypatch.setattr(prover, "transition_of", lambda _: wrong_in_one)
+    assert prover.together("wrong_in_one", 5.0).outcome is Outcome.refuted
+    outcomes = {confirm(Job("wrong_in_one", place, 5.0)).outcome for place in (0, 1)}
+    assert outcomes == {Outcome.confirmed, Outcome.refuted}
+
+
+@icontract.ensure(lambda number, result: result > number)
+@icontract.ensure(lambda number, result: result >= number)
+def right_in_both(number: int) -> int:
+    """One more."""
+    return number + 1
+
+
+def test_postconditions_that_hold_are_confirmed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has the paths of all, and its share of the time."""
+    monkeypatch.setattr(prover, "transition_of", lambda _: right_in_both)
+    at_once = prover.together("right_in_both", 5.0)
+    for place in (0, 1):
+        finding = confirm(Job("right_in_both", place, 5.0))
+        assert (finding.outcome, finding.tried) == (Outcome.confirmed, at_once.tried)
+        assert finding.seconds == at_once.seconds / 2
+
+
 def test_a_counterexample_is_told_without_modules() -> None:
     """The names of classes alone, and no word of what compares two versions."""
     said = '"def _alike(result: Any) -> bool:" yields false when calling live(fencepost.model.records.a.B[int, int](0))'

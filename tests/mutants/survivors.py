@@ -9,9 +9,11 @@ from mutating import Mutant
 
 REASONS: dict[str, tuple[str, ...]] = {
     "Decides only which other answers a store may give: ours is the same. Such answers are tried in `tests/model`.": (
+        "turn_input._admitted: if not differs: return (ours,) -> if False: return (ours,)",
+        "maintenance.gc_unreachable: ours != GcReport() -> ours == GcReport()",
+        "commit._with_graph: replace(written, order=Log.of(nodes), nodes=Map(nodes), tombstoned=frozenset(), replaced_leaf=leaf) -> replace(written, order=Log.of(nodes), nodes=Map(nodes), tombstoned=frozenset())",
         "lease._granted: (ours, exhausted) if 'LEASE-11' in because else (ours,) -> (ours,) if 'LEASE-11' in because else (ours,)",
         "turn_input._replayed: row.input == input.input and input.ingress == before -> row.input == input.input",
-        "commit._with_graph: replace(written, order=tuple(nodes), nodes=Map(nodes), tombstoned=frozenset(), replaced_leaf=leaf) -> replace(written, order=tuple(nodes), nodes=Map(nodes), tombstoned=frozenset())",
         "session.load_session_meta: min(stored.by_session) if bound is None else bound -> bound if bound is None else bound",
         "maintenance.vacuum: bound is None -> bound is not None",
         "session._path: if leaf is None: return admitting(ours, ports.seen, *_without_carried(written, head), _leafless(state, writ... -> if False: return admitting(ours, ports.seen, *_without_carried(written, head), _leafless(state, written))",
@@ -19,6 +21,12 @@ REASONS: dict[str, tuple[str, ...]] = {
         "runtime.commit_session_boundary: if last is not None and last >= SIGNED_MAX: return (ours, Step(state, Refused(WriteFailed()), ('RUNTIME-23a... -> if False: return (ours, Step(state, Refused(WriteFailed()), ('RUNTIME-23a',), differs=('RUNTIME-23a',)))",
     ),
     "Decides only which requirements are named as the reason of an answer. Those are tried in `tests/model`.": (
+        "records.event.Thread.having: self.finished or turn.record.finished -> turn.record.finished",
+        "records.output.Attempt.plus: self.final or isinstance(record.event, Final) -> isinstance(record.event, Final)",
+        "records.output.Produced.plus: Final | Partial -> Final | Final",
+        "turn_input._with_input: input.source_key or '' -> input.source_key and ''",
+        "commit._outcome: False -> True",
+        "output.list_for_attempt: if not found: return (Step(state, found, ('OUTPUT-22', 'OUTPUT-23')),) -> if True: return (Step(state, found, ('OUTPUT-22', 'OUTPUT-23')),)",
         "queued_work._with_batch: batch.source_key is not None and (batch.session_id, batch.source_key) in queue.freed -> batch.source_key is not None or (batch.session_id, batch.source_key) in queue.freed",
         "queued_work.renew_queued_work_claim: any((batch.batch_id not in there for batch in claim.batches)) -> all((batch.batch_id not in there for batch in claim.batches))",
         "settlement._named_by: row.batch_id in done.batch_ids -> row.batch_id not in done.batch_ids",
@@ -39,9 +47,20 @@ REASONS: dict[str, tuple[str, ...]] = {
     "Is the same function: the end of a run leaves a retired runtime retired, whichever run it was.": (
         "lifecycle.reachable_states: 1 -> 2",
     ),
-    "Is not seen: a runtime that is there without inputs is read like one that is not there.": (
-        "runtime._with_inputs: replace(records, inputs=records.inputs.set(runtime_id, inputs)) if inputs else records -> replace(records, inputs=records.inputs.set(runtime_id, inputs)) if inputs else replace(records, inputs=reco...",
+    "Is the same function: of a map that stands for a set only the keys are looked at.": (
+        "records.claim.Issued.plus: True -> False",
+        "records.event.Turn.plus: True -> False",
     ),
+    "Is the same function: what has nothing to change is made anew, and is equal to what it was.": (
+        "records.log.Log.plus: Log(self.items.update({len(self) + place: item for place, item in enumerate(items)})) if items else self -> Log(self.items.update({len(self) + place: item for place, item in enumerate(items)})) if items else Log(sel...",
+        "turn_input.deferred: _with_rows(state, session_id, moved) if moved != rows else state -> _with_rows(state, session_id, moved) if moved != rows else _with_rows(state, session_id, moved)",
+        "turn_input.vacuumed: len(there) > len(there.open) -> len(there) >= len(there.open)",
+        "attachment.stamped: known and record_level.committed(known, session_id) != known -> known",
+    ),
+    "Is the same function: an entry is deleted right after it was set.": (
+        "records.attachment.AttachmentState.without: True -> False",
+    ),
+    "Is the same function: no input has a number below 0.": ("records.turn_input.Inputs.by_id: 1 -> 2",),
 }
 """Reasons, with the functions and changes that they explain, as `file.function: before -> after`."""
 
