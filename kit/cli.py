@@ -30,6 +30,7 @@ from .history_cli import check_trace_command
 from .leftovers import nothing_left_behind, sweep
 from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
+from .prove_cli import prove_command
 from .replay_cli import replay_command
 from .report import report
 from .report_files import require_folder, tell_github, write_report
@@ -196,6 +197,7 @@ def _write_pages(folder: Path, name: str | None) -> None:
 cli.add_command(adapter_group)
 cli.add_command(explore_command)
 cli.add_command(suite_command)
+cli.add_command(prove_command)
 cli.add_command(replay_command)
 cli.add_command(check_trace_command)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from textwrap import wrap
 
 import msgspec
 from fencepost.spec.catalogue import Requirement, requirements
@@ -12,6 +11,7 @@ from fencepost.statemachines.checker import Call
 from fencepost.statemachines.explore import Decided, Explored, Figures
 from fencepost.statemachines.scope import Bounds, Scope
 from fencepost.statemachines.witness import Stepped, witness
+from rich.padding import Padding
 from rich.text import Text
 
 from fencepost import __version__
@@ -62,7 +62,7 @@ def report_explored(console: Terminal, found: Explored, compared: int) -> None:
         Verdict.violates: f"invariant {next(iter(found.broken), '')} does not hold",
         Verdict.not_evaluated: f"{found.unknown}; what was not reached may be reachable",
     }[verdict]
-    console.show(Text.assemble((WORDS[verdict], STYLES[verdict]), f"  {says} ({figures.seconds:,.1f} s)"))
+    console.show(Text.assemble((WORDS[verdict], STYLES[verdict]), f"  {says} ({figures.seconds:,.1f} s)"), soft_wrap=True)
 
 
 def in_words(scope: Scope) -> str:
@@ -99,10 +99,10 @@ def _requirements(console: Terminal, found: Explored) -> None:
     console.show(Text(f"  {len(reached)} of {len(known)} requirements decided a reachable answer"))
     missing = [each.id for each in known if each.id not in found.decided]
     if missing:
-        console.show(Text(f"  not in this scope: {', '.join(missing)}", style="dim"))
+        console.show(Padding(Text(f"not in this scope: {', '.join(missing)}", style="dim"), (0, 0, 0, 2)))
     others = sorted(set(found.decided) - {each.id for each in known})
     if others:
-        console.show(Text(f"  of other chapters: {', '.join(others)}", style="dim"))
+        console.show(Padding(Text(f"of other chapters: {', '.join(others)}", style="dim"), (0, 0, 0, 2)))
 
 
 def of_chapter(chapter: str) -> tuple[Requirement, ...]:
@@ -135,8 +135,7 @@ def show_witness(console: Terminal, found: Explored, requirement: str) -> bool:
 
 def _says(console: Terminal, requirement: str) -> None:
     says = requirements()[requirement].says if requirement in requirements() else ""
-    for line in wrap(" ".join(says.split()), 100):
-        console.show(Text(f"  {line}", style="dim"))
+    console.show(Padding(Text(" ".join(says.split()), style="dim"), (0, 0, 0, 2)))
 
 
 def show_path(console: Terminal, path: Iterable[Stepped]) -> None:

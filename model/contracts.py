@@ -23,6 +23,6 @@ def require(condition: Callable[..., bool]) -> Callable[[F], F]:
     return icontract.require(condition, enabled=PROVING)
 
 
-def ensure(condition: Callable[..., bool], requirement: str) -> Callable[[F], F]:
-    """A lemma: a postcondition of the transition, with the requirement it proves."""
-    return icontract.ensure(condition, description=requirement, enabled=PROVING)
+def ensure(condition: Callable[..., bool], requirement: str, lemma: str) -> Callable[[F], F]:
+    """A lemma: a postcondition of the transition, with the requirement that it establishes and the sentence that it says."""
+    return icontract.ensure(condition, description=f"{requirement} {lemma}", enabled=PROVING)

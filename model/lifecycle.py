@@ -91,7 +91,7 @@ class InputLife(Generic[R]):
 
 
 @require(lambda attempts: attempts >= 0)
-@ensure(lambda state, result: result is None or state not in TERMINAL_INPUTS, "RUNTIME-69")
+@ensure(lambda state, result: result is None or state not in TERMINAL_INPUTS, "RUNTIME-69", "an input never leaves its end")
 @ensure(
     lambda state, step, attempts, result: (
         (result is S.Abandoned)
@@ -101,10 +101,12 @@ class InputLife(Generic[R]):
         )
     ),
     "RUNTIME-69",
+    "an input is abandoned when asked, or when its attempts are used up",
 )
 @ensure(
     lambda state, step, own, result: step is not InputStep.MarkApplied or (result is not None) == (own and state is S.Staged),
     "RUNTIME-69",
+    "only the run that an input is staged for applies it",
 )
 def leads_to(state: InputLifecycleState, step: InputStep, attempts: int, *, own: bool) -> InputLifecycleState | None:
     """The state that the step leads to, None if it is refused; `own`: its run is the one that the input is staged for."""
@@ -201,12 +203,20 @@ class RuntimeControl(Generic[R]):
     process_pending: bool = False
 
 
-@ensure(lambda state, result: not result or state is not T.Destroyed, "RUNTIME-70")
-@ensure(lambda state, asked, result: not result or state is not T.Stopped or asked is Control.DestroyRequested, "RUNTIME-70")
+@ensure(lambda state, result: not result or state is not T.Destroyed, "RUNTIME-70", "a destroyed runtime does nothing")
 @ensure(
-    lambda asked, free, result: not result or free or asked not in (Control.BeginRun, Control.RecycleRequested), "RUNTIME-70"
+    lambda state, asked, result: not result or state is not T.Stopped or asked is Control.DestroyRequested,
+    "RUNTIME-70",
+    "a stopped runtime can only be destroyed",
 )
-@ensure(lambda asked, own, result: not result or own or asked is not Control.EndRun, "RUNTIME-70")
+@ensure(
+    lambda asked, free, result: not result or free or asked not in (Control.BeginRun, Control.RecycleRequested),
+    "RUNTIME-70",
+    "while a run is on no other begins",
+)
+@ensure(
+    lambda asked, own, result: not result or own or asked is not Control.EndRun, "RUNTIME-70", "only the run that is on ends"
+)
 def takes(state: RuntimeState, asked: Control, *, free: bool, own: bool) -> bool:
     """Whether a runtime does what is asked: `free` says that no run is on, `own` that the run that is on is the one named."""
     if asked in (Control.BeginRun, Control.RecycleRequested):

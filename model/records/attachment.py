@@ -25,22 +25,40 @@ class AttachmentRecord(Generic[S, U]):
     committed: bool
 
 
-@ensure(lambda record, result: result.committed == record.committed, "ATT-2")
-@ensure(lambda record, result: result.intent_at >= record.intent_at and result.session == record.session, "ATT-2a")
-@ensure(lambda intent_at, uri, result: result.intent_at >= intent_at and result.uri == uri, "ATT-2a")
+@ensure(
+    lambda record, result: result.committed == record.committed, "ATT-2", "a stamp stays when the attachment is recorded again"
+)
+@ensure(
+    lambda record, result: result.intent_at >= record.intent_at and result.session == record.session,
+    "ATT-2a",
+    "an attachment stays with its first session, and its time never goes back",
+)
+@ensure(
+    lambda intent_at, uri, result: result.intent_at >= intent_at and result.uri == uri,
+    "ATT-2a",
+    "the newest uri and time count",
+)
 def recorded_again(record: AttachmentRecord[S, U], uri: U, intent_at: int) -> AttachmentRecord[S, U]:
     """The attachment under its newest uri and time; its stamp and its session stay."""
     return replace(record, uri=uri, intent_at=max(record.intent_at, intent_at))
 
 
-@ensure(lambda record, result: not record.committed or result == record, "ATT-INV-2")
-@ensure(lambda record, session, result: result.committed == (record.committed or record.session == session), "ATT-3")
+@ensure(lambda record, result: not record.committed or result == record, "ATT-INV-2", "what is stamped stays as it is")
+@ensure(
+    lambda record, session, result: result.committed == (record.committed or record.session == session),
+    "ATT-3",
+    "a session stamps its own attachments, and no others",
+)
 def committed(record: AttachmentRecord[S, U], session: S) -> AttachmentRecord[S, U]:
     """The attachment stamped, if it is the session's."""
     return replace(record, committed=True) if record.session == session else record
 
 
-@ensure(lambda record, until, result: result == (not record.committed and record.intent_at <= until), "ATT-4")
+@ensure(
+    lambda record, until, result: result == (not record.committed and record.intent_at <= until),
+    "ATT-4",
+    "exactly what nobody committed by that instant is orphaned",
+)
 def orphaned(record: AttachmentRecord[S, U], until: int) -> bool:
     """Whether nobody has committed the attachment, and it was recorded by that instant."""
     return not record.committed and record.intent_at <= until

@@ -25,15 +25,19 @@ from .log import Log
 
 
 @require(lambda actual: 0 <= actual <= U64_MAX)
-@ensure(lambda expected, actual, result: result == (expected is None or expected == actual), "COMMIT-9")
+@ensure(
+    lambda expected, actual, result: result == (expected is None or expected == actual),
+    "COMMIT-9",
+    "a commit passes if it expects the head that is there, or none",
+)
 def head_agrees(expected: int | None, actual: int) -> bool:
     """Whether a commit that expects this head revision may go on; without an expectation it may."""
     return expected is None or expected == actual
 
 
 @require(lambda actual: 0 <= actual < U64_MAX)
-@ensure(lambda actual, result: result == actual + 1, "COMMIT-30")
-@ensure(lambda actual, result: result > actual, "COMMIT-INV-1")
+@ensure(lambda actual, result: result == actual + 1, "COMMIT-30", "a commit raises the head revision by exactly one")
+@ensure(lambda actual, result: result > actual, "COMMIT-INV-1", "the head revision grows")
 def next_revision(actual: int) -> int:
     """The head revision after one more commit."""
     return actual + 1

@@ -29,9 +29,19 @@ def valid(record: TurnRecord | None) -> bool:
 
 
 @require(lambda record: valid(record))
-@ensure(lambda record, result: (result is None) == (record is not None and record.finished), "EVENT-8")
-@ensure(lambda result: result is None or (valid(result) and not result.finished), "EVENT-6")
-@ensure(lambda record, result: result is None or result.events == (record.events if record else 0) + 1, "EVENT-7")
+@ensure(
+    lambda record, result: (result is None) == (record is not None and record.finished),
+    "EVENT-8",
+    "a finished turn takes no event, an open one always does",
+)
+@ensure(
+    lambda result: result is None or (valid(result) and not result.finished), "EVENT-6", "a turn that takes an event is open"
+)
+@ensure(
+    lambda record, result: result is None or result.events == (record.events if record else 0) + 1,
+    "EVENT-7",
+    "an append adds exactly one event",
+)
 def appended(record: TurnRecord | None) -> TurnRecord | None:
     """The turn with one event more, open as it was; None if it is finished."""
     if record is None:
@@ -40,9 +50,19 @@ def appended(record: TurnRecord | None) -> TurnRecord | None:
 
 
 @require(lambda record: valid(record))
-@ensure(lambda record, result: (result is None) == (record is not None and record.finished), "EVENT-15")
-@ensure(lambda result: result is None or (valid(result) and result.finished), "EVENT-13")
-@ensure(lambda record, result: result is None or result.events == (record.events if record else 0), "EVENT-14")
+@ensure(
+    lambda record, result: (result is None) == (record is not None and record.finished), "EVENT-15", "a turn is finished once"
+)
+@ensure(
+    lambda result: result is None or (valid(result) and result.finished),
+    "EVENT-13",
+    "a turn that is finished stays there, as finished",
+)
+@ensure(
+    lambda record, result: result is None or result.events == (record.events if record else 0),
+    "EVENT-14",
+    "finishing a turn keeps its events",
+)
 def closed(record: TurnRecord | None) -> TurnRecord | None:
     """The turn finished, with its events; None if it was."""
     if record is None:

@@ -14,9 +14,15 @@ from ..contracts import ensure, require
 
 
 @require(lambda last: last is None or 0 <= last <= U64_MAX)
-@ensure(lambda last, result: last is not None or result == 0, "RUNTIME-22")
-@ensure(lambda last, result: last is None or result is None or result == last + 1, "RUNTIME-22")
-@ensure(lambda last, result: (result is None) == (last == U64_MAX), "RUNTIME-23a")
+@ensure(lambda last, result: last is not None or result == 0, "RUNTIME-22", "the first receipt of a run has number 0")
+@ensure(
+    lambda last, result: last is None or result is None or result == last + 1,
+    "RUNTIME-22",
+    "the numbers of receipts grow by exactly one",
+)
+@ensure(
+    lambda last, result: (result is None) == (last == U64_MAX), "RUNTIME-23a", "only after the largest number there is none"
+)
 def next_sequence(last: int | None) -> int | None:
     """The number of the next receipt after the largest one, if there is one; None if there is no number left."""
     if last is None:

@@ -84,20 +84,44 @@ def kept(before: InputRecord[T, P, H], after: InputRecord[T, P, H]) -> bool:
 
 
 @require(lambda record: valid(record))
-@ensure(lambda record, now, result: result == (record.state in PENDING and not claims.live(record.claim, now)), "LIST-1")
-@ensure(lambda record, result: record.state is not TurnInputState.Accepted or not result, "LIST-2")
+@ensure(
+    lambda record, now, result: result == (record.state in PENDING and not claims.live(record.claim, now)),
+    "LIST-1",
+    "exactly what is pending and held by no live claim is listed",
+)
+@ensure(
+    lambda record, result: record.state is not TurnInputState.Accepted or not result,
+    "LIST-2",
+    "an accepted input is never listed",
+)
 def listed(record: InputRecord[T, P, H], now: int) -> bool:
     """Whether the input waits, visibly: pending and held by no live claim."""
     return record.state in PENDING and not claims.live(record.claim, now)
 
 
 @require(lambda record, free: valid(record) and claims.valid(free) and not free.held)
-@ensure(lambda record, now, result: (result.found is Cancel.cancelled) == listed(record, now), "INPUT-INV-8")
-@ensure(lambda result: valid(result.record), "INPUT-INV-4")
-@ensure(lambda record, result: result.found is Cancel.cancelled or result.record == record, "CANCEL-4")
-@ensure(lambda record, result: kept(record, result.record), "CANCEL-5")
-@ensure(lambda record, result: record.state is not TurnInputState.Accepted or result.found is Cancel.claimed, "CANCEL-4")
-@ensure(lambda record, result: record.state not in ENDED or result.record == record, "INPUT-INV-5")
+@ensure(
+    lambda record, now, result: (result.found is Cancel.cancelled) == listed(record, now),
+    "INPUT-INV-8",
+    "exactly what is listed can be cancelled",
+)
+@ensure(lambda result: valid(result.record), "INPUT-INV-4", "a cancellation leaves a possible input")
+@ensure(
+    lambda record, result: result.found is Cancel.cancelled or result.record == record,
+    "CANCEL-4",
+    "what is not cancelled stays as it is",
+)
+@ensure(lambda record, result: kept(record, result.record), "CANCEL-5", "a cancelled input keeps its turn and its count")
+@ensure(
+    lambda record, result: record.state is not TurnInputState.Accepted or result.found is Cancel.claimed,
+    "CANCEL-4",
+    "an accepted input is claimed, whatever the time",
+)
+@ensure(
+    lambda record, result: record.state not in ENDED or result.record == record,
+    "INPUT-INV-5",
+    "an input that has ended stays as it ended when cancelled",
+)
 def cancel(record: InputRecord[T, P, H], now: int, free: ClaimRecord[P, H]) -> AfterCancel[T, P, H]:
     """Cancel the input if it waits and no live claim holds it."""
     if record.state is TurnInputState.Cancelled:
@@ -111,13 +135,28 @@ def cancel(record: InputRecord[T, P, H], now: int, free: ClaimRecord[P, H]) -> A
 
 
 @require(lambda record: valid(record))
-@ensure(lambda record, result: not result or record.state is TurnInputState.PendingActive, "CLAIM-11")
-@ensure(lambda record, turn, result: not result or record.turn == turn, "CLAIM-3")
+@ensure(
+    lambda record, result: not result or record.state is TurnInputState.PendingActive,
+    "CLAIM-11",
+    "only a waiting input is accepted",
+)
+@ensure(lambda record, turn, result: not result or record.turn == turn, "CLAIM-3", "an input is accepted only by its own turn")
 @ensure(
     lambda record, checkpoint, result: (
         not result or record.boundary is TurnInputCheckpointBoundary.AfterWork or checkpoint is CheckpointKind.BeforeCompletion
     ),
     "CLAIM-4",
+    "an input for the end of a turn waits for the checkpoint before completion",
+)
+@ensure(
+    lambda record, turn, checkpoint, result: (
+        result
+        or record.state is not TurnInputState.PendingActive
+        or record.turn != turn
+        or (record.boundary is not TurnInputCheckpointBoundary.AfterWork and checkpoint is not CheckpointKind.BeforeCompletion)
+    ),
+    "CLAIM-3",
+    "what waits for this turn and checkpoint is accepted",
 )
 def ready_for_turn(record: InputRecord[T, P, H], turn: T, checkpoint: CheckpointKind) -> bool:
     """Whether this turn may accept the input at this checkpoint. Nobody holds what is `PendingActive`."""
@@ -125,8 +164,23 @@ def ready_for_turn(record: InputRecord[T, P, H], turn: T, checkpoint: Checkpoint
 
 
 @require(lambda record: valid(record))
-@ensure(lambda record, result: not result or record.state is TurnInputState.DeferredNextTurn, "CLAIM-7")
-@ensure(lambda record, dead, now, result: not result or claims.takeable(record.claim, dead, now), "CLAIM-5")
+@ensure(
+    lambda record, result: not result or record.state is TurnInputState.DeferredNextTurn,
+    "CLAIM-7",
+    "a next turn takes only what was deferred to it",
+)
+@ensure(
+    lambda record, dead, now, result: not result or claims.takeable(record.claim, dead, now),
+    "CLAIM-5",
+    "a next turn takes only what can be taken",
+)
+@ensure(
+    lambda record, dead, now, result: (
+        result or record.state is not TurnInputState.DeferredNextTurn or not claims.takeable(record.claim, dead, now)
+    ),
+    "CLAIM-5",
+    "a next turn takes what is deferred and can be taken",
+)
 def ready_for_next(record: InputRecord[T, P, H], dead: bool, now: int) -> bool:
     """Whether a next turn may take the input."""
     return record.state is TurnInputState.DeferredNextTurn and claims.takeable(record.claim, dead, now)
@@ -134,11 +188,28 @@ def ready_for_next(record: InputRecord[T, P, H], dead: bool, now: int) -> bool:
 
 @require(lambda record: valid(record) and record.state in PENDING)
 @require(lambda record, now, ttl: claims.room(record.claim) and 0 <= now <= U64_MAX and 0 <= ttl <= U64_MAX)
-@ensure(lambda result: valid(result), "INPUT-INV-4")
-@ensure(lambda record, result: (result.state is TurnInputState.Accepted) == record.for_turn, "CLAIM-9")
-@ensure(lambda record, result: record.for_turn or result.state is TurnInputState.DeferredNextTurn, "CLAIM-9")
-@ensure(lambda record, result: result.claim.fencing_token == record.claim.fencing_token + 1, "GEN-16")
-@ensure(lambda result, proof: claims.holds(result.claim, proof), "GEN-9")
+@ensure(lambda result: valid(result), "INPUT-INV-4", "a claim leaves a possible input")
+@ensure(
+    lambda record, result: (result.state is TurnInputState.Accepted) == record.for_turn,
+    "CLAIM-9",
+    "exactly an input for a turn is accepted by a claim",
+)
+@ensure(
+    lambda record, result: record.for_turn or result.state is TurnInputState.DeferredNextTurn,
+    "CLAIM-9",
+    "an input for the next turn stays deferred while it is claimed",
+)
+@ensure(
+    lambda record, result: result.claim.fencing_token == record.claim.fencing_token + 1,
+    "GEN-16",
+    "each claim raises the input's fencing token by exactly one",
+)
+@ensure(lambda result, proof: claims.holds(result.claim, proof), "GEN-9", "the new holder's proof holds the input")
+@ensure(
+    lambda record, result: kept(record, replace(result, claim=record.claim)),
+    "INPUT-INV-7",
+    "a claimed input keeps its turn",
+)
 def taken(record: InputRecord[T, P, H], proof: P, owner: H, now: int, ttl: int) -> InputRecord[T, P, H]:
     """The input under a new claim: accepted by its turn, or reserved for a next one."""
     state = TurnInputState.Accepted if record.for_turn else record.state
@@ -146,11 +217,31 @@ def taken(record: InputRecord[T, P, H], proof: P, owner: H, now: int, ttl: int) 
 
 
 @require(lambda record, free: valid(record) and claims.valid(free) and not free.held)
-@ensure(lambda result: valid(result), "INPUT-INV-4")
-@ensure(lambda record, result: kept(record, result), "ABANDON-1")
-@ensure(lambda record, proof, result: claims.holds(record.claim, proof) or result == record, "ABANDON-2")
-@ensure(lambda record, proof, result: not claims.holds(record.claim, proof) or listed(result, 0), "ABANDON-5")
-@ensure(lambda record, result: record.state not in ENDED or result == record, "INPUT-INV-5")
+@ensure(lambda result: valid(result), "INPUT-INV-4", "giving back leaves a possible input")
+@ensure(lambda record, result: kept(record, result), "ABANDON-1", "an input given back keeps its turn and its count")
+@ensure(
+    lambda record, proof, result: claims.holds(record.claim, proof) or result == record,
+    "ABANDON-2",
+    "only the claim that holds an input gives it back",
+)
+@ensure(
+    lambda record, proof, result: not claims.holds(record.claim, proof) or listed(result, 0),
+    "ABANDON-5",
+    "an input given back is listed again",
+)
+@ensure(
+    lambda record, result: record.state not in ENDED or result == record,
+    "INPUT-INV-5",
+    "an input that has ended stays as it ended when given back",
+)
+@ensure(
+    lambda record, proof, result: (
+        not claims.holds(record.claim, proof)
+        or result.state is (TurnInputState.PendingActive if record.for_turn else TurnInputState.DeferredNextTurn)
+    ),
+    "ABANDON-1",
+    "an input given back is what it was when it was enqueued or deferred",
+)
 def abandoned(record: InputRecord[T, P, H], proof: P, free: ClaimRecord[P, H]) -> InputRecord[T, P, H]:
     """The input back to waiting, if the proof is of its claim."""
     if not claims.holds(record.claim, proof):
@@ -161,16 +252,20 @@ def abandoned(record: InputRecord[T, P, H], proof: P, free: ClaimRecord[P, H]) -
 
 @require(lambda record, proof, free: valid(record) and claims.valid(free) and not free.held)
 @require(lambda record, proof: claims.holds(record.claim, proof))
-@ensure(lambda result: valid(result) and result.state is TurnInputState.Completed, "COMMIT-15")
-@ensure(lambda record, result: kept(record, result), "COMMIT-15")
-@ensure(lambda record: record.state not in ENDED, "INPUT-INV-5")
+@ensure(
+    lambda result: valid(result) and result.state is TurnInputState.Completed,
+    "COMMIT-15",
+    "a completed input is completed, and held by nobody",
+)
+@ensure(lambda record, result: kept(record, result), "COMMIT-15", "a completed input keeps its turn and its count")
+@ensure(lambda record: record.state not in ENDED, "INPUT-INV-5", "only what has not ended is completed")
 def completed(record: InputRecord[T, P, H], proof: P, free: ClaimRecord[P, H]) -> InputRecord[T, P, H]:
     """The input settled by the claim that holds it."""
     return replace(record, state=TurnInputState.Completed, claim=claims.cleared(record.claim, free))
 
 
 @require(lambda record, free: valid(record) and claims.valid(free) and not free.held)
-@ensure(lambda result: valid(result), "INPUT-INV-3")
+@ensure(lambda result: valid(result), "INPUT-INV-3", "a deferral leaves a possible input")
 @ensure(
     lambda record, turn, result: (
         (result.state is TurnInputState.DeferredNextTurn and not result.for_turn)
@@ -178,10 +273,23 @@ def completed(record: InputRecord[T, P, H], proof: P, free: ClaimRecord[P, H]) -
         else result == record
     ),
     "COMMIT-17",
+    "exactly what waits for the interrupted turn is deferred",
 )
-@ensure(lambda record, result: record.state is not TurnInputState.Accepted or result == record, "COMMIT-18")
-@ensure(lambda record, result: result.claim.fencing_token == record.claim.fencing_token, "GEN-16")
-@ensure(lambda record, result: record.state not in ENDED or result == record, "INPUT-INV-5")
+@ensure(
+    lambda record, result: record.state is not TurnInputState.Accepted or result == record,
+    "COMMIT-18",
+    "an accepted input is not deferred",
+)
+@ensure(
+    lambda record, result: result.claim.fencing_token == record.claim.fencing_token,
+    "GEN-16",
+    "a deferred input keeps its count",
+)
+@ensure(
+    lambda record, result: record.state not in ENDED or result == record,
+    "INPUT-INV-5",
+    "an input that has ended stays as it ended when its turn is interrupted",
+)
 def deferred(record: InputRecord[T, P, H], turn: T, nowhere: T, free: ClaimRecord[P, H]) -> InputRecord[T, P, H]:
     """The input moved to the next turn, if it waited for the turn that was interrupted; the turn is forgotten."""
     if record.state is not TurnInputState.PendingActive or record.turn != turn:

@@ -27,7 +27,7 @@ BLOCK = re.compile(r"^```(?P<kind>\w+)(?: (?P<how>[^\n]*))?\n(?P<text>.*?)^```$"
 LEFT_OUT = "…"
 VARYING = (
     (re.compile(r"\b[\d,]*\d steps\b"), "N steps"),
-    (re.compile(r"\b[\d,.]*\d(?= ?s\b| a second\b|/s\b)"), "N"),
+    (re.compile(r"\b[\d,.]*\d(?= ?s\b| a second\b|/s\b| calls/s\b)"), "N"),
     (re.compile(r"\b1[6-9]\d{11}\b"), "TODAY"),
     (re.compile(r"\b[0-9a-f]{16}\b"), "TOKEN"),
     # figures stand in columns
