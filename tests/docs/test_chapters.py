@@ -36,6 +36,14 @@ def test_every_requirement_has_a_heading(tmp_path: Path) -> None:
     assert sorted(headings) == sorted(requirements())
 
 
+def test_requirements_stand_under_their_sections(tmp_path: Path) -> None:
+    """A section is a heading, and the first of its requirements comes next."""
+    written(tmp_path, "output")
+    text = (tmp_path / "output.md").read_text()
+    assert "\n### The latest of a producer\n\n#### OUTPUT-15\n" in text
+    assert text.count("\n### ") == 6
+
+
 def test_a_requirement_is_told_with_all_that_is_known_of_it(tmp_path: Path) -> None:
     """Level, sentence, what is admitted besides, what it binds, why it is not seen, evidence."""
     assert written(tmp_path, "values").exit_code == 0

@@ -329,11 +329,12 @@ def test_the_version_is_told() -> None:
 
 
 def test_the_catalogue_is_printed_by_chapter() -> None:
-    """Every chapter has its title and its requirements with level and sentence."""
+    """Every chapter has its title, its sections, and their requirements with level and sentence."""
     result = fencepost("requirements")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0].startswith("Values  ")
+    assert lines[2].split() == ["Arguments"]
     assert "  VALUE-7   LAW         A call that is turned down, whether by an error, a" in lines
     assert "  LEASE-35     LAW         The fencing token outlives a release: the next" in lines
     assert all(len(line) <= 80 and line == line.rstrip() for line in lines)
