@@ -17,6 +17,7 @@ from fencepost.statemachines.checker import Crash, Performed
 from fencepost import __version__
 
 from .counterexample import Counterexample
+from .coverage import Coverage
 from .files import beside, write_whole
 from .planted import PROVED_BY, planted
 from .result import ChapterRun, Judged, Result, Status
@@ -87,6 +88,7 @@ def document(result: Result) -> dict[str, Any]:
         "suite": request.suite,
         "command": request.command,
         "sums": {chapter: _sums(result, chapter) for chapter in result.answered},
+        "coverage": {each.chapter: _coverage(each) for each in result.coverage},
         "requirements": [_requirement(each) for each in result.judged],
         "runs": [_run(each) for each in result.runs],
         "violations": [_violation(each) for each in result.counterexamples],
@@ -103,6 +105,12 @@ def document(result: Result) -> dict[str, Any]:
 def _sums(result: Result, chapter: str) -> dict[str, int]:
     sums = result.sums(chapter)
     return {status.value: sums[status] for status in Status}
+
+
+def _coverage(covered: Coverage) -> dict[str, Any]:
+    keys = ("requirement", "outcome", "state")
+    missed = [dict(zip(keys, cell, strict=True)) for cell in covered.missed]
+    return {"reachable": covered.reachable, "exercised": covered.exercised, "missed": missed}
 
 
 def _requirement(judged: Judged) -> dict[str, Any]:

@@ -6,11 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from fencepost.model import INVARIANTS, TRANSITIONS, Ids, Invariant, Ports, Refused, State, Step, Why
+from fencepost.spec.operations import CHAPTERS, OPERATIONS
 
 from .scope import Attempt, Instant, Scope
+from .situations import Answered, Cell, answered, cells_of
 
-Cell = tuple[str, str, str]
-"""A requirement that decided an answer, the outcome (call and kind of answer), and the class of the state before."""
+OPERATIONS_OF: dict[str, frozenset[str]] = {
+    chapter: frozenset(name for name, each in OPERATIONS.items() if each.chapter == chapter) for chapter in CHAPTERS
+}
+"""The calls of each chapter: a scope makes others too, and its cells are of its own."""
 
 
 class Transition(NamedTuple):
@@ -64,11 +68,12 @@ def expanded(scope: Scope, state: State, place: int, instant: Instant) -> Expans
     part = scope.part(state, place)
     shadows = [(at, scope.part(state, at)) for at in range(len(scope.names)) if at != place]
     tally = _Tally(state)
-    reasons: dict[tuple[str, str, Ids], None] = {}
+    own, answers = OPERATIONS_OF[scope.chapter], set[Answered]()
     after_each: dict[State, tuple[State | None, bool]] = {}
     for number, (attempt, step) in enumerate(_steps(scope, state, part, place, instant)):
         tally.count(step, number)
-        reasons[attempt.call.operation, kind_of_answer(step.answer), step.because] = None
+        if attempt.call.operation in own:
+            answers.add(answered(state, instant.now, attempt.call, step))
         if step.state is state or step.state == state:
             continue
         if step.state not in after_each:
@@ -79,11 +84,9 @@ def expanded(scope: Scope, state: State, place: int, instant: Instant) -> Expans
             after_each[step.state] = (after if after != part else None, scope.within(after, place))
         tally.beyond += not after_each[step.state][1]
     successors = tuple(dict.fromkeys(after for after, inside in after_each.values() if after is not None and inside))
-    situation = scope.situation(state, scope.names[place], instant.now)
-    cells = frozenset((each, f"{name}: {kind}", situation) for name, kind, because in reasons for each in because)
     return Expansion(
         *(tally.calls, tally.refused, tally.beyond, successors),
-        *(tuple(tally.decided.items()), tuple(tally.broken.items()), cells),
+        *(tuple(tally.decided.items()), tuple(tally.broken.items()), frozenset(cells_of(answers))),
     )
 
 
@@ -149,12 +152,3 @@ def _steps(scope: Scope, state: State, part: State, place: int, instant: Instant
 def decided_by(step: Step) -> Ids:
     """The requirements that decided an answer, or fixed a part of it."""
     return (*step.because, *(requirement for _, ids in step.details for requirement in ids))
-
-
-def kind_of_answer(answer: object) -> str:
-    """The kind of an answer: of a refusal its error's, of several things whether there are any."""
-    if isinstance(answer, Refused):
-        return type(answer.error).__name__
-    if isinstance(answer, tuple):
-        return "some" if answer else "none"
-    return "nothing" if answer is None else type(answer).__name__
