@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from fencepost.model import INVARIANTS, TRANSITIONS, Ids, Invariant, Ports, Refused, State, Step, Why
@@ -96,7 +96,7 @@ class _Tally:
     def __init__(self, before: State) -> None:
         self.calls = self.refused = self.beyond = 0
         self._before = before
-        self._watched: list[tuple[Invariant, set[str]]] | None = None
+        self._watching: dict[tuple[str, ...], list[Invariant]] = {}
         self.decided: dict[str, int] = {}
         self.broken: dict[str, int] = {}
         self._counted: set[tuple[Ids, Why]] = set()
@@ -117,11 +117,11 @@ class _Tally:
         What an invariant reads decides it: if it holds of the state before, and nothing it read there has changed, it holds.
         """
         before = self._before
-        if self._watched is None:
-            self._watched = [(each, _read(each, before)) for each in INVARIANTS]
-        changed = {name for name in State.__struct_fields__ if getattr(before, name) is not getattr(after, name)}
-        for (requirement, holds), read in self._watched:
-            if not read.isdisjoint(changed) and not holds(before, after):
+        changed = tuple(name for name in State.__struct_fields__ if getattr(before, name) is not getattr(after, name))
+        if changed not in self._watching:
+            self._watching[changed] = [each for each in INVARIANTS if any(name in _read(each, before) for name in changed)]
+        for requirement, holds in self._watching[changed]:
+            if not holds(before, after):
                 self.broken.setdefault(requirement, number)
 
 
@@ -137,11 +137,24 @@ class _Watched:
         return getattr(self._state, name)
 
 
-def _read(invariant: Invariant, state: State) -> set[str]:
-    """The chapters that an invariant reads of a state that does not change; all of them if it does not hold there."""
+_READ: dict[Invariant, dict[str, object]] = {}
+"""What each invariant read of the state that it was asked about last, where it holds."""
+
+
+def _read(invariant: Invariant, state: State) -> Collection[str]:
+    """The chapters that an invariant reads of a state that does not change; all of them if it does not hold there.
+
+    Most read little, and of most states the same: what it finds as it was, it reads as it did.
+    """
+    known = _READ.get(invariant)
+    if known is not None and all(getattr(state, name) is value for name, value in known.items()):
+        return known.keys()
     read: set[str] = set()
     watched: Any = _Watched(state, read)
-    return read if invariant.holds(watched, watched) else set(State.__struct_fields__)
+    if not invariant.holds(watched, watched):
+        return frozenset(State.__struct_fields__)
+    known = _READ[invariant] = {name: getattr(state, name) for name in read}
+    return known.keys()
 
 
 def _steps(scope: Scope, state: State, part: State, place: int, instant: Instant) -> Iterator[tuple[Attempt, Step]]:
