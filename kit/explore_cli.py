@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 from fencepost.spec.catalogue import requirements
 from fencepost.statemachines.expansion import NotIndependent
 from fencepost.statemachines.explore import Figures, Search
@@ -19,12 +20,15 @@ from rich.live import Live
 from rich.text import Text
 
 from .console import Terminal
+from .coverage import cells_text
+from .explore_all import explore_all, report_all, verdict_of_all
 from .explore_graph import GRAPHS, TooLarge, drawn
 from .explore_report import explored_json, figures_line, report_explored, show_witness, verdict_of
 from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_out
 from .result import Verdict
 
 CHAPTERS = tuple(SCOPES)
+ALL = "all"
 AT_LEAST = {"owners": 1, "processes": 0, "sessions": 1, "rows": 1, "times": 0, "tokens": 1}
 MEGABYTES = 2_048
 
@@ -76,7 +80,9 @@ def bounds_of(chapter: str, chosen: dict[str, Any], default: Bounds | None = Non
 
 
 @click.command("explore")
-@click.option("--chapter", type=click.Choice(CHAPTERS), default="lease", show_default=True, help="Whose model to search.")
+@click.option(
+    "--chapter", type=click.Choice((*CHAPTERS, ALL)), default="lease", show_default=True, help="Whose model to search."
+)
 @scope_options
 @click.option("--witness", "wanted", metavar="ID", help="Show a shortest path to an answer that this requirement decides.")
 @click.option("--no-symmetry", is_flag=True, help="Search worlds apart that differ in names or in the time alone.")
@@ -84,6 +90,7 @@ def bounds_of(chapter: str, chosen: dict[str, Any], default: Bounds | None = Non
 @click.option("--memory", default=MEGABYTES, show_default=True, type=click.IntRange(min=1), help="MB, at most.")
 @click.option("--graph", metavar="FILE", help="Write the states and calls, as FILE ends: .json, .dot or .html.")
 @click.option("--json", "json_path", metavar="FILE", help="Write what was found as JSON; - for standard output.")
+@click.option("--cells", metavar="FILE", help="Write the cells that were reached: what a run may exercise.")
 @click.pass_context
 def explore_command(
     context: click.Context,
@@ -95,13 +102,20 @@ def explore_command(
     memory: int,
     graph: str | None,
     json_path: str | None,
+    cells: str | None,
     **chosen: Any,
 ) -> None:
     """Search every state of a chapter's model in a small scope, and check the invariants in each.
 
+    With --chapter all it is the default scope of each chapter, and a table of what came of them.
+
     Exit code 0: exhausted, and they hold. 1: one is broken; a shortest path to it is shown. 2: unknown.
     """
-    console = Terminal(stderr=json_path == STANDARD_OUTPUT)
+    console = Terminal(stderr=STANDARD_OUTPUT in (json_path, cells))
+    how: dict[str, Any] = {"reduce": not no_symmetry, "workers": workers, "memory_mb": memory}
+    if chapter == ALL:
+        _require_nothing_else(context)
+        _search_all(context, console, cells, how)
     scope = SCOPES[chapter](bounds_of(chapter, chosen))
     suffix = Path(graph).suffix if graph else ""
     if graph and suffix not in GRAPHS:
@@ -109,16 +123,19 @@ def explore_command(
     if wanted is not None and wanted not in requirements():
         raise click.UsageError(f"there is no requirement {wanted!r}. `fencepost requirements` lists all.")
     try:
-        for option, path in (("--graph", graph), ("--json", json_path)):
+        for option, path in (("--graph", graph), ("--json", json_path), ("--cells", cells)):
             if path:
                 require_writable(path, option)
         with _live(console) as told:
-            found = Search(scope, reduce=not no_symmetry, workers=workers, memory_mb=memory).run(told)
+            found = Search(scope, **how).run(told)
             compared = 0 if found.broken else require_independence(found.search)
         if graph:
             write_out(graph, drawn(found, suffix), "--graph")
         if json_path:
             write_out(json_path, explored_json(found))
+        # of a search that was cut short they would say that less can be reached
+        if cells and verdict_of(found) is Verdict.conforms:
+            write_out(cells, cells_text({chapter: found.cells}), "--cells")
     except (ReportNotWritten, NotIndependent, TooLarge) as error:
         give_up(context, str(error))
     except KeyboardInterrupt:
@@ -127,6 +144,33 @@ def explore_command(
     if wanted is not None and not show_witness(console, found, wanted):
         give_up(context, f"no answer that {wanted} decides was reached.")
     context.exit(verdict_of(found).exit_code)
+
+
+def _require_nothing_else(context: click.Context) -> None:
+    """A usage error for what means something for one chapter alone."""
+    names = ("wanted", "graph", "json_path", *AT_LEAST, "ttls")
+    given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        options = {param.name: param.opts[0] for param in context.command.params}
+        says = ", ".join(options[name] for name in given)
+        raise click.UsageError(
+            f"received --chapter all and {says}, expected one chapter: all are searched in their default scopes."
+        )
+
+
+def _search_all(context: click.Context, console: Terminal, cells: str | None, how: dict[str, Any]) -> NoReturn:
+    try:
+        if cells:
+            require_writable(cells, "--cells")
+        found = explore_all(console, _live, **how)
+        if cells and verdict_of_all(found) is Verdict.conforms:
+            write_out(cells, cells_text({chapter: each.cells for chapter, each in found.items()}), "--cells")
+    except (ReportNotWritten, NotIndependent) as error:
+        give_up(context, str(error))
+    except KeyboardInterrupt:
+        give_up(context, "interrupted before the last state.")
+    report_all(console, found)
+    context.exit(verdict_of_all(found).exit_code)
 
 
 @contextlib.contextmanager

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 from fencepost.model import Refused
 from fencepost.spec.catalogue import requirements
-from fencepost.spec.operations import OPERATIONS, PROTOCOLS
+from fencepost.spec.operations import CHAPTERS, OPERATIONS, PROTOCOLS
 from fencepost.statemachines.checker import Call, Violation, value_at
 from rich.table import Table
 from rich.text import Text
 
 from .brief import brief, call_in_words, written
 from .console import Terminal
+from .coverage import coverage
 from .history import Crashed, Recorded, Strange
 from .report import VERDICT_STYLES
 from .result import Verdict
@@ -121,12 +122,14 @@ def _answer(made: Recorded) -> str:
 def _coverage(judgement: Judgement) -> str:
     """How many of the requirements of the history's stores decided an answer, and where the store differs."""
     chapters = {chapter for each in (judgement.head.protocols if judgement.head else ()) for chapter in PROTOCOLS[each]}
-    called = {OPERATIONS[name].chapter for name in judgement.tally.operations}
+    called = [each for each in CHAPTERS if any(OPERATIONS[name].chapter == each for name in judgement.tally.operations)]
     ids = [each.id for each in requirements().values() if each.chapter in chapters]
     reached = [each for each in ids if judgement.tally.reached[each]]
     text = (
         f"{judgement.calls:,} calls of {len(judgement.tally.operations)} operations in {len(called)} chapters were held; they "
         f"reached {len(reached)} of the {len(ids)} requirements of these stores."
     )
+    exercised = ", ".join(f"{each.in_words} of {each.chapter}" for each in coverage(called, (judgement.tally,)))
+    text += f" Of the cells that can be reached in small scopes they exercised {exercised}." if exercised else ""
     differs = [each for each in ids if judgement.tally.differs[each]]
     return f"{text} The store differs from the CURRENT {', '.join(differs)}." if differs else text

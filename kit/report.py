@@ -18,12 +18,17 @@ from rich.text import Text
 from .brief import brief, call_in_words, written
 from .console import Terminal
 from .counterexample import Counterexample, is_fresh
+from .coverage import Coverage, in_all, together
 from .exhibits import FOLDER, names
 from .result import MISSED, UNSEEN, Judged, Result, Status, Verdict
 from .telling import due_at, given_at
 
 VERDICT_STYLES = {Verdict.conforms: "bold green", Verdict.violates: "bold red", Verdict.not_evaluated: "bold yellow"}
 STATUS_STYLES = {Status.passed: "green", Status.failed: "bold red", Status.differs: "yellow"}
+
+
+FEW = 12
+"""How many situations that were not exercised are listed in a terminal."""
 
 
 def report(console: Terminal, result: Result, folder: str | None = None) -> None:
@@ -121,16 +126,25 @@ def _table(result: Result) -> Padding:
     table.add_column("chapter", no_wrap=True)
     for status in Status:
         table.add_column(status.value, justify="right", no_wrap=True)
+    table.add_column("cells", justify="right", no_wrap=True)
+    covered = {each.chapter: each for each in result.coverage}
     for chapter in result.answered:
         sums = result.sums(chapter)
-        table.add_row(chapter, *(_figure(sums[status], status) for status in Status))
+        table.add_row(chapter, *(_figure(sums[status], status) for status in Status), _share(covered.get(chapter)))
     totals = {status: len(result.with_status(status)) for status in Status}
-    table.add_row("all", *(_figure(totals[status], status) for status in Status), style="bold")
+    table.add_row("all", *(_figure(totals[status], status) for status in Status), _share(in_all(result.coverage)), style="bold")
     return _indented(table)
 
 
 def _figure(count: int, status: Status) -> Text:
     return Text(f"{count:,}", style=STATUS_STYLES.get(status, "")) if count else Text("·", style="dim")
+
+
+def _share(covered: Coverage | None) -> Text:
+    """How many of a hundred cells were exercised: never all of them if one was missed."""
+    if covered is None or not covered.reachable:
+        return Text("·", style="dim")
+    return Text(f"{int(covered.share * 100)} %")
 
 
 def _sentences(console: Terminal, title: str, judged: Sequence[Judged], style: str) -> None:
@@ -164,6 +178,19 @@ def _not_reached(console: Terminal, result: Result) -> None:
     _by_reason(console, "Not reached by calls one after the other", [each for each in beyond if not _unseen(each)])
     _by_reason(console, "Not seen through the protocol", [each for each in beyond if _unseen(each)])
     _by_reason(console, "Not declared", result.with_status(Status.not_declared))
+    _cells(console, result)
+
+
+def _cells(console: Terminal, result: Result) -> None:
+    """The cells that were not exercised, if they are few; all of them stand in the page of a report."""
+    missed = together(in_all(result.coverage).missed)
+    if not 0 < len(missed) <= FEW:
+        return
+    _title(console, "Situations not exercised", len(missed))
+    table = _pairs("")
+    for (outcome, met), ids in missed.items():
+        table.add_row(f"{outcome}, {met}", Text(", ".join(_runs(ids)), style="dim"))
+    console.show(_indented(table))
 
 
 def _by_reason(console: Terminal, title: str, judged: Sequence[Judged]) -> None:
@@ -206,6 +233,9 @@ def _verdict(console: Terminal, result: Result) -> None:
         console.show(Text(_interrupted(result)))
     if result.interrupted or result.troubles:
         console.show()
+    covered = in_all(result.coverage)
+    if covered.reachable:
+        console.show(Text(f"{covered.in_words} cells exercised", style="dim"))
     figures = f"{result.request.origin}: {result.steps:,} steps in {result.seconds:,.1f} s, {result.rate:,.0f} a second"
     console.show(Text(figures, style="dim"), soft_wrap=True)
     console.show(Text(_fitted(result.request.command, console)), soft_wrap=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .counterexample import Counterexample
+from .coverage import in_all
 from .exhibits import FOLDER, write_exhibits
 from .files import write_whole
 from .mermaid import mermaid
@@ -89,10 +90,15 @@ def summary(result: Result) -> str:
 
 
 def _table(result: Result) -> list[str]:
-    head = ["chapter", *(status.value for status in Status)]
-    rows = [[chapter, *(str(result.sums(chapter)[status]) for status in Status)] for chapter in result.answered]
-    rows.append(["**all**", *(f"**{len(result.with_status(status))}**" for status in Status)])
-    rule = ["---", *["---:"] * len(Status)]
+    covered = {each.chapter: each.in_words for each in result.coverage}
+    head = ["chapter", *(status.value for status in Status), "cells exercised"]
+    rows = [
+        [chapter, *(str(result.sums(chapter)[status]) for status in Status), covered.get(chapter, "")]
+        for chapter in result.answered
+    ]
+    totals = (*(str(len(result.with_status(status))) for status in Status), in_all(result.coverage).in_words)
+    rows.append(["**all**", *(f"**{total}**" for total in totals)])
+    rule = ["---", *["---:"] * (len(Status) + 1)]
     return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
 
 

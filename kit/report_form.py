@@ -102,6 +102,22 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     chapters: dict[str, float]
 
 
+class MissedCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A requirement, the call with the kind of its answer, and the class of the state before, which no call of the run met."""
+
+    requirement: str
+    outcome: str
+    state: str
+
+
+class Covered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run has exercised of the cells that can be reached in the small scope of a chapter."""
+
+    reachable: Count
+    exercised: Count
+    missed: tuple[MissedCell, ...]
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What a run of `fencepost verify` found."""
 
@@ -120,6 +136,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     suite: str | None
     command: Annotated[str, msgspec.Meta(description="Repeats the run.")]
     sums: Annotated[dict[str, dict[str, Count]], msgspec.Meta(description="By chapter, how many requirements ended how.")]
+    coverage: Annotated[dict[str, Covered], msgspec.Meta(description="By chapter.")]
     requirements: tuple[Judgement, ...]
     runs: tuple[Run, ...]
     violations: tuple[Violation, ...]

@@ -10,6 +10,7 @@ from fencepost import __version__
 
 from .brief import brief, call_in_words
 from .counterexample import Counterexample
+from .coverage import SEARCHED_BY, Coverage, in_all, together
 from .exhibits import FOLDER, names
 from .planted import PROVED_BY, proof
 from .report import distinct
@@ -45,6 +46,7 @@ table { border-collapse: collapse; width: 100%; } td, th { text-align: left; ver
   padding: .45rem .8rem .45rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--faint); font-weight: 500; } td.number { text-align: right;
   font-variant-numeric: tabular-nums; } tr:target { background: var(--panel); } td code { white-space: nowrap; }
+summary { cursor: pointer; } li { margin: .2rem 0; } ul { padding-left: 1.1rem; } li code { white-space: normal; }
 """
 
 CLASSES = {Status.passed: "passed", Status.failed: "failed", Status.differs: "differs", Status.not_declared: "undeclared"}
@@ -53,7 +55,9 @@ CLASSES = {Status.passed: "passed", Status.failed: "failed", Status.differs: "di
 
 def page(result: Result) -> str:
     """The whole page."""
-    parts = "\n".join((_head(result), _matrix(result), *_violations(result), _requirements(result), _foot(result)))
+    parts = "\n".join(
+        (_head(result), _matrix(result), *_violations(result), *_coverage(result), _requirements(result), _foot(result))
+    )
     title = f"{result.request.backend} {result.verdict.value}"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -113,6 +117,30 @@ def _violation(found: Counterexample, chapters: list[str]) -> str:
     links = " · ".join(f'<a href="{FOLDER}/{name}">{name}</a>' for name in names(found.chapter, is_race=found.is_race).values())
     beside = f'<p class="faint">Step by step, and as other files: {links}</p>'
     return f'<div class="violation">{head}<dl>{rows}</dl>{beside}<pre>{escape(found.program.rstrip())}</pre></div>'
+
+
+def _coverage(result: Result) -> Iterator[str]:
+    """For each chapter the share of its cells that was exercised, and those that were not."""
+    if not result.coverage:
+        return
+    yield f"""<h2>Cells by chapter</h2>
+<p class="faint">A cell is a requirement that decided an answer, the call with the kind of its answer, and the state that the
+call met. How many there are was found by a search of small scopes: <code>{SEARCHED_BY}</code></p>"""
+    rows = "\n".join(map(_covered, (*result.coverage, in_all(result.coverage))))
+    head = "<tr><th>chapter</th><th>exercised</th><th></th><th>never exercised</th></tr>"
+    yield f'<table class="coverage">{head}\n{rows}\n</table>'
+
+
+def _covered(covered: Coverage) -> str:
+    share = f'<meter value="{covered.exercised}" max="{covered.reachable}">{covered.share:.0%}</meter>'
+    cells = f'<td>{escape(covered.chapter)}</td><td class="number">{covered.in_words}</td><td>{share}</td>'
+    if not covered.missed or covered.chapter == "all":
+        return f"<tr>{cells}<td>{len(covered.missed) or ''}</td></tr>"
+    listed = "".join(
+        f"<li><code>{escape(outcome)}</code>, {escape(met)}: {escape(', '.join(ids))}</li>"
+        for (outcome, met), ids in together(covered.missed).items()
+    )
+    return f"<tr>{cells}<td><details><summary>{len(covered.missed)}</summary><ul>{listed}</ul></details></td></tr>"
 
 
 def _requirements(result: Result) -> str:

@@ -19,9 +19,23 @@ from fencepost import __version__
 
 from .backend import shortened
 from .counterexample import Counterexample
+from .coverage import Coverage
 from .files import beside, write_whole
 from .planted import PROVED_BY, planted
-from .report_form import FORMAT, Answered, Judgement, Performed, Proof, Raised, Report, Run, Timing, Violation
+from .report_form import (
+    FORMAT,
+    Answered,
+    Covered,
+    Judgement,
+    MissedCell,
+    Performed,
+    Proof,
+    Raised,
+    Report,
+    Run,
+    Timing,
+    Violation,
+)
 from .result import ChapterRun, Judged, Result, Status
 
 STANDARD_OUTPUT = "-"
@@ -97,6 +111,7 @@ def document(result: Result) -> Report:
         suite=request.suite,
         command=request.command,
         sums={chapter: {status.value: result.sums(chapter)[status] for status in Status} for chapter in result.answered},
+        coverage={each.chapter: _coverage(each) for each in result.coverage},
         requirements=tuple(map(_requirement, result.judged)),
         runs=tuple(map(_run, result.runs)),
         violations=tuple(map(_violation, result.counterexamples)),
@@ -109,6 +124,13 @@ def document(result: Result) -> Report:
 def _timing(result: Result) -> Timing:
     chapters = {each.chapter: round(each.seconds, 3) for each in result.runs}
     return Timing(seconds=round(result.seconds, 3), steps_per_second=round(result.rate, 1), chapters=chapters)
+
+
+def _coverage(covered: Coverage) -> Covered:
+    missed = tuple(
+        MissedCell(requirement=requirement, outcome=outcome, state=state) for requirement, outcome, state in covered.missed
+    )
+    return Covered(reachable=covered.reachable, exercised=covered.exercised, missed=missed)
 
 
 def _requirement(judged: Judged) -> Judgement:

@@ -16,6 +16,7 @@ from fencepost.statemachines.tally import Tally
 
 from .backend import command_of
 from .counterexample import Counterexample
+from .coverage import Coverage, coverage
 
 
 class Verdict(enum.Enum):
@@ -188,6 +189,11 @@ class Result:
     def answered(self) -> tuple[str, ...]:
         """The chapters of the catalogue that the result answers for."""
         return tuple(dict.fromkeys(each.requirement.chapter for each in self.judged))
+
+    @property
+    def coverage(self) -> tuple[Coverage, ...]:
+        """What the run has exercised of the cells of its chapters."""
+        return coverage(self.request.chapters, (run.tally for run in self.runs))
 
     def with_status(self, status: Status) -> tuple[Judged, ...]:
         """The requirements of this status, in the order of the catalogue."""

@@ -251,7 +251,8 @@ def _group_because(
         return ()
     between = [row.batch_id for row in state.queued_work.of(session_id)]
     places = [between.index(row.batch_id) for row in group]
-    gap = places[-1] - places[0] >= len(group)
+    # what was removed, or is another session's, leaves a gap in the numbers
+    gap = group[-1].enqueue_seq - group[0].enqueue_seq >= len(group)
     behind_held = places[0] > 0
     keyless = len(group) > 1 and isinstance(group[0].record.merge_key, Never)
     stopped = len(candidates) > len(group) and candidates[len(group)].record.slot is SlotPolicy.Join

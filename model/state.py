@@ -18,7 +18,7 @@ from .records.session import SessionState
 from .records.turn_input import InputState
 
 
-class State(msgspec.Struct, frozen=True):
+class State(msgspec.Struct, frozen=True, cache_hash=True):
     """Everything, a field per chapter that stores something."""
 
     lease: LeaseState = LeaseState()

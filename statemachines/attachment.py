@@ -80,6 +80,9 @@ class AttachmentRules(Machine):
         self.perform("record_intent", AttachmentIntent(attachment_id, other, "uri:3", self._instant(second)))
         if reopened and self.setup.reopens:
             self.move("reopen")
+        for _ in range(2):
+            self.perform("commit_refs", "s", (attachment_id,))
+        self.perform("record_intent", AttachmentIntent(attachment_id, "s3", uri, self._instant(first)))
         self.perform("forget", attachment_id)
         self.perform("commit_refs", "s", (attachment_id,))
         self.perform("forget", attachment_id)

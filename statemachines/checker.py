@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from .calls import Calls
 from .environment import Environment, Unavailable
 from .following import Call, Following, Instants, Made, beyond_signed
+from .situations import answered
 from .tally import Tally
 
 __all__ = [
@@ -192,9 +193,10 @@ class Checker:
         self._count_values(made)
         if not taken:
             raise self._violation(call, self.following.ours(made), made.answer, context, touched)
-        step, departed, _ = taken[0]
+        step, departed, now, before = taken[0]
         # what even the nearest admissible way departs from is certain now
         self.tally.count(call.operation, replace(step, differs=departed) if departed else step)
+        self._count_cells(before, now, call, step)
         self.following.go(taken, departed)
         self._confirm(call, step)
         return step
@@ -206,6 +208,11 @@ class Checker:
         answer = self._answer(call)
         oracle = environment.process_alive if "liveness-oracle" in environment.declared else None
         return Made(call, answer, began, environment.clock.now, oracle, environment.codec)
+
+    def _count_cells(self, before: State, now: int, call: Call, step: Step) -> None:
+        """Count what was decided, and what it met there; what no call may show meets nothing."""
+        if step.because[:1] != ("VALUE-1",):
+            self.tally.answers.add(answered(before, now, call, step))
 
     def _count_values(self, made: Made) -> None:
         """Count what an answer shows of values, whichever step it was."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from fencepost.model import INVARIANTS, TRANSITIONS, Ids, Invariant, Ports, Refused, State, Step, Why
+from fencepost.spec.operations import CHAPTERS, OPERATIONS
 
 from .scope import Attempt, Instant, Scope
+from .situations import Answered, Cell, answered, cells_of
 
-Cell = tuple[str, str, str]
-"""A requirement that decided an answer, the outcome (call and kind of answer), and the class of the state before."""
+OPERATIONS_OF: dict[str, frozenset[str]] = {
+    chapter: frozenset(name for name, each in OPERATIONS.items() if each.chapter == chapter) for chapter in CHAPTERS
+}
+"""The calls of each chapter: a scope makes others too, and its cells are of its own."""
 
 
 class Transition(NamedTuple):
@@ -64,11 +68,12 @@ def expanded(scope: Scope, state: State, place: int, instant: Instant) -> Expans
     part = scope.part(state, place)
     shadows = [(at, scope.part(state, at)) for at in range(len(scope.names)) if at != place]
     tally = _Tally(state)
-    reasons: dict[tuple[str, str, Ids], None] = {}
+    own, answers = OPERATIONS_OF[scope.chapter], set[Answered]()
     after_each: dict[State, tuple[State | None, bool]] = {}
     for number, (attempt, step) in enumerate(_steps(scope, state, part, place, instant)):
         tally.count(step, number)
-        reasons[attempt.call.operation, kind_of_answer(step.answer), step.because] = None
+        if attempt.call.operation in own:
+            answers.add(answered(state, instant.now, attempt.call, step))
         if step.state is state or step.state == state:
             continue
         if step.state not in after_each:
@@ -79,11 +84,9 @@ def expanded(scope: Scope, state: State, place: int, instant: Instant) -> Expans
             after_each[step.state] = (after if after != part else None, scope.within(after, place))
         tally.beyond += not after_each[step.state][1]
     successors = tuple(dict.fromkeys(after for after, inside in after_each.values() if after is not None and inside))
-    situation = scope.situation(state, scope.names[place], instant.now)
-    cells = frozenset((each, f"{name}: {kind}", situation) for name, kind, because in reasons for each in because)
     return Expansion(
         *(tally.calls, tally.refused, tally.beyond, successors),
-        *(tuple(tally.decided.items()), tuple(tally.broken.items()), cells),
+        *(tuple(tally.decided.items()), tuple(tally.broken.items()), frozenset(cells_of(answers))),
     )
 
 
@@ -93,7 +96,7 @@ class _Tally:
     def __init__(self, before: State) -> None:
         self.calls = self.refused = self.beyond = 0
         self._before = before
-        self._watched: list[tuple[Invariant, set[str]]] | None = None
+        self._watching: dict[tuple[str, ...], list[Invariant]] = {}
         self.decided: dict[str, int] = {}
         self.broken: dict[str, int] = {}
         self._counted: set[tuple[Ids, Why]] = set()
@@ -114,11 +117,11 @@ class _Tally:
         What an invariant reads decides it: if it holds of the state before, and nothing it read there has changed, it holds.
         """
         before = self._before
-        if self._watched is None:
-            self._watched = [(each, _read(each, before)) for each in INVARIANTS]
-        changed = {name for name in State.__struct_fields__ if getattr(before, name) is not getattr(after, name)}
-        for (requirement, holds), read in self._watched:
-            if not read.isdisjoint(changed) and not holds(before, after):
+        changed = tuple(name for name in State.__struct_fields__ if getattr(before, name) is not getattr(after, name))
+        if changed not in self._watching:
+            self._watching[changed] = [each for each in INVARIANTS if any(name in _read(each, before) for name in changed)]
+        for requirement, holds in self._watching[changed]:
+            if not holds(before, after):
                 self.broken.setdefault(requirement, number)
 
 
@@ -134,11 +137,24 @@ class _Watched:
         return getattr(self._state, name)
 
 
-def _read(invariant: Invariant, state: State) -> set[str]:
-    """The chapters that an invariant reads of a state that does not change; all of them if it does not hold there."""
+_READ: dict[Invariant, dict[str, object]] = {}
+"""What each invariant read of the state that it was asked about last, where it holds."""
+
+
+def _read(invariant: Invariant, state: State) -> Collection[str]:
+    """The chapters that an invariant reads of a state that does not change; all of them if it does not hold there.
+
+    Most read little, and of most states the same: what it finds as it was, it reads as it did.
+    """
+    known = _READ.get(invariant)
+    if known is not None and all(getattr(state, name) is value for name, value in known.items()):
+        return known.keys()
     read: set[str] = set()
     watched: Any = _Watched(state, read)
-    return read if invariant.holds(watched, watched) else set(State.__struct_fields__)
+    if not invariant.holds(watched, watched):
+        return frozenset(State.__struct_fields__)
+    known = _READ[invariant] = {name: getattr(state, name) for name in read}
+    return known.keys()
 
 
 def _steps(scope: Scope, state: State, part: State, place: int, instant: Instant) -> Iterator[tuple[Attempt, Step]]:
@@ -149,12 +165,3 @@ def _steps(scope: Scope, state: State, part: State, place: int, instant: Instant
 def decided_by(step: Step) -> Ids:
     """The requirements that decided an answer, or fixed a part of it."""
     return (*step.because, *(requirement for _, ids in step.details for requirement in ids))
-
-
-def kind_of_answer(answer: object) -> str:
-    """The kind of an answer: of a refusal its error's, of several things whether there are any."""
-    if isinstance(answer, Refused):
-        return type(answer.error).__name__
-    if isinstance(answer, tuple):
-        return "some" if answer else "none"
-    return "nothing" if answer is None else type(answer).__name__

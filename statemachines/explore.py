@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from fencepost.model import INVARIANTS, State
 
-from .expansion import Cell, Expansion, expanded, small
+from .expansion import Expansion, expanded, small
 from .scope import Instant, Scope
+from .situations import Cell
 from .symmetry import Symmetry
 
 INSTANT_BITS = 16
@@ -134,6 +135,10 @@ class Search:
 
     def _is_over(self) -> bool:
         return bool(self.explored.broken) or self.explored.unknown is not None
+
+    def forget(self) -> None:
+        """Let go of all worlds; what was found stays. No path can be told any more."""
+        self.parents, self._known, self._best, self._numbers, self._parts = {}, {}, {}, {}, []
 
     def parts_of(self, world: World) -> list[State]:
         """The parts of a world."""

@@ -58,11 +58,12 @@ class Candidate(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """An admissible step that gives the answer seen, all that it departs from, and the instant of it."""
+    """An admissible step that gives the answer seen, all that it departs from, and the instant and the state before it."""
 
     step: Step
     departed: Ids
     now: int
+    before: State
 
 
 CANDIDATES = 64
@@ -113,7 +114,7 @@ class Following:
     def ways(self, made: Made) -> list[Taken]:
         """Every admissible step that gives the answer, those that depart least first. Raises `Undecided`."""
         found = [
-            Taken(step, (*candidate.departed, *step.differs), ports.now)
+            Taken(step, (*candidate.departed, *step.differs), ports.now, candidate.state)
             for candidate in self.candidates
             for ports, steps in self._tried(candidate, made)
             for step in steps
@@ -134,7 +135,7 @@ class Following:
             self.candidates = (Candidate(taken[0].step.state, (), taken[0].now),)
             return
         self._go_on_with(
-            Candidate(step.state, tuple(each for each in departed if each not in counted), now) for step, departed, now in taken
+            Candidate(each.step.state, tuple(of for of in each.departed if of not in counted), each.now) for each in taken
         )
 
     def join(self, others: Sequence[Following], *, more: bool = False) -> None:

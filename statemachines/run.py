@@ -20,7 +20,6 @@ from hypothesis.stateful import run_state_machine_as_test
 from .attachment import AttachmentRules
 from .calls import TimeIsUp
 from .checker import Violation
-from .commit import CommitRules
 from .environment import Undecided
 from .event import EventRules
 from .lease import LeaseRules
@@ -28,19 +27,18 @@ from .machine import Machine, Setup
 from .maintenance import MaintenanceRules
 from .minted import Program
 from .output import OutputRules
-from .queued_work import QueuedWorkRules
 from .runtime import RuntimeRules
+from .scenes import CommitScenes, QueuedWorkScenes, TurnInputScenes
 from .session import SessionRules
 from .settlement import SettlementRules
 from .shrink import shrunk
 from .tally import Tally
-from .turn_input import TurnInputRules
 
 RULES: dict[str, type[Machine]] = {
     "lease": LeaseRules,
-    "turn_input": TurnInputRules,
-    "queued_work": QueuedWorkRules,
-    "commit": CommitRules,
+    "turn_input": TurnInputScenes,
+    "queued_work": QueuedWorkScenes,
+    "commit": CommitScenes,
     "session": SessionRules,
     "maintenance": MaintenanceRules,
     "attachment": AttachmentRules,
@@ -81,7 +79,7 @@ def machine_of(chapter: str, offered: Collection[str] = CHAPTERS) -> type[Machin
         rules.append(SettlementRules)
         if chapter != "attachment":
             # what claims do on their own is for their own chapters
-            rules = [each for each in rules if each not in (TurnInputRules, QueuedWorkRules)]
+            rules = [each for each in rules if each not in (TurnInputScenes, QueuedWorkScenes)]
     return type(f"{chapter}Machine", _most_derived(rules), {"chapter": chapter, "offered": frozenset(uses(chapter, offered))})
 
 

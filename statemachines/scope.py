@@ -139,7 +139,7 @@ class Scope:
         return part
 
     def situation(self, state: State, name: str, now: int) -> str:
-        """The class of the state that calls to this name meet, in a few words."""
+        """The state that calls to this name meet, in a few words, for the picture of a graph."""
         return ""
 
     def described(self, part: State, place: int, now: int) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from fencepost.model import Step, Why
 
+from .situations import Answered
+
 
 @dataclass
 class Tally:
@@ -14,6 +16,8 @@ class Tally:
 
     `steps` are the calls that rules made and the moves of clock and processes, `calls` all calls that were compared, those
     that only observed too.
+
+    `answers` are the answers that the model could decide, each once, with the class of the state that they were given in.
 
     `conditions` counts how often the run was in a situation that some family of faults needs to show.
     """
@@ -25,6 +29,7 @@ class Tally:
     differs: Counter[str] = field(default_factory=Counter)
     operations: Counter[str] = field(default_factory=Counter)
     conditions: Counter[str] = field(default_factory=Counter)
+    answers: set[Answered] = field(default_factory=set)
 
     def count(self, operation: str, step: Step) -> None:
         """One call whose answer was this admissible step."""
@@ -50,3 +55,4 @@ class Tally:
         self.differs.update(other.differs)
         self.operations.update(other.operations)
         self.conditions.update(other.conditions)
+        self.answers |= other.answers

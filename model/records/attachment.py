@@ -67,7 +67,7 @@ def orphaned(record: AttachmentRecord[S, U], until: int) -> bool:
 Attachment: TypeAlias = AttachmentRecord[str, str]
 
 
-class AttachmentState(msgspec.Struct, frozen=True):
+class AttachmentState(msgspec.Struct, frozen=True, cache_hash=True):
     """The manifest, the ids that were ever forgotten (ATT-6), and whether the store was seen to keep any, or not to (ATT-8).
 
     `uncommitted` are the ids of the entries without a stamp.

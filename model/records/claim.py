@@ -124,7 +124,7 @@ ClaimProof: TypeAlias = tuple[str, str]
 """Claim id and lease token."""
 
 
-class Issued(msgspec.Struct, frozen=True):
+class Issued(msgspec.Struct, frozen=True, cache_hash=True):
     """Every claim that was ever answered, with the fencing token of the lease it was granted under; neither its id nor its
     token may come again (GEN-17)."""
 

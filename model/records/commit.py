@@ -61,7 +61,7 @@ class Part(msgspec.Struct, frozen=True):
     carried: bool
 
 
-class Head(msgspec.Struct, frozen=True):
+class Head(msgspec.Struct, frozen=True, cache_hash=True):
     """The session as of its last commit; `parts` has one entry for each of `KINDS`."""
 
     session_id: str
@@ -102,7 +102,7 @@ class Ledger(msgspec.Struct, frozen=True):
         return Ledger(tuple(rows.items()))
 
 
-class CommitState(msgspec.Struct, frozen=True):
+class CommitState(msgspec.Struct, frozen=True, cache_hash=True):
     """What commits have written; `ledger` is the usage folded.
 
     `attempted` is the first session that anybody tried to commit for (COMMIT-2a), `replaced_leaf` the leaf of the last full

@@ -70,7 +70,7 @@ def closed(record: TurnRecord | None) -> TurnRecord | None:
     return None if record.finished else replace(record, finished=True)
 
 
-class Turn(msgspec.Struct, frozen=True):
+class Turn(msgspec.Struct, frozen=True, cache_hash=True):
     """A turn with its events in the order of their appends, and the ids that they have."""
 
     record: TurnRecord
@@ -90,7 +90,7 @@ class Turn(msgspec.Struct, frozen=True):
         return Turn(record, self.events.plus(envelope), self.ids.set(envelope.event_id, True))
 
 
-class Thread(msgspec.Struct, frozen=True):
+class Thread(msgspec.Struct, frozen=True, cache_hash=True):
     """The turns of a thread by their numbers, the largest of these, and whether a turn is finished."""
 
     turns: Map[int, Turn] = Map()
@@ -114,7 +114,7 @@ class Thread(msgspec.Struct, frozen=True):
         return sorted(self.turns.items(), key=itemgetter(0))
 
 
-class EventState(msgspec.Struct, frozen=True):
+class EventState(msgspec.Struct, frozen=True, cache_hash=True):
     """The turns of each thread, and the threads that were ever cleared (EVENT-30)."""
 
     threads: Map[str, Thread] = Map()

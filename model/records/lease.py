@@ -298,7 +298,7 @@ Incarnation: TypeAlias = tuple[str, str]
 SessionLease: TypeAlias = LeaseRecord[Incarnation, LeaseOwnerLiveness | None, str]
 
 
-class LeaseState(msgspec.Struct, frozen=True):
+class LeaseState(msgspec.Struct, frozen=True, cache_hash=True):
     """A lease record per session id, and every lease token ever issued (LEASE-10)."""
 
     records: Map[str, SessionLease] = Map()

@@ -11,7 +11,7 @@ from immutables import Map
 T = TypeVar("T")
 
 
-class Log(msgspec.Struct, Generic[T], frozen=True):
+class Log(msgspec.Struct, Generic[T], frozen=True, cache_hash=True):
     """Items in the order in which they were added, by their places from 0 on."""
 
     items: Map[int, T] = Map()

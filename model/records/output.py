@@ -42,7 +42,7 @@ class Produced(NamedTuple):
         return Produced(self.records + 1, record, max(self.furthest, (record.task_id, record.attempt)), pieces)
 
 
-class OutputState(msgspec.Struct, frozen=True):
+class OutputState(msgspec.Struct, frozen=True, cache_hash=True):
     """Every record ever appended, the oldest first.
 
     The others are indexes of it: by id, by attempt, by producer, by content, and the names of artifacts. `free` is the smallest

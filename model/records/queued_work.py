@@ -198,7 +198,7 @@ def with_claim(record: BatchRecord[K, P, H], claim: ClaimRecord[P, H]) -> BatchR
 LiveBatch: TypeAlias = BatchRecord[MergeKey, ClaimProof, LeaseOwnerIdentity | None]
 
 
-class BatchRow(msgspec.Struct, frozen=True):
+class BatchRow(msgspec.Struct, frozen=True, cache_hash=True):
     """A submitted batch: what never changes, and the record that decides about it."""
 
     batch_id: str
@@ -209,7 +209,7 @@ class BatchRow(msgspec.Struct, frozen=True):
     record: LiveBatch
 
 
-class QueueState(msgspec.Struct, frozen=True):
+class QueueState(msgspec.Struct, frozen=True, cache_hash=True):
     """The batches of each session in admission order, and what was ever answered and must not come again: ids, and claims.
 
     `freed` are the keys of batches that are gone.

@@ -41,7 +41,7 @@ class Run(NamedTuple):
     receipts: int
 
 
-class RuntimeRecords(msgspec.Struct, frozen=True):
+class RuntimeRecords(msgspec.Struct, frozen=True, cache_hash=True):
     """The inputs of each runtime by their ids, all receipts, and each runtime's snapshot and state.
 
     The others are indexes: the numbers of each run, and how many runtimes have a run, or an input, of an id.

@@ -302,7 +302,7 @@ def deferred(record: InputRecord[T, P, H], turn: T, nowhere: T, free: ClaimRecor
 LiveInput: TypeAlias = InputRecord[str, ClaimProof, LeaseOwnerIdentity | None]
 
 
-class InputRow(msgspec.Struct, frozen=True):
+class InputRow(msgspec.Struct, frozen=True, cache_hash=True):
     """A submitted input: what never changes, and the record of its life. `submitted` is the ingress it came with."""
 
     input_id: str
@@ -314,7 +314,7 @@ class InputRow(msgspec.Struct, frozen=True):
     record: LiveInput
 
 
-class Inputs(msgspec.Struct, frozen=True):
+class Inputs(msgspec.Struct, frozen=True, cache_hash=True):
     """The inputs of one session by their numbers, which is the order of admission.
 
     `open` are the numbers of those that have not ended, which is what nearly every call is about. The others are indexes too:
@@ -382,7 +382,7 @@ class Inputs(msgspec.Struct, frozen=True):
         )
 
 
-class InputState(msgspec.Struct, frozen=True):
+class InputState(msgspec.Struct, frozen=True, cache_hash=True):
     """The inputs of each session, and what was ever answered and must not come again: ids, and claims.
 
     An id has the number of inputs that there are of it now. `vacuumed` are the keys that were freed, `sessions_of_key` says how

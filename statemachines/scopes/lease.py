@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from ..checker import Call
 from ..scope import Attempt, Bounds, Instant, Scope
+from ..situations import standing
 
 LEASED_ONCE: SessionLease = LeaseRecord(1, False, ("", ""), None, "", 0, 0)
 """What other sessions see of one that has a record: that there is one (LEASE-2)."""
@@ -144,12 +145,3 @@ class LeaseScope(Scope):
             return f"{self.names[place]} {says}, fencing token {record.fencing_token}"
         until = f"fencing token {record.fencing_token} from {record.claimed_at} until {record.expires_at}"
         return f"{self.names[place]} {says}: {record.holder[0]}, {until}"
-
-
-def standing(state: State, session_id: str, now: int) -> str:
-    """How the lease of a session stands: by its record, and where now is at its end."""
-    record = lease_of(state, session_id)
-    if not record.held:
-        return "released" if record.fencing_token else "never leased"
-    left = record.expires_at - now
-    return {1: "in its last ms", 0: "ending"}.get(left, "live" if left > 0 else "lapsed")

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from fencepost.kit import explore_all
 from fencepost.kit.cli import cli
+from fencepost.kit.coverage import read_cells
 from fencepost.model import TRANSITIONS, State, Steps
+from fencepost.statemachines.scopes.event import EventScope
 from fencepost.statemachines.scopes.lease import RENEW
+from fencepost.statemachines.scopes.output import OutputScope
 from msgspec.structs import replace
 
 SMALL = ("--owners", "2", "--processes", "1", "--sessions", "1", "--times", "1", "--tokens", "1", "--ttls", "0,1")
@@ -138,4 +142,41 @@ def test_large_graphs_are_refused(tmp_path: Path) -> None:
     result = explore("--times", "2", "--tokens", "2", "--sessions", "2", "--no-symmetry", "--graph", str(file))
     assert result.exit_code == 2
     assert "expected at most 1,000 for --graph: choose smaller bounds." in result.stderr
+    assert not file.exists()
+
+
+def test_all_chapters_in_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A line for each default scope, and the cells of all in one file."""
+
+    class Small(OutputScope):
+        default = OutputScope.suite
+
+    monkeypatch.setattr(
+        explore_all, "SCOPES", {"output": Small, "event": type("Tiny", (EventScope,), {"default": EventScope.suite})}
+    )
+    file = tmp_path / "cells.json"
+    result = CliRunner().invoke(
+        cli, ["explore", "--chapter", "all", "--cells", str(file)], env={"COLUMNS": "100", "NO_COLOR": "1"}
+    )
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["chapter", "states", "calls", "depth", "cells", "calls/s", "seconds"]
+    assert [line.split()[0] for line in lines[1:3]] == ["output", "event"]
+    assert lines[1].split()[-1] == "exhausted"
+    assert lines[-1].startswith("exhausted  the default scopes of all chapters (")
+    assert list(read_cells(file.read_bytes())) == ["output", "event"]
+
+
+def test_all_chapters_have_their_own_bounds() -> None:
+    """What means something for one chapter alone is refused, with the reason."""
+    result = CliRunner().invoke(cli, ["explore", "--chapter", "all", "--owners", "2", "--witness", "LEASE-6"])
+    assert result.exit_code == 2
+    assert "received --chapter all and --witness, --owners, expected one chapter" in " ".join(result.stderr.split())
+
+
+def test_cells_are_not_written_of_an_unfinished_search(tmp_path: Path) -> None:
+    """A file of cells says what can be reached: half of it would say that a run had exercised all."""
+    file = tmp_path / "cells.json"
+    result = explore("--memory", "1", "--cells", str(file))
+    assert result.exit_code == 2
     assert not file.exists()

@@ -78,7 +78,7 @@ def test_the_summary_says_what_failed_and_how_to_see_it(bad: Result) -> None:
     """The verdict, a table by chapter, the violated rule with its program, and the command."""
     text = summary(bad)
     assert text.startswith("## Fencepost: violates\n\n`faulty:Lenient`\n")
-    assert "| chapter | passed | failed | differs | not reached | not declared |\n" in text
+    assert "| chapter | passed | failed | differs | not reached | not declared | cells exercised |\n" in text
     assert "### VALUE-1 violated\n\nAll a call is given" in text
     assert "```python\nfrom pathlib import Path\n" in text
     assert "```mermaid\nsequenceDiagram\n    participant a1 as " in text

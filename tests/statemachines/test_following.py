@@ -169,7 +169,7 @@ def test_states_that_were_forgotten_leave_a_wrong_answer_undecided() -> None:
     """Where more states fitted than are followed, the store may be in one of the others."""
     found = followed(FIRST)
     state = found.candidates[0].state
-    steps = [following.Taken(Step(_numbered(state, number), None, ()), (), 1_003) for number in range(CANDIDATES + 1)]
+    steps = [following.Taken(Step(_numbered(state, number), None, ()), (), 1_003, state) for number in range(CANDIDATES + 1)]
     wrong = claimed(OTHER, None, 1_006, 1_006)
     found.go(steps[:-1], ())
     assert found.ways(wrong) == []
