@@ -1,6 +1,6 @@
 """Two versions of a transition, as one lemma: given the same, both answer the same.
 
-That is what a change of the law is reviewed with. The other version is a file, such as `git show main:model/records/lease.py`
+That is what a change of the law is reviewed with. The other version is a file, such as `git show HEAD:model/records/lease.py`
 prints; its functions are put over the classes of the version that is installed, for records of two classes are never equal.
 """
 

@@ -20,7 +20,8 @@ Every lemma of the model, with the requirements that it establishes, and what ca
 * **exhausted over all inputs**: it was tried on every input of the scope that is stated, and on none beyond.
 * **no counterexample in the budget**, **refuted** and **could not be evaluated** are no proofs.
 
-A transition is confirmed on the word of those that it calls: their lemmas stand in the same tables.
+A transition is confirmed on the word of those that it calls: their lemmas stand in the same tables. The lemmas of one
+transition are confirmed together, for they have its paths in common.
 """
 
 
