@@ -13,6 +13,8 @@ from fencepost.statemachines.lookalikes import Change, changed
 from ..kinds import Kind
 from ..planting import Patch, bug, per_run, wrap
 
+CALLS_OF_EVENTS = tuple(name for name, operation in OPERATIONS.items() if operation.chapter == "event")
+
 
 def taken_for_one(patch: Patch, chapter: str, fields: Collection[str], look: Callable[[str], str]) -> None:
     """In the calls of a chapter, names of one look in these fields are one name: the first of them that was given."""
@@ -69,8 +71,14 @@ def runtimes_composed(patch: Patch) -> None:
 
 @bug("VALUE-12", Kind.leak, "event")
 def threads_without_case(patch: Patch) -> None:
-    """Threads whose ids differ in case alone are one."""
-    taken_for_one(patch, "event", ("thread_id",), str.casefold)
+    """Threads whose ids differ in case alone are one; those that stand in events are not touched."""
+    first = per_run(lambda: dict[str, str]())
+
+    def around(original: Any, store: Any, thread_id: str, *rest: Any) -> Any:
+        return original(store, first(store).setdefault(thread_id.casefold(), thread_id), *rest)
+
+    for name in CALLS_OF_EVENTS:
+        wrap(patch, name, around)
 
 
 @bug("VALUE-12", Kind.leak, "output")
