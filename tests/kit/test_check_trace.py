@@ -11,6 +11,7 @@ from typing import Any
 
 import faulty
 import faulty_claims
+import faulty_shapes
 import pytest
 from click.testing import CliRunner, Result
 from fencepost.impl import DuckDBStores
@@ -24,6 +25,7 @@ from fencepost.spec import (
     ActivePath,
     AgentEventEnvelope,
     AgentEventText,
+    ContractBroken,
     Json,
     LeaseOwnerIdentity,
     LocalProcess,
@@ -495,3 +497,15 @@ def test_a_recording_that_broke_off_leaves_a_doubt(site: Site) -> None:
         judge_history(site.rewrite([head, first, read, {"closed": 1_054}, {"resumed": 1_055}, wrong])).verdict
         is Verdict.violates
     )
+
+
+def test_a_contract_that_a_store_found_broken_is_laid_on_its_requirement(tmp_path: Path) -> None:
+    """The store inherits its contracts, and raised in production: what they name is broken, and not VALUE-6."""
+    file = tmp_path / "history.jsonl"
+    store = record(faulty_shapes.Lies(), file)
+    store.append("th", 1, AgentEventEnvelope(uuid(1), 1, "2026-01-01T00:00:00Z", AgentEventText("m", "hello")))
+    with pytest.raises(ContractBroken):
+        store.get_turn("th", 1)
+    judgement = judge_history(file)
+    assert (judgement.verdict, judgement.requirements[0]) == (Verdict.violates, "EVENT-18")
+    assert judgement.says.startswith("EVENT-18: the contract does not hold of the answer StoredTurnEvents(turn=2")
