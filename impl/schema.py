@@ -133,7 +133,7 @@ def connected(path: str | os.PathLike[str]) -> tuple[duckdb.DuckDBPyConnection, 
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise InvalidArgument("path", repr(path)[:200], 'a path, or ":memory:"')
     if os.fspath(path) == ":memory:":
-        connection = duckdb.connect(":memory:")
+        connection = _connection(":memory:")
         connection.execute(CREATE)
         _tune(connection)
         return connection, False
@@ -155,7 +155,7 @@ def _connected_file(file: str) -> duckdb.DuckDBPyConnection:
         _look_first(file)
     elif os.path.exists(f"{file}.wal"):
         raise Backend(f"cannot open {file!r}: there is a log without its database, which DuckDB would throw away")
-    connection = duckdb.connect(file)
+    connection = _connection(file)
     try:
         _make_ours(connection)
         _tune(connection)
@@ -179,7 +179,7 @@ def _metadata(connection: duckdb.DuckDBPyConnection) -> list[tuple[str]]:
 
 def _look_first(file: str) -> None:
     try:
-        connection = duckdb.connect(file, read_only=True)
+        connection = _connection(file, read_only=True)
     except duckdb.ConnectionException:
         return  # open in this process already: the look at the writing connection does
     try:
@@ -217,6 +217,13 @@ def _require_version(connection: duckdb.DuckDBPyConnection) -> None:
     text = versions[0]
     is_number = text.isascii() and text.isdigit() and len(text) <= len(str(U32_MAX))
     require_schema_version(int(text) if is_number else text, STORE, TABLES_VERSION)
+
+
+def _connection(file: str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(file, read_only=read_only)
+    # in an interactive Python it would draw on the terminal of whoever uses the store
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def _tune(connection: duckdb.DuckDBPyConnection) -> None:

@@ -91,8 +91,9 @@ def _reads(call: Call) -> bool:
 
 
 def _about_the_same(one: Call, other: Call) -> bool:
-    """Whether both are about one session, or about what neither names one for."""
-    if session_of(one) or session_of(other):
+    """Whether both are about one session, or about what neither names one for; an output is of a task, and of who wrote it."""
+    is_output = OPERATIONS[one.operation].chapter == OPERATIONS[other.operation].chapter == "output"
+    if not is_output and (session_of(one) or session_of(other)):
         return session_of(one) == session_of(other)
     return not commute(one, other) or (_reads(one) and _reads(other))
 

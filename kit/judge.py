@@ -7,13 +7,14 @@ choice explains it. Where there are more choices than are tried, nothing is said
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fencepost.model import Refused, State
-from fencepost.spec import Backend
+from fencepost.spec import Backend, ContractBroken
 from fencepost.spec.operations import OPERATIONS, part_of
 from fencepost.statemachines.checker import Checker, Violation
 from fencepost.statemachines.environment import Environment
@@ -49,10 +50,16 @@ class Replayed:
                 case Refused(error):
                     raise error
                 case Crashed(words):
-                    raise CrashedThere(words)
+                    raise _crash(words)
             return self._outcome
 
         return answer
+
+
+def _crash(words: str) -> Exception:
+    """The exception; a store that inherits its contracts has found out itself which of them its answer broke."""
+    found = re.fullmatch(r"ContractBroken: ((?:[A-Z]+(?:-INV)?-\d+\w?(?:, )?)+): (.*)", words, re.DOTALL)
+    return ContractBroken(tuple(found[1].split(", ")), found[2]) if found else CrashedThere(words)
 
 
 class Spanned(NamedTuple):

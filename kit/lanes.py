@@ -13,7 +13,7 @@ from fencepost.statemachines.checker import Call, Performed
 from . import claims, story
 from .brief import holder, listed, named
 
-NOBODY = "nobody"
+NOBODY = "caller"
 """The lane of the calls that name no owner."""
 
 
@@ -56,7 +56,7 @@ def _owner(value: object) -> LeaseOwnerIdentity | None:
 
 
 def actors(performed: Sequence[Performed], bars: Sequence[Bar] = ()) -> list[str]:
-    """Everybody, in the order in which they come; nobody last."""
+    """Everybody, in the order in which they come; who is not named last."""
     everybody = dict.fromkeys([*(actor(each.call) for each in performed), *(bar.lane for bar in bars)])
     return sorted(everybody, key=lambda each: each == NOBODY)
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from fencepost.spec.catalogue import Level, Requirement, requirements
+from fencepost.statemachines.races import RACES
 from fencepost.statemachines.tally import Tally
 
 from .backend import command_of
@@ -227,7 +228,12 @@ def scope(chapters: Iterable[str]) -> tuple[Requirement, ...]:
 
 def reachable(requirement: Requirement, declared: Collection[str] = ()) -> bool:
     """Whether some step of a run could reach the requirement, on a store that declares these capabilities."""
-    return requirement.unreached is None and requirement.internal is None and _binds(requirement, declared)
+    by_calls = requirement.unreached is None or ("concurrent-callers" in declared and requirement.id in RACED)
+    return by_calls and requirement.internal is None and _binds(requirement, declared)
+
+
+RACED = frozenset(race.requirement for races in RACES.values() for race in races)
+"""What calls made at once may reach, if no calls one after the other do."""
 
 
 def _binds(requirement: Requirement, declared: Collection[str]) -> bool:
@@ -286,4 +292,4 @@ def _status(requirement: Requirement, count: int, departures: int, declared: Col
         return Status.not_declared, requirement.unreached or (
             f"It binds a store that declares `{requirement.capability}`: mark its factory with `declares` of fencepost.kit."
         )
-    return Status.not_reached, requirement.unreached or MISSED
+    return Status.not_reached, MISSED if reachable(requirement, declared) else requirement.unreached

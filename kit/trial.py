@@ -192,7 +192,7 @@ class Trial:
 
 
 def _reason(made: Recorded, violation: Violation) -> str:
-    if isinstance(made.outcome, Crashed):
+    if isinstance(made.outcome, Crashed) and violation.requirements[0] == "VALUE-6":
         return f"{made.call.operation} raised {made.outcome.words}; only a StoreError may leave a call."
     return f"{violation.reason}."
 

@@ -236,3 +236,15 @@ def test_threads_that_open_one_store_together_all_get_it(tmp_path: Path, exists:
     assert all(store.renew_session_execution_lease(lease.fence(), TTL).fencing_token == 1 for store in opened)
     for store in opened:
         store.close()
+
+
+@pytest.mark.parametrize("path", [":memory:", "store.db"])
+def test_the_engine_draws_no_progress_on_the_terminal(path: str, tmp_path: Path) -> None:
+    """Not even in an interactive Python, where DuckDB would after two seconds."""
+    asked = "SELECT current_setting('enable_progress_bar')"
+    code = (
+        f"import duckdb; from fencepost.impl.schema import connected; "
+        f'print(*(each.execute("{asked}").fetchone() for each in (duckdb.connect(), connected("{path}")[0])))'
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "(True,) (False,)\n"

@@ -68,10 +68,10 @@ def apart(left: list[float], right: list[float]) -> bool:
     [
         ("takeover", 1, ["a/1", "b/1"]),
         ("commit", 2, ["a/1", "b/1"]),
-        ("inputs", 3, ["a/1", "b/1", "nobody"]),
-        ("settled", 3, ["a/1", "b/1", "nobody"]),
-        ("event", 0, ["nobody"]),
-        ("output", 0, ["writer", "nobody"]),
+        ("inputs", 3, ["a/1", "b/1", "caller"]),
+        ("settled", 3, ["a/1", "b/1", "caller"]),
+        ("event", 0, ["caller"]),
+        ("output", 0, ["writer", "caller"]),
     ],
 )
 def test_bars_and_dots_lie_in_their_lanes(kind: str, bars: int, names: list[str], tmp_path: Path) -> None:

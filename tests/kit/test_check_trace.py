@@ -11,6 +11,7 @@ from typing import Any
 
 import faulty
 import faulty_claims
+import faulty_shapes
 import pytest
 from click.testing import CliRunner, Result
 from fencepost.impl import DuckDBStores
@@ -24,11 +25,13 @@ from fencepost.spec import (
     ActivePath,
     AgentEventEnvelope,
     AgentEventText,
+    ContractBroken,
     Json,
     LeaseOwnerIdentity,
     LocalProcess,
     PendingTurnInputDraft,
     PersistedSessionConfig,
+    Progress,
     RuntimeCommit,
     SessionExecutionLease,
     StoreError,
@@ -495,3 +498,29 @@ def test_a_recording_that_broke_off_leaves_a_doubt(site: Site) -> None:
         judge_history(site.rewrite([head, first, read, {"closed": 1_054}, {"resumed": 1_055}, wrong])).verdict
         is Verdict.violates
     )
+
+
+def test_a_contract_that_a_store_found_broken_is_laid_on_its_requirement(tmp_path: Path) -> None:
+    """The store inherits its contracts, and raised in production: what they name is broken, and not VALUE-6."""
+    file = tmp_path / "history.jsonl"
+    store = record(faulty_shapes.Lies(), file)
+    store.append("th", 1, AgentEventEnvelope(uuid(1), 1, "2026-01-01T00:00:00Z", AgentEventText("m", "hello")))
+    with pytest.raises(ContractBroken):
+        store.get_turn("th", 1)
+    judgement = judge_history(file)
+    assert (judgement.verdict, judgement.requirements[0]) == (Verdict.violates, "EVENT-18")
+    assert judgement.says.startswith("EVENT-18: the contract does not hold of the answer StoredTurnEvents(turn=2")
+
+
+@pytest.mark.parametrize(("outcome", "broken"), [("an older one", "OUTPUT-15"), ("none", "OUTPUT-24")])
+def test_what_was_written_under_a_name_is_known_without_an_empty_beginning(site: Site, outcome: str, broken: str) -> None:
+    """Two lines wrote outputs of the writer: a read by that name that misses the second is wrong, whatever was there before."""
+    refs = [site.store.output.append("t", 1, "writer", Progress(text), ()) for text in ("a", "b")]
+    site.store.output.get_latest_by_name("writer")
+    head, *written, read = site.lines()
+    older = {"answer": read["answer"] | {"id": refs[0].value, "event": {"type": "progress", "stage": "a"}}}
+    none = {"error": {"kind": "OutputNotFound", "message": "writer"}}
+    del read["answer"]
+    judgement = judge_history(site.rewrite([head, *written, read | (none if outcome == "none" else older)]))
+    assert (judgement.verdict, judgement.calls) == (Verdict.violates, 3)
+    assert judgement.requirements[0] == broken

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import stat
 import struct
 import subprocess
@@ -161,6 +162,14 @@ def test_stores_are_chosen_by_their_protocols() -> None:
     result = verify("Bent", "--stores", "output,turn_input", "--examples", "1")
     assert [line.split()[0] for line in result.stdout.splitlines()[3:5]] == ["turn_input", "output"]
     assert " --steps 30 --stores turn_input,output\n" in result.stdout
+
+
+def test_one_total_is_told_of_a_run_that_races() -> None:
+    """What only calls made at once can reach counts from the beginning, where they are made."""
+    command = ("verify", "--backend", "fencepost.kit.duckdb:memory", "--chapters", "commit,maintenance", "--examples", "1")
+    lines = fencepost(*command).stdout.splitlines()
+    totals = {found[1] for line in lines if (found := re.search(r" of (\d+) rules reached", line))}
+    assert len(totals) == 1
 
 
 def test_a_backend_and_a_command_are_not_chosen_at_once() -> None:

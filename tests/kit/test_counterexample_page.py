@@ -156,7 +156,7 @@ def test_bars_tell_who_held_what_from_when_until_when() -> None:
         ("claim", "a/1", "claim-1: input-1", 1005, "taken over by b/1 at 1005"),
         ("claim", "b/1", "claim-2: input-1", 1010, ""),
     ]
-    assert actors(performed) == ["a/1", "b/1", "nobody"]
+    assert actors(performed) == ["a/1", "b/1", "caller"]
 
 
 def test_a_takeover_and_a_release_end_a_bar() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,13 @@ def test_published_counterexamples_are_whole_and_still_reproduced(kind: str) -> 
     assert in_folder(GALLERY / kind) == sorted(names(chapter).values())
     trace = read_trace(str(GALLERY / kind / f"{chapter}.jsonl"))
     assert replay(load_factory(KINDS[kind].backend), trace).outcome is Outcome.reproduced
+
+
+def test_tests_of_several_reports_run_together(tmp_path: Path) -> None:
+    """Although they have the same names, as the documentation says."""
+    for each in ("one", "two"):
+        (tmp_path / each).mkdir()
+        (tmp_path / each / "test_event.py").write_text("def test_event_8() -> None:\n    pass\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "one", "two"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout
