@@ -1,4 +1,4 @@
-"""How fast event logs and attachments are searched, next to the plainest search of the same worlds with bare tuples."""
+"""How fast logs and attachments are searched, next to the plainest search of the same worlds with bare tuples."""
 
 from __future__ import annotations
 
@@ -88,9 +88,28 @@ def attachments(world: Manifest) -> Iterator[Manifest | None]:
     yield None
 
 
+Record = tuple[int, int, int, int]
+"""Attempt, producer, event and parents: nothing, a record that is nowhere, the first record, or that twice."""
+
+
+def outputs(world: tuple[Record, ...]) -> Iterator[tuple[Record, ...] | None]:
+    """The records after every call that the scope tries; one more than two leads out of it."""
+    for record in product((0, 1), (0, 1), range(4), range(4 if world else 2)):
+        yield (*world, record) if len(world) < 2 else None
+    for _ in (*world, "nowhere"):
+        yield None
+    for producer in (0, 1, 2):
+        next((each for each in reversed(world) if each[1] == producer), None)
+        yield None
+    for attempt in (0, 1, 2):
+        _ = [each for each in world if each[0] == attempt]
+        yield None
+
+
 STARTS: dict[str, tuple[Any, Callable[[Any], Iterator[Any]], tuple[int, int]]] = {
     "event": (((None, None, False), (None, None, False)), events, (73_984, 1_923_584)),
     "attachment": ((None, None, False, False, False), attachments, (2_311, 80_885)),
+    "output": ((), outputs, (2_081, 151_847)),
 }
 
 

@@ -30,8 +30,12 @@ Situation = Callable[..., str]
 
 def answered(state: State, now: int, call: Call, step: Step) -> Answered:
     """What a step says of the call that it answers, in this state at this instant."""
-    name = call.operation
-    return (name, kind_of_answer(step.answer), step.because, SITUATIONS[name](state, now, *call.arguments))
+    return (call.operation, kind_of_answer(step.answer), step.because, situation(state, now, call))
+
+
+def situation(state: State, now: int, call: Call) -> str:
+    """The class of the state that a call meets."""
+    return SITUATIONS[call.operation](state, now, *call.arguments)
 
 
 def cells_of(found: Iterable[Answered]) -> set[Cell]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fencepost.kit.coverage import coverage
 from fencepost.model import State
 from fencepost.spec import Acquired, LeaseOwnerIdentity
 from fencepost.statemachines.checker import Call, Move
@@ -14,6 +15,7 @@ from fencepost.statemachines.minted import Program
 from fencepost.statemachines.model_store import ModelStore
 from fencepost.statemachines.run import MACHINES, Setup, Violation
 from fencepost.statemachines.scope import EPOCH, Bounds, Instant
+from fencepost.statemachines.scopes import SCOPES
 from fencepost.statemachines.scopes.lease import CLAIM, LeaseScope
 from fencepost.statemachines.suite import run_programs, suite_of
 from msgspec.structs import replace
@@ -94,3 +96,14 @@ def test_a_fault_at_an_edge_is_found(tmp_path: Path) -> None:
     calls = [event.action.operation for event in violation.program if isinstance(event.action, Call)]
     assert calls == [CLAIM, CLAIM]
     assert [event.now for event in violation.program][-2:] == [EPOCH, EPOCH + 1]
+
+
+@pytest.mark.parametrize(("chapter", "sequences", "calls", "cells"), [("event", 10, 58, 119), ("output", 6, 14, 25)])
+def test_a_suite_of_cells_is_short(tmp_path: Path, chapter: str, sequences: int, calls: int, cells: int) -> None:
+    """It exercises just the cells that it says, with a tenth of the calls that the edges take, or less."""
+    suite = suite_of(SCOPES[chapter](SCOPES[chapter].suite), "cells")
+    assert (len(suite.programs), suite.calls, suite.covered) == (sequences, calls, cells)
+    setup = Setup(ModelStore, tmp_path)
+    assert run_programs(MACHINES[chapter], setup, suite.programs) is None
+    (exercised,) = coverage((chapter,), [setup.tally])
+    assert exercised.exercised == cells
