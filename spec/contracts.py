@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 import icontract
@@ -63,14 +64,14 @@ def ensures(condition: Callable[..., bool], requirement: str) -> Callable[[F], F
 def operation(method: F) -> F:
     """Make an abstract method an operation of the protocol: every argument and the answer are checked by annotation."""
     names = list(inspect.signature(method).parameters)[1:]
-    checks: dict[str, Check] = {}
+
+    @cache
+    def checks() -> dict[str, Check]:
+        # resolved at the first call, not at import: annotations may name types defined further down
+        return {name: check_for(hint) for name, hint in get_type_hints(method, include_extras=True).items()}
 
     def check(name: str) -> Check:
-        # resolved at the first call, not at import: annotations may name types defined further down
-        if not checks:
-            hints = get_type_hints(method, include_extras=True)
-            checks.update((each, check_for(hint)) for each, hint in hints.items())
-        return checks[name]
+        return checks()[name]
 
     def given(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
         placed = dict(zip(names, arguments[1:], strict=False))

@@ -288,7 +288,7 @@ def test_odd_outcomes_are_written_in_words(tmp_path: Path) -> None:
     written = lines(tmp_path / "h")[1:]
     assert written[0]["strange"].startswith("{'id': <test_recorder.Odd object")
     assert [line.get(key) for line, key in zip(written[1:], ("crash", "lost", "answer"), strict=True)] == [
-        "ZeroDivisionError: a \udcff b",
+        "ZeroDivisionError: a \\udcff b",
         "SystemExit: 3",
         [],
     ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import icontract
@@ -28,6 +31,7 @@ from fencepost.spec import (
     SessionGraph,
     StoreError,
     TurnInputCheckpointBoundary,
+    contracts,
 )
 from fencepost.spec.operations import OPERATIONS
 from spec_answers import GOOD, LIES
@@ -282,3 +286,25 @@ def test_a_scope_may_be_of_either_kind() -> None:
     """Both scopes are admitted, with a leaf, without, and with the empty one."""
     for scope in (FullGraph(), ActivePath(), ActivePath("n1"), ActivePath("")):
         assert OPERATIONS["load_session"].is_valid((scope,))
+
+
+def test_a_first_call_may_be_made_by_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an operation takes and answers is found out at its first call, and by both if they come at once."""
+    begun, look = threading.Event(), contracts.check_for
+
+    def slow(hint: object) -> Any:
+        begun.set()
+        time.sleep(0.01)
+        return look(hint)
+
+    class Store(icontract.DBC):
+        @contracts.operation
+        def double(self, number: int, more: int) -> int:
+            """Twice the number."""
+            return 2 * number
+
+    monkeypatch.setattr(contracts, "check_for", slow)
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(Store().double, 1, 0)
+        begun.wait(10)
+        assert (Store().double(2, 0), first.result()) == (4, 2)
