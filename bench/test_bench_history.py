@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fencepost.kit.recorder import record
+from fencepost.kit.histories.recorder import record
+from fencepost.kit.histories.trial import judge_history
 from fencepost.kit.result import Verdict
-from fencepost.kit.trial import judge_history
 from fencepost.spec import RuntimeState
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.model_store import ModelStore

@@ -9,7 +9,7 @@ from fencepost.kit.backend import load_factory
 from fencepost.kit.console import Terminal
 from fencepost.kit.leftovers import nothing_left_behind
 from fencepost.kit.progress import progress
-from fencepost.kit.report import show_counterexample
+from fencepost.kit.reporting.report import show_counterexample
 from fencepost.kit.result import Request, Result, Verdict
 from fencepost.kit.verify import EXAMPLES, STEPS, verify
 from rich.text import Text

@@ -23,10 +23,10 @@ from fencepost.statemachines.tally import Tally
 from hypothesis.errors import Flaky
 
 from .backend import Factory, told
-from .counterexample import Counterexample, counterexample
 from .recording import Recording
 from .result import ChapterRun, Request
-from .suite_file import suites
+from .searching.suite_file import suites
+from .showing.counterexample import Counterexample, counterexample
 from .watch import Watch
 
 UNSTEADY = (

@@ -22,23 +22,23 @@ from fencepost import __version__
 
 from .adapter_cli import adapter_group
 from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
-from .catalogue_markdown import write_pages
 from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, let_go_of_stdout
-from .explore_cli import explore_command
-from .history_cli import check_trace_command
+from .histories.history_cli import check_trace_command
 from .leftovers import nothing_left_behind, sweep
-from .pages import catalogue_page, requirement_page, similar_ids
 from .progress import progress
-from .prove_cli import prove_command
-from .replay_cli import replay_command
-from .report import report
-from .report_files import require_folder, tell_github, write_report
-from .report_form import schema
-from .report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
+from .proving.prove_cli import prove_command
+from .reporting.catalogue_markdown import write_pages
+from .reporting.pages import catalogue_page, requirement_page, similar_ids
+from .reporting.report import report
+from .reporting.report_files import require_folder, tell_github, write_report
+from .reporting.report_form import schema
+from .reporting.report_json import STANDARD_OUTPUT, ReportNotWritten, require_writable, write_json
 from .result import Request, Result, Verdict, not_evaluated
-from .suite_cli import require_nothing_drawn, suite_command
-from .suite_file import BUILTIN, SuiteUnusable, chapters_of
+from .searching.explore_cli import explore_command
+from .searching.suite_cli import require_nothing_drawn, suite_command
+from .searching.suite_file import BUILTIN, SuiteUnusable, chapters_of
+from .showing.replay_cli import replay_command
 from .upstairs import WithUpstairs
 from .verify import EXAMPLES, STEPS, Observer, verify
 from .watch import Watch

@@ -13,7 +13,16 @@ import pytest
 if TYPE_CHECKING:
     from .groups import Group, Runs
 
-KIT = ("adapter", "background", "counterexample_html", "judge", "mermaid", "trace", "trial")
+KIT = (
+    "adapter",
+    "histories.background",
+    "histories.judge",
+    "histories.trial",
+    "proving.prove",
+    "showing.counterexample_html",
+    "showing.mermaid",
+    "showing.trace",
+)
 MACHINES = ("attachment", "draws", "event", "maintenance", "output", "queued_work", "runtime", "turn_input")
 ASSERTING = (*(f"fencepost.kit.{name}" for name in KIT), *(f"fencepost.statemachines.{name}" for name in MACHINES))
 """What of ours asserts: an assertion that fails in somebody's tests is to show what it compared."""

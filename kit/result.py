@@ -16,8 +16,8 @@ from fencepost.statemachines.races import RACES
 from fencepost.statemachines.tally import Tally
 
 from .backend import command_of
-from .counterexample import Counterexample
 from .coverage import Coverage, coverage
+from .showing.counterexample import Counterexample
 
 
 class Verdict(enum.Enum):

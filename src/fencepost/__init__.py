@@ -22,8 +22,8 @@ def conformance(factory: str | Callable[[Any], Any], **how: Any) -> type:
 def record(store: Any, file: Any, **how: Any) -> Any:
     """The store, or stores, whose every call is also written to the file, for `fencepost check-trace` to hold against the law.
 
-    See `fencepost.kit.recorder.record` for what may be given besides: clock.
+    See `fencepost.kit.histories.recorder.record` for what may be given besides: clock.
     """
-    from .kit.recorder import record as wrap
+    from .kit.histories.recorder import record as wrap
 
     return wrap(store, file, **how)

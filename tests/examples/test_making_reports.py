@@ -8,8 +8,8 @@ from pathlib import Path
 
 import making_reports
 import pytest
-from fencepost.kit.exhibits import names
-from fencepost.kit.report_files import NAMES
+from fencepost.kit.reporting.report_files import NAMES
+from fencepost.kit.showing.exhibits import names
 from making_reports import MAKINGS, REPORTS, Making, main, make
 
 from fencepost import __version__

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fencepost.kit.backend import load_factory
-from fencepost.kit.counterexample import Counterexample, counterexample
+from fencepost.kit.showing.counterexample import Counterexample, counterexample
 from fencepost.spec import (
     DeliveryPolicy,
     Json,

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from caller import A, B, Caller
-from fencepost.kit.counterexample import Counterexample
 from fencepost.kit.result import Request
+from fencepost.kit.showing.counterexample import Counterexample
 from fencepost.spec import AgentEventEnvelope, Final, Inline, Json, Progress, Start
 
 ENVELOPE = AgentEventEnvelope(UUID("00000000-0000-4000-8000-000000000000"), 0, "2026-01-01T00:00:00Z", Start("th", 1))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fencepost.kit.exhibits import write_exhibits
 from fencepost.kit.result import ChapterRun, Result
+from fencepost.kit.showing.exhibits import write_exhibits
 from fencepost.statemachines.tally import Tally
 from kinds import found, request
 

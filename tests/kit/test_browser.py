@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fencepost.kit.counterexample_html import counterexample_page
+from fencepost.kit.showing.counterexample_html import counterexample_page
 from kinds import found, request
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -16,9 +16,9 @@ import pytest
 from click.testing import CliRunner, Result
 from fencepost.impl import DuckDBStores
 from fencepost.kit.cli import cli
-from fencepost.kit.recorder import record
+from fencepost.kit.histories.recorder import record
+from fencepost.kit.histories.trial import judge_history
 from fencepost.kit.result import Verdict
-from fencepost.kit.trial import judge_history
 from fencepost.spec import (
     U64_MAX,
     Acquired,

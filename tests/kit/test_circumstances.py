@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fencepost.kit.circumstances import commute, instants
+from fencepost.kit.histories.circumstances import commute, instants
 from fencepost.model import TRANSITIONS, Ports, Refused, State
 from fencepost.spec import U64_MAX, Acquired, Alive, LeaseOwnerIdentity, decode_session
 from fencepost.statemachines.environment import Environment

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from caller import CLAIM, A, B, Caller
-from fencepost.kit.brief import brief, call_in_words
-from fencepost.kit.claims import who_claimed
+from fencepost.kit.showing.brief import brief, call_in_words
+from fencepost.kit.showing.claims import who_claimed
 from fencepost.model import Refused
 from fencepost.spec import (
     AlreadyCancelled,

@@ -9,9 +9,9 @@ import pytest
 from caller import CLAIM, RECLAIM, RELEASE, RENEW, A, B, Caller, pasted
 from faulty import FAULTS, Bent, FickleTier
 from fencepost.kit.backend import load_factory
-from fencepost.kit.counterexample import MODEL, Counterexample, counterexample
-from fencepost.kit.report_json import encoded
+from fencepost.kit.reporting.report_json import encoded
 from fencepost.kit.result import ChapterRun, Request, Result
+from fencepost.kit.showing.counterexample import MODEL, Counterexample, counterexample
 from fencepost.kit.verify import verify
 from fencepost.spec import (
     U64_MAX,

@@ -6,8 +6,8 @@ import pytest
 from caller import A, B, Caller, body, pasted
 from faulty_claims import FAULTS
 from fencepost.kit.backend import load_factory
-from fencepost.kit.counterexample import MODEL, Counterexample
 from fencepost.kit.result import Request
+from fencepost.kit.showing.counterexample import MODEL, Counterexample
 from fencepost.kit.verify import verify
 from fencepost.spec import InputId, QueuedWorkClaimBoundary, Root, SessionMeta
 from msgspec.structs import replace

@@ -8,15 +8,15 @@ from html.parser import HTMLParser
 import pytest
 from caller import A, B, Caller
 from faulty import Bent
-from fencepost.kit.counterexample import counterexample
-from fencepost.kit.counterexample_html import counterexample_page
-from fencepost.kit.lanes import actors, bars
-from fencepost.kit.mermaid import mermaid
-from fencepost.kit.moments import moments
 from fencepost.kit.result import Request
-from fencepost.kit.rows import rows_of_answer, rows_of_state
-from fencepost.kit.telling import in_words
-from fencepost.kit.trace import trace_of
+from fencepost.kit.showing.counterexample import counterexample
+from fencepost.kit.showing.counterexample_html import counterexample_page
+from fencepost.kit.showing.lanes import actors, bars
+from fencepost.kit.showing.mermaid import mermaid
+from fencepost.kit.showing.moments import moments
+from fencepost.kit.showing.rows import rows_of_answer, rows_of_state
+from fencepost.kit.showing.telling import in_words
+from fencepost.kit.showing.trace import trace_of
 from fencepost.model import Refused
 from fencepost.spec import Acquired, LeaseOwnerIdentity, LocalProcess, SessionExecutionLeaseExpired
 from fencepost.statemachines.checker import Violation

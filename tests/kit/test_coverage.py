@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from fencepost.kit.backend import load_factory
 from fencepost.kit.cli import cli
 from fencepost.kit.coverage import FILE, Coverage, cells_text, coverage, in_all, reachable_cells, read_cells, together
-from fencepost.kit.report_files import summary
-from fencepost.kit.report_html import page
-from fencepost.kit.report_json import document
+from fencepost.kit.reporting.report_files import summary
+from fencepost.kit.reporting.report_html import page
+from fencepost.kit.reporting.report_json import document
 from fencepost.kit.result import Request, Result
 from fencepost.kit.verify import EXAMPLES, STEPS, verify
 from fencepost.spec.catalogue import requirements

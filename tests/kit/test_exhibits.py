@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner
 from fencepost.kit.backend import load_factory
 from fencepost.kit.cli import cli
-from fencepost.kit.exhibits import names, write_exhibits
 from fencepost.kit.files import write_whole
-from fencepost.kit.replay import Outcome, replay
-from fencepost.kit.report_files import write_report
-from fencepost.kit.report_json import ReportNotWritten
+from fencepost.kit.reporting.report_files import write_report
+from fencepost.kit.reporting.report_json import ReportNotWritten
 from fencepost.kit.result import Result
-from fencepost.kit.trace import read_trace
+from fencepost.kit.showing.exhibits import names, write_exhibits
+from fencepost.kit.showing.replay import Outcome, replay
+from fencepost.kit.showing.trace import read_trace
 from kinds import KINDS, request
 from published import GALLERY, PUBLISHED, result_of
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from fencepost.kit import explore_all
 from fencepost.kit.cli import cli
 from fencepost.kit.coverage import read_cells
+from fencepost.kit.searching import explore_all
 from fencepost.model import TRANSITIONS, State, Steps
 from fencepost.statemachines.scopes.event import EventScope
 from fencepost.statemachines.scopes.lease import RENEW

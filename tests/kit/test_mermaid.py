@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from fencepost.kit.mermaid import escaped, mermaid
+from fencepost.kit.showing.mermaid import escaped, mermaid
 from kinds import KINDS, found
 
 TAKEOVER = """\

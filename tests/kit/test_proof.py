@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from fencepost.kit import planted as on_file
 from fencepost.kit.planted import Planted, planted, proof
-from fencepost.kit.report_files import summary
-from fencepost.kit.report_html import page
-from fencepost.kit.report_json import document
+from fencepost.kit.reporting.report_files import summary
+from fencepost.kit.reporting.report_html import page
+from fencepost.kit.reporting.report_json import document
 from fencepost.kit.result import Request, Result
 
 from fencepost import __version__
@@ -33,7 +33,7 @@ def test_the_proof_on_file_says_what_the_published_report_says() -> None:
 def test_reports_show_the_proof_of_their_own_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page and the summary say it in one line with the command that shows it, the JSON has the figures."""
     monkeypatch.setattr(on_file, "planted", lambda: Planted(__version__, 0, 25, 50, 12, 11))
-    monkeypatch.setattr("fencepost.kit.report_json.planted", lambda: Planted(__version__, 0, 25, 50, 12, 11))
+    monkeypatch.setattr("fencepost.kit.reporting.report_json.planted", lambda: Planted(__version__, 0, 25, 50, 12, 11))
     line = "This version of the kit catches 11 of 12 planted faults"
     assert f"{line}: `fencepost gallery run`.\n" in summary(NOTHING)
     assert f"{line}: <code>fencepost gallery run</code>" in page(NOTHING)

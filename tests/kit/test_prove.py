@@ -10,12 +10,12 @@ import fencepost.model.records.lease as lease_records
 import icontract
 import pytest
 from click.testing import CliRunner, Result
-from fencepost.kit import prover
 from fencepost.kit.cli import cli
-from fencepost.kit.prove import Prover
-from fencepost.kit.prove_report import figure, markdown
-from fencepost.kit.proved import Finding, Outcome, Proved, Statement
-from fencepost.kit.prover import Job, confirm, exhausted, readable
+from fencepost.kit.proving import prover
+from fencepost.kit.proving.prove import Prover
+from fencepost.kit.proving.prove_report import figure, markdown
+from fencepost.kit.proving.proved import Finding, Outcome, Proved, Statement
+from fencepost.kit.proving.prover import Job, confirm, exhausted, readable
 from fencepost.model.proofs.exhaustion import Exhaustion
 
 LEMMA = Statement("event", "event.closed", 0, ("EVENT-13",), "a turn that is finished stays there, as finished")

@@ -183,9 +183,9 @@ def test_what_asserts_is_rewritten(tmp_path: Path) -> None:
     """An assertion of ours that fails in somebody's tests shows what it compared."""
     root = Path(str(groups.__file__)).parents[1]
     asserting = {
-        f"fencepost.{floor}.{path.stem}"
+        ".".join(("fencepost", *path.relative_to(root).with_suffix("").parts))
         for floor in ("kit", "statemachines")
-        for path in (root / floor).glob("*.py")
+        for path in (root / floor).rglob("*.py")
         if re.search(r"^ +assert ", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert set(ASSERTING) == asserting

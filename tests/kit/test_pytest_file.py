@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import faulty
-from fencepost.kit.counterexample import MODEL
-from fencepost.kit.program import Program
-from fencepost.kit.pytest_file import pytest_file
+from fencepost.kit.showing.counterexample import MODEL
+from fencepost.kit.showing.program import Program
+from fencepost.kit.showing.pytest_file import pytest_file
 from kinds import KINDS, found
 
 HERE = Path(faulty.__file__).parent

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from fencepost.impl import DuckDBRuntimePersistence, DuckDBStores
-from fencepost.kit.recorder import CannotRecord, record
+from fencepost.kit.histories.recorder import CannotRecord, record
+from fencepost.kit.histories.trial import judge_history
 from fencepost.kit.result import Verdict
-from fencepost.kit.trial import judge_history
 from fencepost.spec import (
     Acquired,
     ActivePath,

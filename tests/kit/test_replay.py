@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from faulty import Bent
 from fencepost.kit.backend import BackendError, load_factory
 from fencepost.kit.cli import cli
-from fencepost.kit.counterexample import MODEL
-from fencepost.kit.replay import Outcome, replay
-from fencepost.kit.trace import read_trace, trace_of
+from fencepost.kit.showing.counterexample import MODEL
+from fencepost.kit.showing.replay import Outcome, replay
+from fencepost.kit.showing.trace import read_trace, trace_of
 from fencepost.spec import InvalidArgument, LeaseOwnerIdentity, SessionExecutionLeaseExpired
 from fencepost.statemachines.checker import Call
 from kinds import KINDS, found, request

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 from fencepost.kit.backend import load_factory
 from fencepost.kit.cli import cli
-from fencepost.kit.report_files import NAMES, junit, require_folder, summary, tell_github, write_report
-from fencepost.kit.report_html import page
-from fencepost.kit.report_json import ReportNotWritten
+from fencepost.kit.reporting.report_files import NAMES, junit, require_folder, summary, tell_github, write_report
+from fencepost.kit.reporting.report_html import page
+from fencepost.kit.reporting.report_json import ReportNotWritten
 from fencepost.kit.result import ChapterRun, Request, Result, Status
 from fencepost.kit.verify import verify
 from fencepost.statemachines.tally import Tally

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from fencepost.kit.cli import cli
-from fencepost.kit.report_form import FORMAT, schema
-from fencepost.kit.report_json import encoded
+from fencepost.kit.reporting.report_form import FORMAT, schema
+from fencepost.kit.reporting.report_json import encoded
 from fencepost.kit.result import ChapterRun, Request, Result, not_evaluated
 from fencepost.statemachines.tally import Tally
 from jsonschema import Draft202012Validator, ValidationError

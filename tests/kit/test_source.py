@@ -6,7 +6,7 @@ from typing import Any
 
 import fencepost.spec
 import pytest
-from fencepost.kit.source import Minted, kind_at, laid_out, minted_in, on_one_line, simple
+from fencepost.kit.showing.source import Minted, kind_at, laid_out, minted_in, on_one_line, simple
 from fencepost.spec import (
     U64_MAX,
     Acquired,

@@ -11,7 +11,7 @@ from fencepost.kit.cli import cli
 from fencepost.kit.console import Terminal
 from fencepost.kit.progress import LiveLine
 from fencepost.kit.result import Request
-from fencepost.kit.suite_file import read_suite
+from fencepost.kit.searching.suite_file import read_suite
 from fencepost.statemachines.scope import Bounds
 from fencepost.statemachines.scopes.lease import LeaseScope
 from fencepost.statemachines.suite import suite_of

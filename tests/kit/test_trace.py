@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fencepost.kit.tagged import Unsayable, said, tagged, untagged
-from fencepost.kit.trace import TraceError, read_trace, trace_of
+from fencepost.kit.showing.tagged import Unsayable, said, tagged, untagged
+from fencepost.kit.showing.trace import TraceError, read_trace, trace_of
 from fencepost.spec import InvalidArgument, Start, TextDelta
 from fencepost.statemachines.checker import Call, Crash, Event, Move
 from kinds import KINDS, found, request

@@ -12,7 +12,7 @@ import pytest
 from faulty import WornOut
 from fencepost.kit import chapter_check as check_module
 from fencepost.kit.backend import load_factory
-from fencepost.kit.report_json import encoded
+from fencepost.kit.reporting.report_json import encoded
 from fencepost.kit.result import MISSED, ChapterRun, Judged, Request, Result, Status, Verdict, judge
 from fencepost.kit.verify import EXAMPLES, STEPS, Observer, offered_by, operations_of, verify
 from fencepost.kit.workers import verify_at_once

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fencepost.kit.prove import Prover, statements
-from fencepost.kit.proved import Finding, Outcome
-from fencepost.kit.prover import Job, exhausted
+from fencepost.kit.proving.prove import Prover, statements
+from fencepost.kit.proving.proved import Finding, Outcome
+from fencepost.kit.proving.prover import Job, exhausted
 from fencepost.model.proofs import CHAPTERS, EXHAUSTIONS
 from fencepost.model.proofs.exhaustion import subsets, tuples
 from fencepost.spec.catalogue import requirements
@@ -344,7 +344,7 @@ def test_a_broken_transition_is_refuted(transition: str, right: str, wrong: str,
 def settled(package: Path, transition: str) -> Finding:
     """What a copy of the package says of the postconditions of the transition, all at once."""
     environment = os.environ | {"FENCEPOST_PROVE": "on", "PYTHONHASHSEED": "0", "PYTHONPATH": str(package)}
-    telling = "import sys, msgspec; from fencepost.kit import prover; found = prover.together(sys.argv[1], 30.0)"
+    telling = "import sys, msgspec; from fencepost.kit.proving import prover; found = prover.together(sys.argv[1], 30.0)"
     command = [sys.executable, "-c", f"{telling}; print(msgspec.json.encode(found).decode())", transition]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return msgspec.json.decode(ran.stdout, type=Finding)

@@ -19,8 +19,8 @@ from unittest.mock import patch
 
 sys.path.append(str(Path(__file__).parents[1] / "scenarios"))
 
-from fencepost.kit.proved import Outcome
-from fencepost.kit.prover import Job, confirm, exhausted
+from fencepost.kit.proving.proved import Outcome
+from fencepost.kit.proving.prover import Job, confirm, exhausted
 from fencepost.model import INVARIANTS, State
 from fencepost.model.contracts import PROVING
 from fencepost.model.proofs import EXHAUSTIONS, lemmas, transitions

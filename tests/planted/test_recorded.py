@@ -9,9 +9,9 @@ import pytest
 from fencepost.gallery.bugs import BUGS
 from fencepost.gallery.planting import Patch, PlantedBug
 from fencepost.impl import DuckDBStores
-from fencepost.kit.recorder import record
+from fencepost.kit.histories.recorder import record
+from fencepost.kit.histories.trial import judge_history
 from fencepost.kit.result import Verdict
-from fencepost.kit.trial import judge_history
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.run import MACHINES, Budget, Setup, run_machine
 

@@ -1,0 +1,211 @@
+"""`check-trace`: a recorded history is read as a stream, held against the model, and judged."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fencepost.model import Ids, Refused
+from fencepost.spec.operations import OPERATIONS, part_of
+from fencepost.statemachines.checker import Violation
+from fencepost.statemachines.environment import Undecided
+from fencepost.statemachines.tally import Tally
+
+from ..result import Verdict
+from .background import Background, background
+from .history import Crashed, Head, Invalid, Lost, Mark, Recorded, Torn, Unreadable, read_calls, read_head
+from .judge import Follower, Order, Spanned
+
+AHEAD = 64
+"""How many calls are read ahead of the one that is held: where more overlap, its place among them cannot be known."""
+
+PARTS = ("runtime_persistence", "runtime", "event", "output")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of a history: the verdict, and a sentence on what decided it, or hindered it.
+
+    `made` is the call that no state explains which a store that obeys the law may have come to, if there is one; `violation`
+    says why not, and `background` what came before it.
+    """
+
+    verdict: Verdict
+    says: str = ""
+    head: Head | None = None
+    calls: int = 0
+    notes: tuple[str, ...] = ()
+    made: Recorded | None = None
+    violation: Violation | None = None
+    requirements: Ids = ()
+    background: Background | None = None
+    tally: Tally = field(default_factory=Tally)
+    seconds: float = 0.0
+
+
+def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = False) -> Judgement:
+    """Hold a history against the model. `from_empty` says that the store is known to have been empty when it began."""
+    started = time.perf_counter()
+    trial = Trial(strict=strict)
+    head: Head | None = None
+    try:
+        with open(path, "rb") as file:
+            first = file.readline()
+            if not first.strip():
+                raise Unreadable(f"{path} is empty. Expected a history, as `fencepost.record` writes it.")
+            head = read_head(first)
+            judgement = trial.judged(read_calls(file))
+        if judgement.violation is not None and judgement.made is not None and judgement.verdict is Verdict.violates:
+            judgement = _looked_back(Path(path), judgement, from_empty=from_empty)
+    except OSError as error:
+        judgement = Judgement(Verdict.not_evaluated, f"{path} cannot be read: {error.strerror or error}.")
+    except (Unreadable, Undecided) as error:
+        judgement = replace(trial.so_far(), verdict=Verdict.not_evaluated, says=str(error))
+    return replace(judgement, head=head, seconds=time.perf_counter() - started)
+
+
+def _looked_back(path: Path, judgement: Judgement, *, from_empty: bool) -> Judgement:
+    """The judgement with what came before the call; no violation if it shows things that were there before the recording."""
+    assert judgement.made is not None
+    assert judgement.violation is not None
+    found = background(path, judgement.made, judgement.violation)
+    if found.older is None or from_empty:
+        return replace(judgement, background=found)
+    says = f"{found.older} {OLDER}"
+    return replace(judgement, verdict=Verdict.not_evaluated, says=says, background=found)
+
+
+class Trial:
+    """Takes a history call by call."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self._follower = Follower(strict=strict)
+        self._order = Order(self._follower)
+        self._notes: dict[str, str] = {}
+        self._calls = 0
+        self._back = 0
+        # how many of the calls that are read ahead overlap others at all
+        self._overlapping = 0
+        self._is_closed = True
+        # the latest instant among all calls up to the one of a number, for as many as can be overlapped
+        self._latest: deque[int] = deque([0], maxlen=2 * AHEAD)
+
+    def so_far(self, verdict: Verdict = Verdict.conforms) -> Judgement:
+        """The judgement, if nothing were to come any more."""
+        notes = dict(self._notes)
+        if self._follower.failures:
+            notes["failures"] = FAILURES.format(f"{self._follower.failures:,}")
+        if self._back:
+            notes["back"] += f" So it was {self._back:,} times." if self._back > 1 else ""
+        tally = Tally(differs=self._follower.tally.differs)
+        tally.reached = self._follower.tally.reached + self._follower.beside.reached
+        tally.operations = self._follower.tally.operations + self._follower.beside.operations
+        return Judgement(verdict, calls=self._calls, notes=tuple(notes.values()), tally=tally)
+
+    def judged(self, lines: Iterator[Recorded | Mark | Torn]) -> Judgement:
+        """The judgement on these lines. Raises `Unreadable`."""
+        ahead: deque[Spanned] = deque()
+        for span in self._spanned(lines):
+            ahead.append(span)
+            self._overlapping += span.made.over > 0
+            if len(ahead) > AHEAD:
+                judgement = self._take(ahead)
+                if judgement:
+                    return judgement
+        while ahead:
+            judgement = self._take(ahead)
+            if judgement:
+                return judgement
+        if not self._calls:
+            return replace(self.so_far(Verdict.not_evaluated), says="There is no call in it.")
+        return self.so_far()
+
+    def _spanned(self, lines: Iterator[Recorded | Mark | Torn]) -> Iterator[Spanned]:
+        """The calls with their spans; what else stands among them is noted."""
+        number, unsure = 0, ""
+        for line in lines:
+            if isinstance(line, Recorded):
+                yield self._span(number, line, unsure)
+                number, unsure = number + 1, ""
+                self._is_closed = False
+            elif isinstance(line, Torn):
+                self._notes["torn"] = f"It is torn, and was judged up to there. {line.says}"
+            elif line.what == "stopped":
+                self._notes["stopped"] = STOPPED.format(f"{line.line:,}", line.says)
+            elif line.what == "closed":
+                self._is_closed = True
+            elif not self._is_closed:
+                unsure = BROKEN_OFF.format(f"{line.line:,}")
+
+    def _span(self, number: int, made: Recorded, unsure: str) -> Spanned:
+        first, last = min(made.began, made.ended), max(made.began, made.ended)
+        before = min(made.over, number)
+        latest = self._latest[-1 - before] if before < len(self._latest) else 0
+        if first < latest or made.ended < made.began:
+            self._back += 1
+            self._notes.setdefault("back", BACKWARDS.format(f"{made.line:,}", f"{max(latest, made.began) - first:,}"))
+            # the store may go by what its clock shows, or keep its own time from going back
+            last = max(last, latest)
+        self._latest.append(max(self._latest[-1], last))
+        return Spanned(made, number - before, first, last, unsure)
+
+    def _take(self, ahead: deque[Spanned]) -> Judgement | None:
+        """Take the first of these calls over; the judgement, if it is the last word."""
+        at, made = self._calls, ahead[0].made
+        if ahead[0].unsure:
+            self._follower.doubts = dict.fromkeys(PARTS, ahead[0].unsure) | self._follower.doubts
+        spans = {at: ahead[0]}
+        if self._overlapping:
+            spans |= {at + place: span for place, span in enumerate(ahead) if place and span.beside <= at}
+            self._overlapping -= made.over > 0
+        if len(ahead) > AHEAD and ahead[-1].beside <= at:
+            self._follower.doubt(made.call, TOO_LONG.format(f"{made.line:,}", AHEAD))
+        ahead.popleft()
+        self._calls += 1
+        if isinstance(made.call, Invalid):
+            return self._invalid(made, made.call)
+        violation = self._order.take(at, spans)
+        return None if violation is None else self._broken(made, violation)
+
+    def _broken(self, made: Recorded, violation: Violation) -> Judgement:
+        doubt = self._follower.doubts.get(part_of(OPERATIONS[made.call.operation].chapter))
+        found = replace(self.so_far(), made=made, violation=violation, requirements=violation.requirements)
+        if doubt:
+            says = f"{doubt} So it cannot be decided whether line {made.line:,} is right."
+            return replace(found, verdict=Verdict.not_evaluated, says=says)
+        return replace(found, verdict=Verdict.violates, says=_reason(made, violation))
+
+    def _invalid(self, made: Recorded, call: Invalid) -> Judgement | None:
+        """A call that the protocol does not know is none of its own; one that it has to refuse is to be refused."""
+        if isinstance(made.outcome, Refused):
+            return None
+        if call.foreign or isinstance(made.outcome, Lost):
+            if not isinstance(made.outcome, Crashed):
+                self._follower.doubt(call, UNLIKE.format(f"{made.line:,}"))
+            return None
+        self._follower.tally.reached["VALUE-1"] += 1
+        says = f"{call.operation} has to refuse these arguments with InvalidArgument ({call.arguments})."
+        return replace(self.so_far(Verdict.violates), made=made, requirements=("VALUE-1", "VALUE-2"), says=says)
+
+
+def _reason(made: Recorded, violation: Violation) -> str:
+    if isinstance(made.outcome, Crashed) and violation.requirements[0] == "VALUE-6":
+        return f"{made.call.operation} raised {made.outcome.words}; only a StoreError may leave a call."
+    return f"{violation.reason}."
+
+
+OLDER = (
+    "Either the store was not empty when the recording began, and then nothing can be said from here on, or this breaks the "
+    "law. If you know that it was empty, say so with --from-empty."
+)
+FAILURES = "{} calls were refused because the storage had failed: admitted anywhere, and taken to have no effect (VALUE-7)."
+STOPPED = "The recorder gave up before line {} ({}): what came after is not in it."
+UNLIKE = "What the call in line {} did is not known: the protocol has none like it."
+BROKEN_OFF = "The recording broke off before line {}, perhaps in the middle of calls, and what they did is not in it."
+BACKWARDS = (
+    "The clock went back in line {}, by {} ms: such a call is held to any instant from there to the latest one before it."
+)
+TOO_LONG = "Line {} overlaps more than {} calls, so its place among them cannot be known."
