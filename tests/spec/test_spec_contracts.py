@@ -34,6 +34,7 @@ from fencepost.spec import (
     contracts,
 )
 from fencepost.spec.operations import OPERATIONS
+from fencepost.spec.values import check_for
 from spec_answers import GOOD, LIES
 from spec_builders import ARGUMENTS, BATCH, BY_ID, CLAIM, CLAIM_OF_NEXT, ENTRY, FENCE, LEASE, NODE, ROW, WORK, call, scripted
 from spec_builders_stores import ENVELOPE, FINAL, OUT, QUEUED, RECEIPT, RUN
@@ -290,21 +291,23 @@ def test_a_scope_may_be_of_either_kind() -> None:
 
 def test_a_first_call_may_be_made_by_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an operation takes and answers is found out at its first call, and by both if they come at once."""
-    begun, look = threading.Event(), contracts.check_for
+    asked: list[object] = []
+    halfway = threading.Event()
 
     def slow(hint: object) -> Any:
-        begun.set()
-        time.sleep(0.01)
-        return look(hint)
+        asked.append(hint)
+        if len(asked) == 2:
+            halfway.set()
+            time.sleep(0.05)
+        return check_for(hint)
 
     class Store(icontract.DBC):
         @contracts.operation
-        def double(self, number: int, more: int) -> int:
-            """Twice the number."""
-            return 2 * number
+        def joined(self, one: str, other: str) -> str:
+            return one + other
 
-    monkeypatch.setattr(contracts, "check_for", slow)
+    monkeypatch.setattr("fencepost.spec.contracts.check_for", slow)
     with ThreadPoolExecutor(1) as thread:
-        first = thread.submit(Store().double, 1, 0)
-        begun.wait(10)
-        assert (Store().double(2, 0), first.result()) == (4, 2)
+        first = thread.submit(Store().joined, "a", "b")
+        halfway.wait(10)
+        assert (Store().joined("c", "d"), first.result()) == ("cd", "ab")
