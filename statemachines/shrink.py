@@ -201,12 +201,21 @@ def _next_plainer(program: Program, place: int, tried: set[object]) -> Program |
         return None
     operation, given = event.action
     for index, (name, _) in enumerate(OPERATIONS[operation].parameters):
-        for plainer in plainer_values(given[index], kind_of(name)):
+        for plainer in (*plainer_values(given[index], kind_of(name)), *_numbers_before(program[:place], event.action, index)):
             arguments = (*given[:index], plainer, *given[index + 1 :])
             if arguments not in tried:
                 tried.add(arguments)
                 return (*program[:place], event._replace(action=Call(operation, arguments)), *program[place + 1 :])
     return None
+
+
+def _numbers_before(before: Program, call: Call, index: int) -> Iterator[int]:
+    """Other numbers that earlier calls of the operation have in the place of this one's: two that are equal are plainer."""
+    for event in before:
+        if isinstance(event.action, Call) and event.action.operation == call.operation:
+            number, given = event.action.arguments[index], call.arguments[index]
+            if type(number) is type(given) is int and number != given:
+                yield number
 
 
 def _tell_apart(current: Callable[[], Program], holds: Callable[[Program], bool]) -> bool:

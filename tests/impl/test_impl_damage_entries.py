@@ -103,6 +103,7 @@ def arena() -> Arena[World]:
     return arena_of_entries()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", REFUSED)
 def test_damage_is_told_and_left_alone(arena: Arena[World], damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that meets the damage is refused and writes nothing; every other call goes on."""

@@ -82,6 +82,7 @@ def kept() -> Kept:
     return Kept(engine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", REFUSED)
 def test_damage_is_told_and_left_alone(kept: Kept, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     """A call that meets the damage is refused as its protocol says and writes nothing; every other call goes on."""

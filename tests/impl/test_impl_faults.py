@@ -60,6 +60,7 @@ def prepared() -> tuple[FaultyEngine, DuckDBRuntimePersistence, SessionExecution
     return engine, store, lease
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "at"), EVERY_STATEMENT)
 def test_a_fault_before_any_statement_undoes_the_call(name: str, at: int) -> None:
     """A statement that fails makes the call `Backend`, every table is as before, and a second try does what the first meant."""
@@ -85,6 +86,7 @@ def test_the_statements_are_all_there_are(name: str) -> None:
         assert engine.fails_at == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "at"), [(name, at) for name, at in EVERY_STATEMENT if at < WRITES[name][0] - 1])
 def test_a_fault_after_any_statement_but_the_last_undoes_the_call(name: str, at: int) -> None:
     """A statement that was run but whose answer was lost undoes the call like one that was not run."""

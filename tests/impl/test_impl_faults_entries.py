@@ -86,6 +86,7 @@ def everything(engine: FaultyEngine, there: World) -> tuple[object, ...]:
 BOB_TOO = replace(BOB, incarnation_id="bob-2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_a_fault_at_any_statement_undoes_the_call(name: str) -> None:
     """Wherever a call fails, before a statement or after it, everything is as before; then it does what it was to do."""

@@ -73,6 +73,7 @@ def prepared() -> tuple[FaultyEngine, DuckDBStores]:
     return engine, filled(stores_on(engine))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_a_fault_at_any_statement_undoes_the_call(name: str) -> None:
     """Wherever a call fails, at COMMIT too, nothing shown or stored differs; then the call does what it was to do."""

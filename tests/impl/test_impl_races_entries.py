@@ -215,6 +215,7 @@ FIGHTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", FIGHTS)
 def test_one_comes_after_the_other(arena: Arena[World], pair: tuple[str, str]) -> None:
     """Two calls that overlap at any point answer and leave what one after the other would."""

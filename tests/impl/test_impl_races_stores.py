@@ -69,6 +69,7 @@ def arena() -> Arena[DuckDBStores]:
     return Arena(engine, filled(stores_on(engine)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("call", "rival"), FIGHTS)
 def test_one_comes_after_the_other(arena: Arena[DuckDBStores], call: str, rival: str) -> None:
     """A call that is let in at any point of a boundary comes before it or after it, and the other way round (RUNTIME-43)."""

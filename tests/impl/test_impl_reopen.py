@@ -53,6 +53,7 @@ def copied(source: Path, target: Path) -> Path:
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY_CALL)
 def test_a_call_is_there_when_the_file_is_opened_again(template: Files, tmp_path: Path, name: str) -> None:
     """What a call of any kind left is shown and stored the same after a kill, after a close, and after another (VALUE-9)."""

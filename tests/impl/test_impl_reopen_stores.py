@@ -41,6 +41,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY_WRITE)
 def test_a_call_is_there_when_the_file_is_opened_again(template: Path, tmp_path: Path, name: str) -> None:
     """What a call of any kind left is shown and stored the same after a kill, after a close, and after another (VALUE-9)."""

@@ -142,6 +142,7 @@ def test_chapters_run_in_reading_order_and_once() -> None:
     assert "--chapters lease,queued_work\n" in result.stdout
 
 
+@pytest.mark.slow
 def test_all_chapters_run_unless_some_are_chosen() -> None:
     """Each has a line of the same width, and with them goes the page of claims."""
     result = verify("Bent")

@@ -42,7 +42,7 @@ FILE = """
 import fencepost
 from fencepost.kit.model import Model
 
-TestModel = fencepost.conformance(Model, chapters=("event", "output"), examples=3)
+TestModel = fencepost.conformance(Model, chapters=("event", "output"), examples=8)
 TestLenient = fencepost.conformance("faulty:Lenient", chapters=("lease",), examples=20)
 """
 
@@ -87,15 +87,16 @@ def test_a_class_has_a_test_for_each_section(directory: Path) -> None:
     assert "VALUE-1: All a call is given" in found.stdout
     assert "assert answer == InvalidArgument(" in found.stdout
     assert "conformance.py:" not in found.stdout.partition("short test summary")[0]
-    assert "The run of lease ended at a violation of VALUE-1; not reached before: LEASE-37" in found.stdout
+    assert "The run of lease ended at a violation of VALUE-1; not reached before: LEASE-" in found.stdout
     cases = {case.attrib["name"]: case for case in ET.parse(directory / "junit.xml").iter("testcase")}
     assert properties_of(cases, "test_values_arguments")["VALUE-1"] == "failed"
     assert properties_of(cases, "test_the_latest_of_a_producer") == {f"OUTPUT-{each}": "passed" for each in (15, 16, 17, 18)}
 
 
+@pytest.mark.slow
 def test_the_tests_of_a_chapter_stay_with_one_worker(directory: Path) -> None:
     """With `--dist loadscope` of xdist: its machine runs once, for a chapter is a class."""
-    (directory / "test_stores.py").write_text(FILE.replace("examples=3", "examples=1"))
+    (directory / "test_stores.py").write_text(FILE.replace("examples=8", "examples=1"))
     found = run_pytest(directory, "-p", "xdist", "-n", "2", "--dist", "loadscope", "-v", "-k", "Model")
     assert found.returncode == 0, found.stdout + found.stderr
     workers = re.findall(r"^\[(gw\d)\] .*? test_stores\.py::TestModel::(\w+)::", found.stdout, re.MULTILINE)
@@ -149,8 +150,10 @@ def test_a_violation_of_another_chapter_fails_a_test_of_its_own() -> None:
     """It is laid on a requirement that no section of this run's chapter has."""
     factory = load_factory("faulty:LiveAtTheEdge")
     result = verify(factory, Request(factory.name, ("commit",), 0, 3, 50))
-    assert "LEASE-6: A lease whose expiry equals the present instant" in outcome_of("other_chapters", result)
-    assert outcome_of("graph", result).startswith("The run of commit ended at a violation of LEASE-6; not reached before:")
+    laid_on = result.counterexamples[0].requirements[0]
+    assert laid_on in ("LEASE-6", "LEASE-16")
+    assert f"{laid_on}: A " in outcome_of("other_chapters", result)
+    assert outcome_of("graph", result).startswith(f"The run of commit ended at a violation of {laid_on}; not reached before:")
 
 
 def test_what_took_part_in_a_violation_has_not_passed() -> None:
@@ -195,6 +198,7 @@ def test_what_asserts_is_rewritten(tmp_path: Path) -> None:
     assert "+  where False = all(" in run_pytest(tmp_path, "-W", "error").stdout
 
 
+@pytest.mark.slow
 def test_the_option_adds_a_test_for_each_section(tmp_path: Path) -> None:
     """They can be chosen among and marked like others; up to the last colons a name is its chapter's."""
     (tmp_path / "test_own.py").write_text("def test_own(): pass\n")

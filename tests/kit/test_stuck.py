@@ -60,6 +60,7 @@ def test_a_call_that_does_not_return_leaves_its_chapter_not_evaluated(workers: s
     assert " output " in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", SLOW])
 @pytest.mark.parametrize("backend", ["Swallows", "LocksInC"])
 def test_a_call_that_nothing_can_end_ends_the_run(backend: str, workers: str) -> None:
@@ -81,6 +82,7 @@ def test_a_factory_that_does_not_return_is_told_of() -> None:
     assert (code, err.startswith("Error: the factory stuck:never_opens did not return within 1.5 s.")) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_ends_a_call_that_does_not_return(workers: str, tmp_path: Path) -> None:
     """One is enough; the report says where it was, and what it had not got to."""

@@ -46,6 +46,7 @@ def test_a_store_that_obeys_conforms() -> None:
     assert not result.with_status(Status.failed)
 
 
+@pytest.mark.slow
 def test_a_violation_ends_its_chapter_and_no_other() -> None:
     """The lease chapter passes before, and the session chapter runs after, a violation in the commit chapter."""
     result = run("StaleHead", "lease", "commit", "session", examples=20)
@@ -361,7 +362,7 @@ def test_a_budget_goes_where_most_is_unreached() -> None:
 
 
 @pytest.mark.parametrize("backend", ["Bent", "Unfenced"])
-@pytest.mark.parametrize("budget", [100, 400])
+@pytest.mark.parametrize("budget", [100, 200])
 def test_a_budget_is_over_with_the_call_that_it_ends_in(backend: str, budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever goes on: an example, or the search for a shorter program; after that no other call is made."""
     calls, began = 0, list[int]()

@@ -293,6 +293,7 @@ def test_every_queue_of_up_to_two_batches_is_claimed_by_the_law() -> None:
     assert disagreements(queues, (1, 2)) == (37_252, [])
 
 
+@pytest.mark.slow
 def test_every_queue_of_three_batches_is_claimed_by_the_law() -> None:
     """All 46,656 queues of three, what is invisible thinned out, at both boundaries, for as many as there are."""
     assert disagreements(itertools.product(FEWER, repeat=3), (3,)) == (93_312, [])

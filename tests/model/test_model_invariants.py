@@ -440,6 +440,7 @@ class Watched(ModelStore):
         super().__setattr__(name, value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", MACHINES)
 def test_invariants_hold_of_all_that_a_machine_reaches(chapter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each chapter's machine, run against the model, keeps every invariant at every call it makes."""

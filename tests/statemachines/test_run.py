@@ -78,6 +78,7 @@ def run(tmp_path: Path, chapter: str, seed: int, examples: int = 40) -> Setup:
     return setup
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", MACHINES)
 def test_one_seed_is_one_run(tmp_path: Path, chapter: str) -> None:
     """Two runs from one seed make the same calls and reach the same requirements."""
@@ -114,6 +115,7 @@ def conditions(tmp_path_factory: pytest.TempPathFactory) -> Counter[str]:
     return sum((run(directory, "commit", each).tally.conditions for each in range(2)), Counter[str]())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("condition", "times"),
     [
