@@ -6,10 +6,12 @@ broken, and shows the program that breaks it. The machine of a chapter runs once
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .backend import Factory, load_factory
+from fencepost.statemachines.run import CHAPTERS
+
+from .backend import BackendError, Factory, load_factory
 from .groups import Group, Runs, groups_of, settle
 from .verify import EXAMPLES, STEPS
 
@@ -17,7 +19,7 @@ from .verify import EXAMPLES, STEPS
 def conformance(
     factory: str | Callable[[Any], Any],
     *,
-    chapters: tuple[str, ...] = (),
+    chapters: str | Sequence[str] = (),
     seed: int = 0,
     examples: int = EXAMPLES,
     steps: int = STEPS,
@@ -25,10 +27,15 @@ def conformance(
 ) -> type:
     """A class of tests, one class in it for each chapter that the factory's store has, or for those that are named.
 
-    `factory` is a backend's factory, or its name, `module:factory`. Raises `BackendError` for one that cannot be used.
+    `factory` is a backend's factory, or its name, `module:factory`. Raises `BackendError` for one that cannot be used,
+    and for chapters that there are not.
     """
+    chosen = (chapters,) if isinstance(chapters, str) else tuple(chapters)
+    unknown = [each for each in chosen if each not in CHAPTERS]
+    if unknown:
+        raise BackendError(f"Received the chapters {unknown!r}, expected some of {', '.join(CHAPTERS)}.")
     backend = load_factory(factory) if isinstance(factory, str) else Factory(_name_of(factory), factory)
-    runs = Runs(backend, chapters or backend.offers(), seed, examples, steps, strict)
+    runs = Runs(backend, chosen or backend.offers(), seed, examples, steps, strict)
     # a class for each chapter: `--dist loadscope` of xdist then leaves its tests to one worker
     classes = {_class_name(chapter): _class(chapter, runs) for chapter in runs.offered}
     return type("Conformance", (), {**classes, "__doc__": f"The law, held against {backend.name}."})

@@ -20,8 +20,8 @@ from .watch import Watch
 
 __all__ = ["EXAMPLES", "STEPS", "Observer", "offered_by", "operations_of", "verify"]
 
-EXAMPLES = 25
-"""Examples a chapter, unless told otherwise: with `STEPS` about 28,000 steps in all."""
+EXAMPLES = 40
+"""Examples a chapter, unless told otherwise: with `STEPS` about 48,000 steps in all."""
 
 STEPS = 50
 """Steps an example, at most."""

@@ -20,6 +20,7 @@ from fencepost.spec import (
     SessionExecutionLease,
     TurnInputClaim,
 )
+from fencepost.spec.operations import OPERATIONS
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from .calls import Calls
@@ -204,11 +205,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(drawn=mixed(ANY, range(12), PAIRS))
     def look_alike(self, drawn: tuple[int, int, Callable[[str], tuple[str, str]]]) -> None:
-        """Make a call again under two names that look alike: what is done under one is not done under the other."""
+        """Make a call of the chapter again under two names that look alike: what is done under one is not done under both."""
         index, place, pair = drawn
-        call = latest(self.memory.calls, index) if self.memory.calls else None
-        if call is None or not texts(call):
+        calls = [each for each in self.memory.calls if OPERATIONS[each.operation].chapter == self.chapter and texts(each)]
+        if not calls:
             return
+        call = latest(calls, index)
         text = texts(call)[place % len(texts(call))]
         for name in pair(text):
             with suppress(InvalidArgument):

@@ -98,6 +98,13 @@ def renewal_and_takeover(perform: Perform) -> Threads:
     return [Call("renew_session_execution_lease", (fence, 2_000)), *reclaims]
 
 
+def release_and_takeover(perform: Perform) -> Threads:
+    """The holder releases while others reclaim the session, for its process is dead."""
+    held = leased(perform)
+    reclaims = [Call("reclaim_session_execution_lease", ("s", owner, held.fence(), 1_000)) for owner in OWNERS[1:]]
+    return [Call("release_session_execution_lease", (held.completion(),)), *reclaims]
+
+
 def claims_of_inputs(perform: Perform) -> Threads:
     """One input is claimed twice, and cancelled."""
     fence = leased(perform).fence()
@@ -246,6 +253,7 @@ def rival_outputs(_: Perform) -> Threads:
     return [output(text, is_last=False) for text in "abc"]
 
 
+HOLDER = (Call("try_claim_session_execution_lease", ("s", LeaseOwnerIdentity("d", "1"), 1_000)),)
 GRAPH = (Call("load_session", (FullGraph(),)),)
 INPUTS = (Call("list_pending_turn_inputs", ("s",)),)
 BATCHES = (Call("list_queued_work", ("s",)), Call("list_pending_queued_work", ("s",)))
@@ -254,7 +262,11 @@ ATTACHMENTS = (Call("list_uncommitted", (1_000,)),)
 WRITTEN = (Call("list_for_attempt", ("t", 1)), Call("get_latest_by_name", ("writer",)))
 
 RACES: dict[str, tuple[Race, ...]] = {
-    "lease": (Race("LEASE-18", first_claims), Race("LEASE-18", renewal_and_takeover)),
+    "lease": (
+        Race("LEASE-18", first_claims, HOLDER),
+        Race("LEASE-18", renewal_and_takeover, HOLDER),
+        Race("LEASE-18", release_and_takeover, HOLDER),
+    ),
     "turn_input": (
         Race("GEN-13", claims_of_inputs, INPUTS),
         Race("GEN-13", rival_claims_of_inputs, INPUTS),

@@ -15,6 +15,7 @@ from fencepost.spec import (
     PendingTurnInput,
     PendingTurnInputDraft,
     QueuedWorkBatchDraft,
+    QueuedWorkClaim,
     QueuedWorkClaimBoundary,
     QueuedWorkCompletion,
     QueuedWorkPayload,
@@ -70,6 +71,26 @@ class QueuedWorkScenes(QueuedWorkRules):
     def work_of_the_dead(self, drawn: tuple[Any, ...]) -> None:
         """The same, where the head is held by a process that has died: claims take it, or what they can take beside it."""
         self._meet(*drawn)
+
+    @rule(drawn=mixed(KINDS[:-1], ("given back", "given back", "lapsed"), range(4)))
+    def work_is_claimed_again(self, drawn: tuple[Any, ...]) -> None:
+        """A batch is claimed, and no more; the store is opened again, if it can be; the next claim is the batch's second."""
+        kind, what, reopened = drawn
+        session_id = self.place(ALONE)
+        self.enqueue_work(_batch(session_id, kind, 0))
+        claim = self._claim_head(session_id, kind)
+        if what == "given back" and claim is not None:
+            self.perform("abandon_queued_work_claim", claim)
+        elif claim is not None:
+            self.move_clock(claim.expires_at_epoch_ms)
+        if reopened == 0 and self.setup.reopens:
+            self.move("reopen")
+        self._claim_head(session_id, kind)
+
+    def _claim_head(self, session_id: str, kind: str) -> QueuedWorkClaim | None:
+        if kind == "command":
+            return self.claim_command(session_id, OWNERS[2], 10)
+        return self.claim_work(session_id, OWNERS[2], QueuedWorkClaimBoundary.Idle, 10, 1)
 
     def _meet(
         self,

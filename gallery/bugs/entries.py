@@ -143,7 +143,13 @@ def turn_has_to_have_an_input(patch: Patch) -> None:
     def unknown(store: Any, session_id: str, _fence: Any, _owner: Any, turn_id: str, *_: Any) -> bool:
         return not ask(store, "SELECT 1 FROM inputs WHERE ingress LIKE ?", f"%{turn_id}%")
 
-    refusing(patch, ACTIVE, unknown, lambda: Backend("there is no such turn"))
+    def around(original: Any, store: Any, *given: Any) -> Any:
+        answer = original(store, *given)
+        if answer is None and unknown(store, *given):
+            raise Backend("there is no such turn")
+        return answer
+
+    wrap(patch, ACTIVE, around)
 
 
 @bug("CLAIM-9", Kind.untrue)

@@ -229,7 +229,7 @@ def finishing_keeps_the_last_event(patch: Patch) -> None:
     wrap(patch, "finish_turn", around)
 
 
-@bug("EVENT-20", Kind.order, also=("EVENT-INV-2",))
+@bug("EVENT-20", Kind.order)
 def turns_in_text_order(patch: Patch) -> None:
     """The turns of a thread are read in the order of their numbers as text."""
     reworded(patch, event, "READ_TURNS", "ORDER BY turn,", "ORDER BY turn::VARCHAR,")

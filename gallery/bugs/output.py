@@ -192,10 +192,10 @@ def parents_without_repetition(patch: Patch) -> None:
     given_otherwise(patch, lambda *given: (*given[:-1], tuple(dict.fromkeys(given[-1]))))
 
 
-@bug("OUTPUT-6", Kind.order)
+@bug("OUTPUT-1", Kind.order)
 def parents_in_order(patch: Patch) -> None:
-    """Parents are kept in the order of their ids."""
-    given_otherwise(patch, lambda *given: (*given[:-1], tuple(sorted(given[-1], key=lambda each: str(each.value)))))
+    """Parents are kept in an order of the store's own, the last one first."""
+    given_otherwise(patch, lambda *given: (*given[:-1], given[-1][::-1]))
 
 
 @bug("OUTPUT-6", Kind.lost)

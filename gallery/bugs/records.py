@@ -225,7 +225,7 @@ def hidden_nodes_read(patch: Patch) -> None:
     wrap(patch, LOAD, around)
 
 
-@bug("READ-8", Kind.lost)
+@bug("READ-7", Kind.lost, also=("READ-8",))
 def path_without_a_root_empty(patch: Patch) -> None:
     """A path that ends at a node whose parent is not stored is read as empty."""
 

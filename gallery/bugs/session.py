@@ -100,10 +100,10 @@ def path_ends_at_a_page(patch: Patch) -> None:
 
 @bug("READ-6", Kind.lost, "session")
 def empty_leaf_taken_for_none(patch: Patch) -> None:
-    """A path read to the node whose id is the empty text goes to the persisted leaf instead."""
+    """A path read to a stored node whose id is the empty text goes to the persisted leaf instead."""
 
     def around(original: Any, store: Any, scope: Any) -> Any:
-        empty = isinstance(scope, ActivePath) and scope.leaf_node_id == ""
+        empty = isinstance(scope, ActivePath) and scope.leaf_node_id == "" and store.load_node("") is not None
         return original(store, ActivePath() if empty else scope)
 
     wrap(patch, "load_session", around)

@@ -12,6 +12,7 @@ from fencepost.impl.input_rows import IN_LINE
 from fencepost.spec import (
     U64_MAX,
     Acquired,
+    Backend,
     TurnInputClaim,
     TurnInputIngressActiveTurn,
     TurnInputIngressNextTurn,
@@ -19,7 +20,7 @@ from fencepost.spec import (
 )
 
 from ..kinds import Kind
-from ..planting import Patch, ask, bug, reworded, sent_otherwise, within, wrap
+from ..planting import Patch, ask, bug, per_run, reworded, sent_otherwise, within, wrap
 
 BOTH = ("claim_active_turn_inputs", "claim_next_turn_inputs")
 LIVE = "claim_token IS NOT NULL AND state = 'deferred_next_turn'"
@@ -267,11 +268,25 @@ def lapsed_claim_taken_whole(patch: Patch) -> None:
     wrap(patch, "claim_next_turn_inputs", around)
 
 
-@bug("ABANDON-2", Kind.stale)
+@bug("ABANDON-1", Kind.stale)
 def newer_claim_abandoned(patch: Patch) -> None:
     """To give back a claim that was taken over takes its inputs from whoever holds them now."""
     held = "concat(?, ?) <> '' AND claim_token IS NOT NULL"
     reworded(patch, turn_input, "READ_OWNED", "claim_id = ? AND claim_token = ?", held)
+
+
+@bug("ABANDON-2", Kind.refusal)
+def given_back_but_once(patch: Patch) -> None:
+    """To give back a claim that was given back before is refused."""
+    given_back = per_run(lambda: set[str]())
+
+    def around(original: Any, store: Any, claim: Any) -> None:
+        if claim.claim_id in given_back(store):
+            raise Backend("there is no such claim")
+        original(store, claim)
+        given_back(store).add(claim.claim_id)
+
+    wrap(patch, "abandon_turn_input_claim", around)
 
 
 @bug("GEN-9", Kind.stale, "turn_input")

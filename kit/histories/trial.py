@@ -103,6 +103,7 @@ class Trial:
         tally = Tally(differs=self._follower.tally.differs)
         tally.reached = self._follower.tally.reached + self._follower.beside.reached
         tally.operations = self._follower.tally.operations + self._follower.beside.operations
+        tally.answers = self._follower.tally.answers | self._follower.beside.answers
         return Judgement(verdict, calls=self._calls, notes=tuple(notes.values()), tally=tally)
 
     def judged(self, lines: Iterator[Recorded | Mark | Torn]) -> Judgement:

@@ -113,7 +113,7 @@ WORDS: dict[type, Callable[[Any], str]] = {
         f"roots: {answer.root_count}, blobs kept: {answer.retained_blob_count}, removed: {answer.deleted_blob_count}"
     ),
     RunBoundaryReceipt: lambda answer: f"receipt {simple(answer.sequence)}: {simple(answer.message_count)} messages",
-    InputState: lambda answer: f"input {named(answer.input_id)} ({answer.current_state.name})",
+    InputState: lambda answer: f"input {answer.input_id} ({answer.current_state.name})",
     StoredTurnEvents: lambda answer: (
         f"turn {simple(answer.turn)}{', finished' if answer.finished else ''}: "
         f"{listed(map(brief, answer.events)) or 'no events'}"

@@ -98,7 +98,7 @@ def test_a_report_and_a_proof_are_about_all_faults(tmp_path: Path) -> None:
     assert (answer.exit_code, list(tmp_path.iterdir())) == (2, [])
     caught = Catch("live-at-its-expiry", ("LEASE-6",), 10, 0.1, 2)
     proof = json.loads(written(counted([caught, caught._replace(named=())], 7)))
-    assert proof == {"version": "0.1.0", "seed": 7, "examples": 25, "steps": 50, "planted": 2, "caught": 1}
+    assert proof == {"version": "0.1.0", "seed": 7, "examples": 40, "steps": 50, "planted": 2, "caught": 1}
 
 
 def test_a_patch_is_taken_back_and_can_be_made_again() -> None:
