@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ def nothing_left_behind() -> Iterator[None]:
     """
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="fencepost-", ignore_cleanup_errors=True) as directory:
+        # what a store starts may run as another user, and has its own folders in here
+        os.chmod(directory, 0o711)
         set_hypothesis_home_dir(directory)
         tempfile.tempdir = directory
         SWEPT.append(Path(directory))

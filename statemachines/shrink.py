@@ -201,7 +201,7 @@ def _next_plainer(program: Program, place: int, tried: set[object]) -> Program |
         return None
     operation, given = event.action
     for index, (name, _) in enumerate(OPERATIONS[operation].parameters):
-        for plainer in (*plainer_values(given[index], kind_of(name)), *_numbers_before(program[:place], event.action, index)):
+        for plainer in (*plainer_values(given[index], kind_of(name)), *_smaller_numbers(program, event.action, index)):
             arguments = (*given[:index], plainer, *given[index + 1 :])
             if arguments not in tried:
                 tried.add(arguments)
@@ -209,12 +209,16 @@ def _next_plainer(program: Program, place: int, tried: set[object]) -> Program |
     return None
 
 
-def _numbers_before(before: Program, call: Call, index: int) -> Iterator[int]:
-    """Other numbers that earlier calls of the operation have in the place of this one's: two that are equal are plainer."""
-    for event in before:
+def _smaller_numbers(program: Program, call: Call, index: int) -> Iterator[int]:
+    """What other calls of the operation have in the place of this one's number: two that are equal are plainer.
+
+    Only if it is smaller, or two calls would take each other's for ever.
+    """
+    given = call.arguments[index]
+    for event in program:
         if isinstance(event.action, Call) and event.action.operation == call.operation:
-            number, given = event.action.arguments[index], call.arguments[index]
-            if type(number) is type(given) is int and number != given:
+            number = event.action.arguments[index]
+            if type(number) is int and type(given) is int and number < given:
                 yield number
 
 

@@ -329,3 +329,24 @@ def test_a_reopening_that_is_needed_is_what_is_broken() -> None:
     assert found.program == (reopen, VACUUM)
     assert found.requirements == ("VALUE-9", "MAINT-4")
     assert shortened((LISTING, reopen, VACUUM), lambda _: True).requirements == ("MAINT-4",)
+
+
+def test_numbers_are_made_equal_to_smaller_ones_and_no_other_way_round() -> None:
+    """Of two calls each of which could take the number of the other the larger changes, and the search ends."""
+    calls = [Event(1_000, Call("finish_turn", ("th", number))) for number in (3, 9, 2)]
+    last = Performed(1_000, Call("finish_turn", ("th", 2)), None)
+
+    def attempt(program: Any) -> Violation | None:
+        if len(program) < 3:
+            return None
+        found = Violation(("EVENT-15",), (last,), (), "", "")
+        found.program = program
+        return found
+
+    beginning = Violation(("EVENT-15",), (last,), (), "", "")
+    beginning.program = tuple(calls)
+    assert [event.action.arguments[1] for event in shrunk(beginning, attempt).program if isinstance(event.action, Call)] == [
+        2,
+        2,
+        2,
+    ]

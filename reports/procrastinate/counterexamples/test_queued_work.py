@@ -32,28 +32,28 @@ def test_qclaim_9(tmp_path: Path) -> None:
     open_store = opened(factory)
     store = open_store(environment)
     owner1 = LeaseOwnerIdentity("a", "1")
-    owner2 = LeaseOwnerIdentity("b", "1")
+    owner2 = LeaseOwnerIdentity("d", "1")
 
+    a1 = store.try_claim_session_execution_lease("", owner1, 10)
+    # -> Acquired: fencing token 1, expires at 1010
     w1 = store.enqueue_queued_work(
         QueuedWorkBatchDraft(
-            session_id="s",
+            session_id="",
             delivery_policy=DeliveryPolicy.EarliestSafeBoundary,
             slot_policy=SlotPolicy.Join,
             payloads=(ProcessWake(Json(None)),),
         ),
     )
-    # -> 1 (TurnWork)
-    a1 = store.try_claim_session_execution_lease("s", owner1, 10)
-    # -> Acquired: fencing token 1, expires at 1010
+    # -> 2 (TurnWork)
     store.claim_ready_queued_work(
-        "s", a1.lease.fence(), owner2, QueuedWorkClaimBoundary.Idle, 0, 10
+        "", a1.lease.fence(), owner2, QueuedWorkClaimBoundary.Idle, 0, 1
     )
-    # -> claimed: fencing token 1, expires at 1000, holds 1
+    # -> claimed: fencing token 1, expires at 1000, holds 2
 
     # QCLAIM-9: A claim puts all batches it takes under one claim id, lease token,
     # owner and expiry in one indivisible act, in place of the lapsed or dead-held
     # claims they were under, and answers them in the order of admission.
-    # expected: 1 (TurnWork)
+    # expected: 2 (TurnWork)
     # given:    nothing
-    answer = store.list_pending_queued_work("s")
+    answer = store.list_pending_queued_work("")
     assert answer == (w1,), answer

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from fencepost.spec import LeaseOwnerIdentity
+from fencepost.spec import LeaseOwnerIdentity, LocalProcess
 from fencepost.statemachines.environment import Environment
 
 # the backend is looked for in the folder that pytest is started in, too
@@ -21,18 +21,23 @@ def test_lease_9(tmp_path: Path) -> None:
     environment = Environment(tmp_path, ())
     start = environment.clock.now
     store = open_store(environment)
-    owner1 = LeaseOwnerIdentity("a", "1")
-    owner2 = LeaseOwnerIdentity("", "")
+    owner1 = LeaseOwnerIdentity(
+        "", "", liveness=LocalProcess("host", "boot", 10, "")
+    )
+    owner2 = LeaseOwnerIdentity(
+        "b", "1", liveness=LocalProcess("host", "boot", 10, "tick-1")
+    )
 
     a1 = store.try_claim_session_execution_lease("s", owner1, 10)
-    # -> Acquired: fencing token 1, expires at 1795316399269
-    environment.clock.move_to(a1.lease.expires_at_epoch_ms + 2)
+    # -> Acquired: fencing token 1, expires at 1795322157845
 
     # LEASE-9: An acquisition raises the fencing token by exactly one, mints a
     # lease token, stores the claimant with its liveness, starts the lease now, and
     # answers just what it stored.
-    # expected: Acquired: fencing token 2, expires at 1795316399284
-    # given:    Acquired: fencing token 1, expires at 1795316399284
+    # expected: Acquired: fencing token 2, expires at 1795322157846
+    # given:    Acquired: fencing token 1, expires at 1795322157846
     # differs:  lease.fencing_token
-    answer = store.try_claim_session_execution_lease("s", owner2, 10)
+    answer = store.reclaim_session_execution_lease(
+        "s", owner2, a1.lease.fence(), 10
+    )
     assert answer.lease.fencing_token == 2, answer
