@@ -7,7 +7,7 @@ counted, and fails only in a strict run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -262,7 +262,7 @@ class Checker:
             raised = printable(f"{type(seen.error).__name__}: {text_of(seen.error)}")
             reason = f"{call.operation} raised {raised}; only a StoreError may leave a call"
             return self._broken(("VALUE-6",), steps, "", reason)
-        path = difference(ours.answer, seen)
+        path = difference(ours.answer, seen, [step.answer for step in steps[1:]])
         # where even our step departs, it is that of a store that does not declare something, and has to be as if it had none
         blamed = (*ours.differs, *context, *self._blamed(call, ours, path, touched))
         departed = next((step.differs for step in steps[1:] if step.answer == seen), ())
@@ -302,22 +302,37 @@ def beginning(declared: Collection[str]) -> State:
     return replace(empty, attachment=manifest, commit=replace(empty.commit, reclaims="blob-reclaim" in declared))
 
 
-def difference(expected: object, given: object) -> str:
-    """The path of the first field in which two answers differ: empty if they differ in kind."""
+def difference(expected: object, given: object, others: Sequence[object] = ()) -> str:
+    """The path of the first field in which two answers differ: empty if they differ in kind.
+
+    Of several it is the first in which the others that were admissible differ too, if there is one.
+    """
+    paths = tuple(_differing(expected, given))
+    return next((path for path in paths if not any(_is_there(each, path, given) for each in others)), "".join(paths[:1]))
+
+
+def _differing(expected: object, given: object) -> Iterator[str]:
+    """The paths of all fields in which two answers differ; none if they differ in kind."""
     if type(expected) is not type(given):
-        return ""
+        return
     if isinstance(expected, tuple) and isinstance(given, tuple):
         pairs = [(str(index), *items) for index, items in enumerate(zip(expected, given, strict=False))]
         pairs = pairs if len(expected) == len(given) else []
     elif isinstance(expected, msgspec.Struct) and not isinstance(expected, Refused):
         pairs = [(name, getattr(expected, name), getattr(given, name)) for name in expected.__struct_fields__]
     else:
-        return ""
+        return
     for name, ours, theirs in pairs:
         if ours != theirs:
-            deeper = difference(ours, theirs)
-            return f"{name}.{deeper}" if deeper else name
-    return ""
+            yield from [f"{name}.{deeper}" for deeper in _differing(ours, theirs)] or [name]
+
+
+def _is_there(answer: object, path: str, given: object) -> bool:
+    """Whether an answer has at the path what the given one has."""
+    try:
+        return type(answer) is type(given) and bool(value_at(answer, path) == value_at(given, path))
+    except (AttributeError, IndexError, ValueError):
+        return False
 
 
 def value_at(answer: object, path: str) -> object:

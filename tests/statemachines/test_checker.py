@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from fencepost.model import Refused, State
 from fencepost.spec import (
@@ -237,6 +238,15 @@ def test_difference_names_the_deepest_field() -> None:
     assert difference(Acquired(lease(1)), Acquired(lease(2))) == "lease.fencing_token"
     assert difference(Acquired(lease(1)), Busy(lease(1))) == ""
     assert difference(None, left) == ""
+
+
+def test_difference_is_one_from_all_that_was_admissible() -> None:
+    """A field in which another admissible answer is like the given one tells nothing, unless there is no other."""
+    given, other = lease(2), msgspec.structs.replace(lease(1), expires_at_epoch_ms=5)
+    late = msgspec.structs.replace(given, expires_at_epoch_ms=5)
+    assert difference(lease(1), late, [other]) == "fencing_token"
+    assert difference(lease(1), late, [given, other]) == "fencing_token"
+    assert difference(lease(1), given, [given]) == "fencing_token"
 
 
 def lease(fencing_token: int) -> SessionExecutionLease:
