@@ -194,7 +194,12 @@ def _nothing_borrowed() -> AbstractContextManager[object]:
     if not hasattr(providers, "_get_local_constants"):
         return nullcontext()
     nothing: Any = getattr(providers, "Constants")()  # noqa: B009  # the module does not export it
-    return patch.object(providers, "_get_local_constants", return_value=nothing)
+    changed: dict[str, Any] = {"_get_local_constants": lambda: nothing}
+    if hasattr(providers, "CONSTANTS_CACHE"):
+        # what other tests of the process have borrowed is kept here
+        changed["CONSTANTS_CACHE"] = {}
+    replaced: AbstractContextManager[object] = patch.multiple(providers, **changed)
+    return replaced
 
 
 def _no_keys(module: ModuleType) -> AbstractContextManager[object]:

@@ -10,6 +10,7 @@ import making_reports
 import pytest
 from fencepost.kit.reporting.report_files import NAMES
 from fencepost.kit.showing.exhibits import names
+from fencepost.kit.verify import EXAMPLES
 from making_reports import MAKINGS, REPORTS, Making, main, make
 
 from fencepost import __version__
@@ -29,7 +30,7 @@ def test_a_published_report_is_that_of_its_command(name: str) -> None:
     found = json.loads((REPORTS / name / "report.json").read_text(encoding="utf-8"))
     words = MAKINGS[name].words
     backend = {"--backend": words[2], "--exec": f"exec:{words[2]}"}.get(words[1], "fencepost.kit.duckdb:file")
-    assert (found["backend"], found["seed"], found["examples"], found["steps"]) == (backend, 0, 25, 50)
+    assert (found["backend"], found["seed"], found["examples"], found["steps"]) == (backend, 0, EXAMPLES, 50)
     assert found["verdict"] == ("conforms", "violates")[MAKINGS[name].exit_code]
     assert found["environment"]["fencepost"] == found["planted"]["version"] == __version__
     assert "planted faults: `fencepost gallery run`" in (REPORTS / name / "summary.md").read_text(encoding="utf-8")

@@ -315,7 +315,8 @@ def test_a_transition_of_one_version_alone_is_told(tmp_path: Path) -> None:
     result = ran("--against", before)
     assert result.exit_code == 1
     assert "+ commit.head_agrees  only in this version" in result.output
-    assert f"- commit.head_matches  only in {before}" in result.output.replace("\n", " ")
+    # a long path is broken where the line ends
+    assert f"- commit.head_matches only in {before}".replace(" ", "") in "".join(result.output.split())
 
 
 def test_comparing_goes_alone() -> None:

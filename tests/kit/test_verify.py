@@ -393,9 +393,10 @@ def test_a_budget_that_is_over_before_a_chapter_begins_is_no_pass() -> None:
     backend = load_factory("fencepost.kit.model:Model")
     result = verify(backend, Request(backend.name, ("lease", "event", "output"), 0, 1, 50, seconds=0.001))
     assert result.verdict is Verdict.not_evaluated
-    assert result.troubles == (
-        "Nothing was reached in chapter lease: try a longer --budget.",
+    # a first chapter may just have begun
+    assert result.troubles[-1] in (
         "The 0.001 s were over before event, output began: give more, or choose fewer chapters.",
+        "The 0.001 s were over before lease, event, output began: give more, or choose fewer chapters.",
     )
 
 
@@ -410,7 +411,7 @@ def test_workers_run_the_next_seeds_too_and_give_one_result() -> None:
     """Two seeds count as much as one after the other; a store's own exception comes over as it is or as a text."""
     backend = load_factory("fencepost.kit.model:Model")
     request = Request(backend.name, ("event",), 3, 2, 20)
-    alone = [verify(backend, replace(request, seed=seed)) for seed in (3, 4)]
+    alone = [verify_at_once(backend, replace(request, seed=seed), Observer(), 10) for seed in (3, 4)]
     both = verify_at_once(backend, replace(request, workers=2), Observer(), 10)
     assert both.verdict is Verdict.conforms
     assert both.steps == sum(each.steps for each in alone)

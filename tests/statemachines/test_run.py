@@ -39,6 +39,7 @@ from fencepost.statemachines.model_store import ModelStore
 from fencepost.statemachines.races import RACES
 from fencepost.statemachines.run import CHAPTERS, MACHINES, Budget, Setup, machine_of, run_machine, uses
 from hypothesis import Phase, find, given, seed, settings
+from hypothesis.internal.conjecture import providers
 from immutables import Map
 from msgspec.structs import replace
 
@@ -84,6 +85,21 @@ def test_one_seed_is_one_run(tmp_path: Path, chapter: str) -> None:
     """Two runs from one seed make the same calls and reach the same requirements."""
     first, second = run(tmp_path, chapter, 3, 8), run(tmp_path, chapter, 3, 8)
     assert first.tally == second.tally
+
+
+def test_other_tests_of_the_process_do_not_change_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Hypothesis has put aside for them is not looked at."""
+
+    class Borrowed(dict[Any, Any]):
+        def __contains__(self, _: object) -> bool:
+            return True
+
+        def __getitem__(self, _: object) -> Any:
+            raise AssertionError("it was looked at")
+
+    before = run(tmp_path, "event", 1, 5).tally
+    monkeypatch.setattr(providers, "CONSTANTS_CACHE", Borrowed())
+    assert run(tmp_path, "event", 1, 5).tally == before
 
 
 def test_another_seed_is_another_run(tmp_path: Path) -> None:
