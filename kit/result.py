@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from fencepost.spec.catalogue import Level, Requirement, requirements
-from fencepost.statemachines.races import RACES
+from fencepost.statemachines.rivals import RACES
 from fencepost.statemachines.tally import Tally
 
 from .backend import command_of

@@ -8,6 +8,7 @@ from ..planting import REGISTERED, PlantedBug
 
 # each registers its own
 from . import (
+    at_once,  # noqa: F401
     attachment,  # noqa: F401
     commit,  # noqa: F401
     deferral,  # noqa: F401

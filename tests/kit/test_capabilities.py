@@ -13,7 +13,8 @@ from fencepost.spec.catalogue import requirements
 from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.environment import BEGINNING, WallClock
 from fencepost.statemachines.machine import Setup
-from fencepost.statemachines.races import RACES, ROUNDS, raced, waits
+from fencepost.statemachines.races import ROUNDS, raced, waits
+from fencepost.statemachines.rivals import RACES
 
 
 def run(name: str, *chapters: str, examples: int = 3, steps: int = 30) -> Result:

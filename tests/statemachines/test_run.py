@@ -36,7 +36,7 @@ from fencepost.statemachines.checker import Move, Violation
 from fencepost.statemachines.draws import latest, mixed
 from fencepost.statemachines.environment import CAPABILITIES, Clock, Environment, Processes
 from fencepost.statemachines.model_store import ModelStore
-from fencepost.statemachines.races import RACES
+from fencepost.statemachines.rivals import RACES
 from fencepost.statemachines.run import CHAPTERS, MACHINES, Budget, Setup, machine_of, run_machine, uses
 from hypothesis import Phase, find, given, seed, settings
 from hypothesis.internal.conjecture import providers
