@@ -85,7 +85,13 @@ def test_a_number_that_is_raised_in_place_is_seen(arena: Arena[DuckDBStores], mo
         require_one_after_the_other(arena, RIVALS["boundary"], RIVALS["apply without session"])
 
 
-@pytest.fixture(params=["one handle", "two handles of one engine", "two stores of one file"])
+@pytest.fixture(
+    params=[
+        pytest.param("one handle", marks=pytest.mark.slow),
+        pytest.param("two handles of one engine", marks=pytest.mark.slow),
+        "two stores of one file",
+    ]
+)
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
     """Two handles, which are one, on one engine, or of one file."""
     if request.param == "two stores of one file":

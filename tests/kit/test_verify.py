@@ -350,6 +350,7 @@ def test_the_duckdb_store_conforms_and_every_situation_is_reached(seed: int) -> 
     assert [each.requirement.id for each in result.judged if each.reason == MISSED] == []
 
 
+@pytest.mark.slow
 def test_a_budget_goes_where_most_is_unreached() -> None:
     """Every chapter has an example, and those that still miss more have more of them; the time is that of the budget."""
     backend = load_factory("fencepost.kit.model:Model")
