@@ -24,6 +24,7 @@ from . import (
     records,  # noqa: F401
     reopen,  # noqa: F401
     runtime,  # noqa: F401
+    runtime_kept,  # noqa: F401
     session,  # noqa: F401
     settlement,  # noqa: F401
     turn_input,  # noqa: F401

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 
 import duckdb
 from fencepost.impl import DuckDBRuntimePersistence, Engine
 from fencepost.impl.engine import Row, Statement
-from fencepost.impl.schema import TABLES
+from fencepost.impl.schema import GUARDS, TABLES
 from fencepost.spec import (
     Acquired,
     Alive,
@@ -110,9 +111,27 @@ def run(engine: Engine, sql: str, *parameters: object) -> list[Row]:
     return engine.send(Statement("test", sql), parameters)
 
 
-def dump(engine: Engine) -> dict[str, list[Row]]:
-    """Every row of every table."""
-    return {table: sorted(run(engine, f"SELECT * FROM {table}"), key=repr) for table in TABLES}
+Rows = dict[str, list[Row]]
+"""The rows of each table."""
+
+
+def found(engine: Engine) -> Rows:
+    """Every row of every table, as they come."""
+    return {table: run(engine, f"SELECT * FROM {table}") for table in TABLES}
+
+
+def dump(engine: Engine) -> Rows:
+    """Every row of every table, in one order."""
+    return {table: sorted(rows, key=repr) for table, rows in found(engine).items()}
+
+
+def put_in(engine: Engine, rows: Rows) -> None:
+    """Give an engine in which nothing happened yet the rows that were found in another."""
+    run(engine, f"DELETE FROM {GUARDS}")
+    for table, each in rows.items():
+        if each:
+            row = f"({', '.join('?' * len(each[0]))})"
+            run(engine, f"INSERT INTO {table} VALUES {', '.join([row] * len(each))}", *chain.from_iterable(each))
 
 
 class CountingEngine(Engine):

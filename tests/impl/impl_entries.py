@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
-from fencepost.impl import DuckDBRuntimePersistence
+from fencepost.impl import DuckDBRuntimePersistence, Engine
 from fencepost.spec import (
     ActivePath,
     Append,
@@ -40,7 +41,7 @@ from fencepost.spec import (
     TurnInputIngressActiveTurn,
     TurnInputIngressNextTurn,
 )
-from impl_builders import ADA, BOB, NOW, TTL, acquired, everybody_dead, full_commit, node
+from impl_builders import ADA, BOB, NOW, TTL, Rows, acquired, everybody_dead, found, full_commit, node, put_in, store_on
 from msgspec.structs import replace
 
 HOLDER = LeaseOwnerIdentity("ada", "ada-1")
@@ -172,6 +173,19 @@ def world(store: DuckDBRuntimePersistence) -> World:
     store.enqueue_queued_work(command("other"))
     (waiting, *_) = store.list_pending_turn_inputs("s")
     return World(store, lease, other, taken, accepted, held, first, waiting.input_id, batch.batch_id)
+
+
+@cache
+def _world() -> tuple[World, Rows]:
+    engine = Engine()
+    return world(store_on(engine)), found(engine)
+
+
+def same_world(engine: Engine) -> World:
+    """A `world` on a new engine, in a third of the time: its rows are those of one that was made once."""
+    made, rows = _world()
+    put_in(engine, rows)
+    return made._replace(store=store_on(engine))
 
 
 GRAPHS: dict[str, GraphCommitDelta] = {

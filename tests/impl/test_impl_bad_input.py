@@ -43,9 +43,9 @@ from impl_entries import (
     claimed_work,
     draft,
     observed,
+    same_world,
     settling,
     work,
-    world,
 )
 from msgspec.structs import replace
 from test_impl_durability import opened
@@ -68,9 +68,9 @@ def store(engine: Engine) -> DuckDBRuntimePersistence:
 
 
 @pytest.fixture
-def there(store: DuckDBRuntimePersistence) -> World:
+def there(engine: Engine) -> World:
     """A store with something of every kind in it."""
-    return world(store)
+    return same_world(engine)
 
 
 @pytest.mark.parametrize("payloads", [(), (WAKE, COMMAND), (COMMAND, WAKE, COMMAND)])

@@ -35,14 +35,13 @@ from impl_logs import (
     commit,
     delta,
     envelope,
-    filled,
     input_state,
     observed,
     output,
     receipt,
+    refilled,
     said,
     session,
-    stores_on,
 )
 from msgspec.structs import replace
 from test_impl_reopen_stores import opened
@@ -54,7 +53,7 @@ NUMBERS = [0, 1, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**63 + 1, MOST - 1, MOST]
 @pytest.fixture
 def stores() -> DuckDBStores:
     """Stores with something of every kind in them."""
-    return filled(stores_on(Engine()))
+    return refilled(Engine())
 
 
 @pytest.mark.parametrize("turn", NUMBERS)

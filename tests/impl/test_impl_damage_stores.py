@@ -10,7 +10,7 @@ from fencepost.impl import engine as engine_module
 from fencepost.spec import Backend, OutputInternal, StoreError, WriteFailed
 from impl_arena import Kept, answered
 from impl_builders import dump, run
-from impl_logs import EVERY_READ, EVERY_WRITE, RUN, Call, commit, filled, observed, output, receipt, stores_on
+from impl_logs import EVERY_READ, EVERY_WRITE, RUN, Call, commit, filled, observed, output, receipt, refilled, stores_on
 from test_impl_faults_stores import kind_of
 
 CALLS: dict[str, Call] = EVERY_READ | EVERY_WRITE
@@ -78,7 +78,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
 def kept() -> Kept:
     """An engine with something of every kind in it, brought back before each damage."""
     engine = Engine()
-    filled(stores_on(engine))
+    refilled(engine)
     return Kept(engine)
 
 
@@ -104,7 +104,7 @@ def test_damage_is_told_and_left_alone(kept: Kept, monkeypatch: pytest.MonkeyPat
 def test_a_record_that_is_damaged_is_not_got(damage: str) -> None:
     """A record that cannot be decoded, or that says it is another one, is `OutputInternal`, and not `OutputNotFound`."""
     engine = Engine()
-    stores = filled(stores_on(engine))
+    stores = refilled(engine)
     ref, other = output(stores), output(stores)
     run(engine, f"UPDATE outputs SET record = {damage} WHERE id = ?", ref.value)
     with pytest.raises(OutputInternal) as caught:
@@ -124,7 +124,7 @@ ONE: list[tuple[str, str, tuple[str, ...]]] = [
 def test_one_bad_row_fails_the_whole_list(damage: str, table: str, refused: tuple[str, ...]) -> None:
     """A list with one row that cannot be decoded is refused as a whole, and not answered without it."""
     engine = Engine()
-    stores = filled(stores_on(engine))
+    stores = refilled(engine)
     before = dump(engine)[table]
     run(engine, damage)
     assert len(set(dump(engine)[table]) - set(before)) == 1
@@ -136,7 +136,7 @@ def test_one_bad_row_fails_the_whole_list(damage: str, table: str, refused: tupl
 def test_a_bad_row_of_another_harms_nobody() -> None:
     """A thread, an attempt and a runtime are read although those beside them are damaged."""
     engine = Engine()
-    stores = filled(stores_on(engine))
+    stores = refilled(engine)
     shown = [EVERY_READ[name](stores) for name in EVERY_READ]
     stores.event.clear("t2")
     run(engine, "UPDATE outputs SET record = '{' WHERE record LIKE '%other%'")
@@ -147,7 +147,7 @@ def test_a_bad_row_of_another_harms_nobody() -> None:
 def test_a_run_without_a_number_left_is_refused_and_read() -> None:
     """Behind the largest number there is no boundary: `WriteFailed`, before and after it all of the run is as it was."""
     engine = Engine()
-    stores = filled(stores_on(engine))
+    stores = refilled(engine)
     stores.runtime.atomic_apply("r", None, receipt(2**64 - 2), (), None)
     assert commit(stores).sequence == 2**64 - 1
     shown, before = observed(stores), dump(engine)
@@ -186,7 +186,7 @@ def test_a_file_that_lost_a_table_is_not_opened(tmp_path: Path, table: str) -> N
 def test_a_table_that_is_dropped_under_an_open_store_is_told(table: str) -> None:
     """Calls that need a table which somebody has dropped meanwhile are refused as their protocol says, and no call crashes."""
     engine = Engine()
-    stores = filled(stores_on(engine))
+    stores = refilled(engine)
     run(engine, f"DROP TABLE {table}")
     answers = {name: answered(call, stores) for name, call in CALLS.items()}
     refused = {name: answer for name, answer in answers.items() if isinstance(answer, StoreError)}

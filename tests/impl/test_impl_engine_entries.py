@@ -9,7 +9,7 @@ from fencepost.impl import DuckDBRuntimePersistence, Engine
 from fencepost.impl import engine as engine_module
 from fencepost.spec import Alive, Backend
 from impl_builders import ADA, BOB, NOW, TTL, acquired, dump, run, store_on
-from impl_entries import EVERY_CALL, IDLE, World, claimed_next, draft, work, world
+from impl_entries import EVERY_CALL, IDLE, World, claimed_next, draft, same_world, work
 
 READS_NO_CLOCK = {
     *("release", "abandon of a next claim", "abandon of an active claim", "abandon work", "metadata", "tombstone"),
@@ -20,11 +20,11 @@ READS_NO_CLOCK = {
 @pytest.fixture(scope="module")
 def there() -> Iterator[World]:
     """A store with something of every kind in it; no test changes it."""
-    store = store_on(Engine())
-    there = world(store)
-    before = dump(store._engine)
+    engine = Engine()
+    there = same_world(engine)
+    before = dump(engine)
     yield there
-    assert dump(store._engine) == before
+    assert dump(engine) == before
 
 
 @pytest.mark.parametrize("name", EVERY_CALL)
@@ -48,7 +48,7 @@ def test_a_clock_that_fails_stops_the_call(there: World, name: str) -> None:
 def test_the_clock_is_read_at_most_once(name: str) -> None:
     """A call reads the clock once, or not at all: everything in it happens at one instant."""
     engine = Engine()
-    there = world(store_on(engine))
+    there = same_world(engine)
     readings: list[int] = []
 
     def clock() -> int:

@@ -26,9 +26,9 @@ from impl_entries import (
     World,
     draft,
     observed,
+    same_world,
     settling,
     work,
-    world,
 )
 from msgspec.structs import replace
 
@@ -70,7 +70,7 @@ def chance(monkeypatch: pytest.MonkeyPatch) -> None:
 def prepared() -> tuple[FaultyEngine, World]:
     """A store with something of every kind in it."""
     engine = FaultyEngine()
-    return engine, world(store_on(engine))
+    return engine, same_world(engine)
 
 
 def everything(engine: FaultyEngine, there: World) -> tuple[object, ...]:

@@ -31,14 +31,13 @@ from impl_logs import (
     commit,
     delta,
     envelope,
-    filled,
     input_state,
     left,
     observed,
     output,
     receipt,
+    refilled,
     said,
-    stores_on,
 )
 
 STATEMENTS = dict.fromkeys(EVENT_WRITES | OUTPUT_WRITES, 1) | {
@@ -70,7 +69,7 @@ def kind_of(name: str) -> type[StoreError]:
 def prepared() -> tuple[FaultyEngine, DuckDBStores]:
     """Stores with something of every kind in them."""
     engine = FaultyEngine()
-    return engine, filled(stores_on(engine))
+    return engine, refilled(engine)
 
 
 @pytest.mark.slow

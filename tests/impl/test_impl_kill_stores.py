@@ -43,6 +43,7 @@ def kill_again_and_again(path: Path, seed: int, kills: int) -> int:
     return calls
 
 
+@pytest.mark.slow
 def test_a_killed_load_leaves_what_it_acknowledged(tmp_path: Path) -> None:
     """Killed three times, a file shows every acknowledged call and each unacknowledged one wholly or not at all (VALUE-9)."""
     assert kill_again_and_again(tmp_path / "store.db", seed=1, kills=3) > 0

@@ -34,9 +34,9 @@ from impl_entries import (
     claimed_work,
     draft,
     late_draft,
+    same_world,
     settling,
     work,
-    world,
 )
 from msgspec.structs import replace
 
@@ -79,7 +79,7 @@ STATEMENTS = {
 def test_each_call_sends_few_statements(name: str) -> None:
     """A claim is four statements, an enqueue two, a cancel four or five, BEGIN and COMMIT included."""
     engine = CountingEngine()
-    there = world(store_on(engine))
+    there = same_world(engine)
     assert engine.during(lambda: EVERY_CALL[name](there)) == STATEMENTS[name]
 
 
@@ -190,7 +190,7 @@ PARTS: dict[str, Callable[[RuntimeCommit], RuntimeCommit]] = {
 def test_each_part_of_a_commit_is_one_statement(part: str) -> None:
     """A commit is at most six statements, and one more for each kind of part that it has."""
     engine = CountingEngine()
-    there = world(store_on(engine))
+    there = same_world(engine)
     plain = plain_commit(there.lease, 5)
     with_part = PARTS[part](plain_commit(there.lease, 6))
     assert counted(engine, lambda: there.store.commit_runtime_state(plain))[0] == 6
@@ -200,7 +200,7 @@ def test_each_part_of_a_commit_is_one_statement(part: str) -> None:
 def test_a_commit_with_every_part_is_fourteen_statements() -> None:
     """Nodes, usage, stamp, batches, inputs, deferral, attachments and release: eight kinds of parts on top of six."""
     engine = CountingEngine()
-    there = world(store_on(engine))
+    there = same_world(engine)
     assert engine.during(lambda: there.store.commit_runtime_state(settling(there))) == [
         "begin",
         "read what is stored",
@@ -222,7 +222,7 @@ def test_a_commit_with_every_part_is_fourteen_statements() -> None:
 def test_an_empty_graph_costs_no_statement() -> None:
     """A commit that replaces the graph by none drops the nodes with the head."""
     engine = CountingEngine()
-    there = world(store_on(engine))
+    there = same_world(engine)
     sent = engine.during(lambda: there.store.commit_runtime_state(plain_commit(there.lease, 5, ReplaceFull())))
     assert len(sent) == 6
     assert run(engine, "SELECT count(*) FROM nodes") == [(0,)]
@@ -247,7 +247,7 @@ def test_claims_of_every_size_keep_few_parsed_statements() -> None:
 def large() -> Engine:
     """An engine with large tables, of which a few rows are named."""
     engine = Engine()
-    world(store_on(engine))
+    same_world(engine)
     number = "1000 + i"
     for table, row in (
         ("leases", "'x' || i, 'o', 'i', '{}', 't', 1, 0, 0, 1"),

@@ -18,10 +18,10 @@ from impl_logs import (
     commit,
     delta,
     envelope,
-    filled,
     input_state,
     output,
     receipt,
+    refilled,
     stores_on,
 )
 from test_impl_statements import plan
@@ -67,7 +67,7 @@ EXPECTED: dict[str, list[str]] = {
 def test_what_a_call_sends(name: str) -> None:
     """Each call on events or outputs is one statement; a boundary writes each table once, in one transaction."""
     engine = CountingEngine()
-    stores = filled(stores_on(engine))
+    stores = refilled(engine)
     assert engine.during(lambda: (EVERY_WRITE | EVERY_READ)[name](stores)) == EXPECTED[name]
 
 
@@ -79,7 +79,7 @@ def test_the_table_above_is_whole() -> None:
 def test_a_record_is_read_in_one_statement() -> None:
     """A `get` reads once."""
     engine = CountingEngine()
-    stores = filled(stores_on(engine))
+    stores = refilled(engine)
     ref = output(stores)
     assert engine.during(lambda: stores.output.get(ref)) == ["read the record"]
 
@@ -101,7 +101,7 @@ REFUSED: dict[str, tuple[Call, type[StoreError], list[str]]] = {
 def test_a_refusal_costs_no_more(name: str) -> None:
     """A refused call stops where it is refused; what the arguments alone show costs no statement."""
     engine = CountingEngine()
-    stores = filled(stores_on(engine))
+    stores = refilled(engine)
     call, error, expected = REFUSED[name]
 
     def refused() -> None:
@@ -152,7 +152,7 @@ def test_a_busy_store_keeps_few_parsed_statements() -> None:
 def large() -> Engine:
     """An engine whose tables are large enough that a scan is no match for an index."""
     engine = Engine()
-    filled(stores_on(engine))
+    refilled(engine)
     for table, row in (
         ("runtime_inputs", "'x' || i, 'r' || (i // 5), 'i' || i, '{}'"),
         ("runtime_states", "'x' || i, 'idle'"),

@@ -39,6 +39,7 @@ from impl_logs import (
     observed,
     output,
     receipt,
+    refilled,
     said,
     stores_on,
 )
@@ -113,7 +114,7 @@ def test_a_store_that_is_closed_leaves_the_others_open() -> None:
 def test_a_closed_engine_is_told_by_every_store() -> None:
     """Stores on an engine that somebody closed refuse every call as their protocols say, and can still be closed."""
     engine = Engine()
-    stores = filled(stores_on(engine))
+    stores = refilled(engine)
     engine.close()
     for name, call in (EVERY_READ | EVERY_WRITE).items():
         with pytest.raises(Backend, match="closed") as caught:
@@ -211,7 +212,7 @@ BAD_CODECS: dict[str, Any] = {
 def test_a_codec_that_fails_is_told(name: str) -> None:
     """A codec that raises anything, or answers what no receipt can say, is `WriteFailed`, and nothing is written."""
     engine = Engine()
-    stores = filled(stores_on(engine))
+    stores = refilled(engine)
     store = DuckDBRuntimeStore.reading(engine, BAD_CODECS[name])
     shown, before = observed(stores), dump(engine)
     with pytest.raises(WriteFailed, match="the codec"):
@@ -227,7 +228,7 @@ def test_a_codec_that_fails_is_told(name: str) -> None:
 def test_a_codec_may_ask_the_store() -> None:
     """A codec that reads from the store it serves is answered: it is asked before the transaction begins."""
     engine = Engine()
-    stores = filled(stores_on(engine))
+    stores = refilled(engine)
 
     def curious(snapshot: bytes) -> DecodedSession:
         assert stores.runtime.load_runtime_state("r2") is RuntimeState.Idle
@@ -239,7 +240,7 @@ def test_a_codec_may_ask_the_store() -> None:
 def test_an_error_names_its_cause() -> None:
     """A failure of the engine keeps what caused it, and a missing record is told by what was asked for."""
     engine = Engine()
-    stores = filled(stores_on(engine))
+    stores = refilled(engine)
     run(engine, "UPDATE runtime_states SET state = 'ghost'")
     with pytest.raises(ReadFailed, match="'ghost'") as caught:
         stores.runtime.load_runtime_state("r")

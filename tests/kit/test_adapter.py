@@ -34,7 +34,7 @@ def wrong(way: str) -> str:
 
 def patience(way: str) -> float:
     """How long to wait for such a program: not long where nothing comes, but long enough for it to start."""
-    return 2.0 if way in ("silent from the start", "silent", "deaf", "half a line") else 20.0
+    return 1.0 if way in ("silent from the start", "silent", "deaf", "half a line") else 20.0
 
 
 def held(command: str, *chapters: str, examples: int = 3, seconds: float = 10.0) -> Result:
@@ -44,7 +44,7 @@ def held(command: str, *chapters: str, examples: int = 3, seconds: float = 10.0)
 
 
 INTRODUCED: dict[str, str] = {
-    "silent from the start": r"did not answer the hello within 2 s\. Expected one line of JSON",
+    "silent from the start": r"did not answer the hello within 1 s\. Expected one line of JSON",
     "dead from the start": r"ended with exit code 3 before it answered the hello\..*Its last words: 'out of cheese'",
     "another protocol": r"introduced itself with .*adapter/2.*\. Expected .*fencepost-adapter/1",
     "no chapters": r"declared chapters \[\]\. Expected",
@@ -76,15 +76,15 @@ def test_what_cannot_be_started_is_no_backend(command: str, match: str) -> None:
 
 
 FAILING: dict[str, str] = {
-    "silent": r"did not answer \w+.* within 2 s",
-    "deaf": r"did not answer \w+.* within 2 s",
+    "silent": r"did not answer \w+.* within 1 s",
+    "deaf": r"did not answer \w+.* within 1 s",
     "dying": r"ended with exit code 3 before it answered .*Its last words: 'out of cheese'",
     "dying at the reset": r"ended with exit code 3 before it answered the reset",
     "no reset": r"answered the reset with .*'crash': 'no'.*\. Expected an answer, null",
     "garbage": r"answered \w+.* with '<html>502</html>'\. Expected one line of JSON",
     "no object": r"answered .* with \[1\]\. Expected a JSON object",
     "NaN": r"answered .* with '{.id.:NaN}'\. Expected one line",
-    "half a line": r"did not answer \w+.* within 2 s",
+    "half a line": r"did not answer \w+.* within 1 s",
     "old id": r"with the id \d+\. Expected the integer \d+",
     "float id": r"with the id \d+\.0\. Expected the integer \d+",
     "no answer": r"Expected \"answer\", \"error\" or \"crash\" beside the id",
@@ -166,10 +166,10 @@ def test_what_the_signature_does_not_admit_stays_here() -> None:
 
 def test_a_large_request_to_a_program_that_does_not_read_ends() -> None:
     """What the pipe cannot take is given up when the time is over."""
-    adapter = Adapter(wrong("deaf"), 2.0)
+    adapter = Adapter(wrong("deaf"), 1.0)
     with fresh_environment() as environment:
         store: Any = adapter(environment).output
-        with pytest.raises(AdapterError, match="did not answer get within 2 s"):
+        with pytest.raises(AdapterError, match="did not answer get within 1 s"):
             store.get(OutputRef("x" * 10_000_000))
         assert adapter.pipe._process.poll() is not None
 
@@ -192,15 +192,16 @@ def test_numbers_pass_the_example_exactly() -> None:
 
 def test_the_command_line_takes_a_command(tmp_path: Path) -> None:
     """`verify --exec` checks the program's store, and prints the command that does so again."""
+    options = "--chapters output --examples 1 --steps 10"
     shown = subprocess.run(
-        [sys.executable, "-m", "fencepost.kit", "verify", "--exec", SERVED, "--chapters", "output", "--examples", "1"],
+        [sys.executable, "-m", "fencepost.kit", "verify", "--exec", SERVED, *options.split()],
         capture_output=True,
         text=True,
         cwd=tmp_path,
         timeout=60,
     )
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert f"fencepost verify --exec '{SERVED}' --seed 0 --examples 1" in shown.stdout.replace("\n", " ")
+    assert f"fencepost verify --exec '{SERVED}' --seed 0 --examples 1 --steps 10" in shown.stdout.replace("\n", " ")
     failed = subprocess.run(
         [sys.executable, "-m", "fencepost.kit", "verify", "--exec", wrong("garbage"), "--chapters", "output"],
         capture_output=True,
@@ -244,7 +245,7 @@ def test_the_self_test_of_a_bad_adapter() -> None:
     assert "received None" in found.stdout
     failed = asked("check", wrong("garbage"))
     assert failed.returncode == 2
-    again = asked("check", wrong("silent from the start"), "--timeout", "2")
+    again = asked("check", wrong("silent from the start"), "--timeout", "0.5")
     assert (again.returncode, again.stdout) == (2, "")
     assert again.stderr.startswith("Error: The adapter")
 
@@ -273,7 +274,7 @@ def test_what_an_adapter_has_started_ends_with_it(way: str, tmp_path: Path, monk
     """Whether it hangs or has ended before: nothing is left running."""
     note = tmp_path / "child"
     monkeypatch.setenv("CHILD", str(note))
-    result = held(wrong(way), "output", seconds=3)
+    result = held(wrong(way), "output", seconds=1)
     assert result.verdict is Verdict.not_evaluated
     child = int(note.read_text())
     for _ in range(100):

@@ -12,7 +12,7 @@ from fencepost.kit.result import Request, Result, Verdict
 from fencepost.kit.verify import verify
 
 
-def held(name: str, *chapters: str, examples: int = 3) -> Result:
+def held(name: str, *chapters: str, examples: int = 1) -> Result:
     """A small run."""
     backend = f"openings:{name}"
     return verify(load_factory(backend), Request(backend, chapters, 0, examples, 30))
@@ -24,6 +24,7 @@ def test_a_factory_of_any_shape_gives_its_store(name: str) -> None:
     openings.LOG.clear()
     assert held(name, "output").verdict is Verdict.conforms
     half = len(openings.LOG) // 2
+    assert name == "coroutine" or half > 1
     assert openings.LOG[:2] * half == openings.LOG
     assert len(set(openings.LOG)) == (0 if name == "coroutine" else 2)
 

@@ -201,7 +201,8 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_run(tmp_path: Path) 
 
 def test_verify_writes_the_report(tmp_path: Path) -> None:
     """`--report` writes the folder beside what is printed."""
-    command = [sys.executable, "-m", "fencepost.kit", "verify", "--chapters", "output", "--examples", "1", "--report", "out"]
+    options = "verify --chapters output --examples 1 --steps 10 --report out"
+    command = [sys.executable, "-m", "fencepost.kit", *options.split()]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == sorted(NAMES)
