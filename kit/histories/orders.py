@@ -35,7 +35,7 @@ class Bounds(NamedTuple):
 
 WIDE = Bounds(4_000, 256)
 
-NARROW = Bounds(400, 32)
+NARROW = Bounds(1_000, 128)
 """Once not all was tried, nothing is said to be broken any more, and what is likeliest is followed."""
 
 
