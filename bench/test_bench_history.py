@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fencepost.impl import DuckDBStores
 from fencepost.kit.histories.recorder import record
 from fencepost.kit.histories.trial import judge_history
 from fencepost.kit.result import Verdict
@@ -21,10 +22,12 @@ from fencepost.statemachines.model_store import ModelStore
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "kit"))
 
+from contention import CONTENDED, WORKERS, in_threads
 from production import Production
 
 FEW, MANY = 10_000, 100_000
 SESSIONS = 10
+CONTENDED_CALLS = 600
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,20 @@ def test_memory(rate: Callable[[str], None], folder: Path) -> None:
         tracemalloc.stop()
     rate(
         f"check-trace, memory at its peak over one live state: {peaks[0]:,} bytes for {FEW:,} calls, {peaks[1]:,} for {MANY:,}"
+    )
+
+
+@pytest.mark.parametrize("chapter", CONTENDED)
+def test_many_callers(rate: Callable[[str], None], folder: Path, chapter: str) -> None:
+    file = folder / f"{chapter}.jsonl"
+    stores = record(DuckDBStores(), file)
+    in_threads(stores, CONTENDED[chapter], CONTENDED_CALLS)
+    stores.close()
+    found = judge_history(file, from_empty=True)
+    assert found.verdict is not Verdict.violates
+    rate(
+        f"check-trace, {WORKERS} threads on the DuckDB store, {chapter}: {found.verdict}, {found.calls:,} calls, "
+        f"{found.calls / found.seconds:,.0f} calls/s{f' ({found.says})' if found.says else ''}"
     )
 
 

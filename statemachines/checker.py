@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from .calls import Calls
 from .environment import Environment, Unavailable
-from .following import Call, Following, Instants, Made, beyond_signed
+from .following import Call, Following, Instants, Made, Taken, beyond_signed
 from .situations import answered
 from .tally import Tally
 
@@ -193,12 +193,17 @@ class Checker:
         self._count_values(made)
         if not taken:
             raise self._violation(call, self.following.ours(made), made.answer, context, touched)
-        step, departed, now, before = taken[0]
+        step = self.counted(made, taken[0])
+        self.following.go(taken, taken[0].departed)
+        return step
+
+    def counted(self, made: Made, taken: Taken) -> Step:
+        """Count what this way to answer a call reached; the step. What it owes to earlier calls is remembered."""
+        step, departed, now, before = taken
         # what even the nearest admissible way departs from is certain now
-        self.tally.count(call.operation, replace(step, differs=departed) if departed else step)
-        self._count_cells(before, now, call, step)
-        self.following.go(taken, departed)
-        self._confirm(call, step)
+        self.tally.count(made.call.operation, replace(step, differs=departed) if departed else step)
+        self._count_cells(before, now, made.call, step)
+        self._confirm(made.call, step)
         return step
 
     def made(self, call: Call) -> Made:

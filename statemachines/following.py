@@ -109,7 +109,8 @@ class Following:
         self.strict = strict
         self._instants = instants or every_instant
         self._transitions = transitions
-        self._forgotten = False
+        self.forgotten = False
+        """Whether some state that the store may be in is followed no more."""
 
     def ways(self, made: Made) -> list[Taken]:
         """Every admissible step that gives the answer, those that depart least first. Raises `Undecided`."""
@@ -120,7 +121,7 @@ class Following:
             for step in steps
             if step.answer == made.answer and not (self.strict and binding(step.differs))
         ]
-        if not found and self._forgotten:
+        if not found and self.forgotten:
             raise Undecided(f"More than {CANDIDATES} states fitted the answers before, of which only so many were followed.")
         return sorted(found, key=lambda each: len(each.departed))
 
@@ -131,7 +132,7 @@ class Following:
 
     def go(self, taken: Sequence[Taken], counted: Ids) -> None:
         """Go on with the states that the store may be in now; departures that were counted are open no more."""
-        if len(taken) == 1:
+        if len(taken) == 1 and (counted or not taken[0].departed):
             self.candidates = (Candidate(taken[0].step.state, (), taken[0].now),)
             return
         self._go_on_with(
@@ -140,7 +141,7 @@ class Following:
 
     def join(self, others: Sequence[Following], *, more: bool = False) -> None:
         """Go on with all that the store may be in after any of these, and with `more` in states that could not be followed."""
-        self._forgotten = more or any(each._forgotten for each in others)
+        self.forgotten = more or any(each.forgotten for each in others)
         self._go_on_with(candidate for each in others for candidate in each.candidates)
 
     def _go_on_with(self, candidates: Iterable[Candidate]) -> None:
@@ -152,7 +153,7 @@ class Following:
                 found.append(each)
             elif each.now < found[known].now:
                 found[known] = found[known]._replace(now=each.now)
-        self._forgotten = self._forgotten or len(found) > CANDIDATES
+        self.forgotten = self.forgotten or len(found) > CANDIDATES
         self.candidates = tuple(found[:CANDIDATES])
 
     def _tried(self, candidate: Candidate, made: Made) -> Iterator[tuple[Ports, Steps]]:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
-from fencepost.model import State
+from fencepost.model import Refused, State
 from fencepost.model.lease import lease_of
-from fencepost.spec import U64_MAX, RuntimeCommit
+from fencepost.model.records.event import EventState, Thread
+from fencepost.model.records.log import Log
+from fencepost.model.records.output import OutputState
+from fencepost.model.records.runtime import RuntimeRecords
+from fencepost.spec import U64_MAX, AttachmentIntent, Busy, RuntimeCommit
 from fencepost.spec.operations import OPERATIONS, part_of
 from fencepost.statemachines.checker import session_of
 from fencepost.statemachines.following import Call, Made
+from immutables import Map
+from msgspec.structs import replace
+
+from .history import Invalid
 
 CLOCKED = ("lease", "turn_input", "queued_work", "commit")
 """The chapters in which the instant of a call decides anything."""
@@ -65,14 +74,69 @@ def sessions_of(call: Call) -> set[str]:
     return named - {""} or {""}
 
 
+class Reach(NamedTuple):
+    """What decides which other calls a call depends on: its store, whether it only reads, and what it reads or writes."""
+
+    part: str
+    reads: bool
+    touched: frozenset[object] | None
+
+    @classmethod
+    def of(cls, call: Call) -> Reach:
+        """That of a call."""
+        operation = OPERATIONS[call.operation]
+        return cls(part_of(operation.chapter), operation.reads, _touched(call))
+
+    def commutes(self, other: Reach) -> bool:
+        """Whether it makes no difference, to either call or to any later one, which of the two took effect first."""
+        if (self.reads and other.reads) or self.part != other.part:
+            return True
+        return self.touched is not None and other.touched is not None and self.touched.isdisjoint(other.touched)
+
+
 def commute(one: Call, other: Call) -> bool:
     """Whether it makes no difference, to either call or to any later one, which of the two took effect first."""
-    if OPERATIONS[one.operation].reads and OPERATIONS[other.operation].reads:
-        return True
-    if part_of(OPERATIONS[one.operation].chapter) != part_of(OPERATIONS[other.operation].chapter):
-        return True
-    here, there = _touched(one), _touched(other)
-    return here is not None and there is not None and not here & there
+    return Reach.of(one).commutes(Reach.of(other))
+
+
+Lane: TypeAlias = tuple[str, ...]
+"""Calls of different lanes never depend on each other, whatever was called before: a store, and a part of what it has."""
+
+
+def lane_of(call: Call | Invalid) -> Lane:
+    """The lane of a call: each thread and each runtime is one, and all else that a store has."""
+    chapter = OPERATIONS[call.operation].chapter
+    if chapter in ("runtime", "event") and isinstance(call, Call):
+        return (part_of(chapter), str(call.arguments[0]))
+    return (part_of(chapter),)
+
+
+def only(state: State, lane: Lane) -> State:
+    """What calls of the lane may see of the state; of other threads that there are some, and of outputs not their order."""
+    part, *names = lane
+    if part == "event":
+        threads, own = state.event.threads, Map({name: state.event.of(name) for name in names if name in state.event.threads})
+        other = next((each for each in threads if each not in own), None)
+        event = EventState(own if other is None else own.set(other, Thread()), state.event.cleared)
+        return State(event=event)
+    if part == "runtime":
+        kept = state.runtime
+        snapshots = Map({name: kept.snapshots[name] for name in names if name in kept.snapshots})
+        inputs = Map({name: kept.inputs[name] for name in names if name in kept.inputs})
+        return State(runtime=replace(kept, snapshots=snapshots, inputs=inputs))
+    if part == "output":
+        return State(output=state.output)
+    return replace(state, event=EventState(), runtime=RuntimeRecords(), output=OutputState())
+
+
+def unordered(state: State) -> State:
+    """The state without the order of all outputs, which no answer shows; their order by attempt and by producer stays."""
+    return replace(state, output=replace(state.output, records=Log())) if state.output.records else state
+
+
+def changes_nothing(call: Call, outcome: object) -> bool:
+    """Whether a call that was answered so leaves a store as it was."""
+    return OPERATIONS[call.operation].reads or isinstance(outcome, Refused | Busy)
 
 
 def _touched(call: Call) -> frozenset[object] | None:
@@ -80,6 +144,8 @@ def _touched(call: Call) -> frozenset[object] | None:
     chapter, arguments = OPERATIONS[call.operation].chapter, call.arguments
     if chapter in ("runtime", "event"):
         return frozenset(arguments[:1])
+    if chapter == "attachment" and call.operation != "list_uncommitted":
+        return frozenset(("attachment", each) for each in _attachments_of(*arguments))
     if call.operation == "output.append":
         task_id, attempt, producer, *_ = arguments
         return frozenset({(task_id, attempt), producer})
@@ -92,3 +158,9 @@ def _touched(call: Call) -> frozenset[object] | None:
     # numbers of admission are drawn from one row by all sessions, and ids are of all of them
     numbered = {("numbers", chapter)} if call.operation.startswith("enqueue_") else set()
     return frozenset({*sessions_of(call), *numbered})
+
+
+def _attachments_of(*arguments: Any) -> tuple[str, ...]:
+    """The attachments that a call names: an intent to write one, one by its id, or those of a session."""
+    last = arguments[-1]
+    return last if isinstance(last, tuple) else (last.attachment_id if isinstance(last, AttachmentIntent) else last,)

@@ -1,35 +1,29 @@
-"""The judge: holds a history against the model, call by call, and says which call breaks the law, or what cannot be decided.
+"""The judge: holds one call of a history against the model, in each state that its store may be in.
 
-Nobody knows any more at which instant of its interval a call took effect, which processes were alive, and in which order
-calls that overlapped did. So every state is followed that some choice of these leads to, and a call breaks the law only if no
-choice explains it. Where there are more choices than are tried, nothing is said to be broken.
+Nobody knows any more at which instant of its interval a call took effect, and which processes were alive. So every state is
+followed that some choice of these leads to, and a call breaks the law only if no choice explains it. Where there are more
+choices than are tried, nothing is said to be broken. In which order calls took effect that overlapped, `orders` finds out.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fencepost.model import Refused, State
 from fencepost.spec import Backend, ContractBroken
-from fencepost.spec.operations import OPERATIONS, part_of
+from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.checker import Checker, Violation
 from fencepost.statemachines.environment import Environment
-from fencepost.statemachines.following import Call, Candidate, Made, place_of
+from fencepost.statemachines.following import CANDIDATES, Call, Candidate, Made
 from fencepost.statemachines.tally import Tally
 
-from .circumstances import commute, instants
+from .circumstances import Lane, instants, lane_of
 from .history import Crashed, Invalid, Lost, Recorded
 
 Ways = tuple[Candidate, ...]
 """The states that the store may be in."""
-
-ORDERS = 500
-"""How many calls are tried, in any order, to explain one that overlaps others."""
-
 
 START: Ways = (Candidate(State()),)
 
@@ -78,8 +72,8 @@ class Follower:
 
     def __init__(self, *, strict: bool) -> None:
         self.tally = Tally()
-        self.doubts: dict[str, str] = {}
-        """What cannot be known any more of a store of this name, and so of all that it answers later; a sentence."""
+        self.doubts: dict[Lane, str] = {}
+        """What cannot be known any more of a lane, or of a whole store, and so of all that it answers later; a sentence."""
         self.failures = 0
         """How many calls were refused because the storage had failed, where the model sees no reason."""
         self.beside = Tally()
@@ -99,20 +93,53 @@ class Follower:
         checker.tally = self.tally if alone else self.beside
         checker.performed = []
         try:
-            checker.compare(self._made(made.call, span, alone=alone))
+            checker.compare(self.made(span, alone=alone))
         except Violation as violation:
-            if isinstance(made.outcome, Refused) and isinstance(made.outcome.error, Backend):
+            if _storage_failed(made.outcome):
                 self.failures += 1
                 return ways, None
             return (), violation
-        # instants are bound to the intervals of calls alone: a store may read its clock before it takes its turn
-        return tuple(each._replace(now=0) for each in checker.following.candidates), None
+        return self._onward(made.call), None
 
-    def _made(self, call: Call, span: Spanned, *, alone: bool) -> Made:
+    def tried(self, candidate: Candidate, span: Spanned, made: Made, *, first: bool) -> Ways:
+        """The states after a call that overlapped others, if it found the store in this state; none if it cannot have.
+
+        It is counted if it is the `first` try. Raises `Undecided`.
+        """
+        if isinstance(span.made.outcome, Lost):
+            return (candidate,)
+        checker = self._checker
+        checker.following.candidates = (candidate,)
+        taken = checker.following.ways(made)
+        if not taken:
+            return (candidate,) if _storage_failed(span.made.outcome) else ()
+        if first:
+            checker.tally = self.beside
+            checker.counted(made, taken[0])
+        checker.following.go(taken, ())
+        return self._onward(made.call)
+
+    def settled(self, ways: Ways) -> Ways:
+        """The only state that is left, if it is; what the way to it departs from is certain now."""
+        if len(ways) != 1 or not ways[0].departed:
+            return ways
+        self.tally.differs.update(ways[0].departed)
+        return (ways[0]._replace(departed=()),)
+
+    def made(self, span: Spanned, *, alone: bool) -> Made:
         """The call as the checker knows calls. Its outcome is held to the contracts as if a store had just given it."""
+        assert isinstance(span.made.call, Call)
         self._checker.store = Replayed(span.made.outcome)
-        made = self._checker.made(call)
+        made = self._checker.made(span.made.call)
         return made._replace(began=span.first, ended=span.last, alive=None, concurrent=not alone)
+
+    def _onward(self, call: Call) -> Ways:
+        following = self._checker.following
+        if following.forgotten:
+            self.doubt(call, FORGOTTEN)
+            following.forgotten = False
+        # instants are bound to the intervals of calls alone: a store may read its clock before it takes its turn
+        return tuple(each._replace(now=0) if each.now else each for each in following.candidates)
 
     def _lost(self, ways: Ways, made: Recorded, call: Call) -> Ways:
         if not OPERATIONS[call.operation].reads:
@@ -121,83 +148,16 @@ class Follower:
         return ways
 
     def doubt(self, call: Call | Invalid, sentence: str) -> None:
-        """Remember what cannot be known any more of the store that was called."""
-        self.doubts.setdefault(part_of(OPERATIONS[call.operation].chapter), sentence)
+        """Remember what cannot be known any more of what the call is about, or of all that its store has."""
+        self.doubts.setdefault(lane_of(call), sentence)
+
+    def doubted(self, call: Call | Invalid) -> str | None:
+        """What cannot be known any more of what the call is about; a sentence."""
+        return self.doubts.get(lane_of(call)) or self.doubts.get(lane_of(call)[:1])
 
 
-def _add(found: list[Candidate], more: Iterable[Candidate]) -> None:
-    """Add the states that are not there yet; of two ways to one state the one that departs from less stays."""
-    for each in more:
-        known = place_of(each.state, found)
-        if known is None:
-            found.append(each)
-        elif len(each.departed) < len(found[known].departed):
-            found[known] = each
+def _storage_failed(outcome: object) -> bool:
+    return isinstance(outcome, Refused) and isinstance(outcome.error, Backend)
 
 
-class Order:
-    """Takes calls over in an order in which they may have taken effect: as they ended, and where they overlapped in any other.
-
-    For each set of calls that took effect before one that ended earlier, the states that this leads to.
-    """
-
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
-        self._ways: dict[frozenset[int], Ways] = {frozenset(): START}
-
-    def take(self, at: int, spans: dict[int, Spanned]) -> Violation | None:
-        """Take the call of this number over; why no order allows it, if none does. `spans` are it and those that overlap it."""
-        if len(spans) == 1 and not spans[at].made.over and self._ways.keys() == {frozenset()}:
-            after, why = self._follower.over(self._ways[frozenset()], spans[at], alone=True)
-            self._ways = {frozenset(): after} if after else self._ways
-            return why
-        others = _dependent(at, spans)
-        found: dict[frozenset[int], list[Candidate]] = {}
-        violation: Violation | None = None
-        for ahead, ways in self._ways.items():
-            if at in ahead:
-                _add(found.setdefault(ahead - {at}, []), ways)
-                continue
-            for before, states in self._with_some_before(at, others - ahead, ahead, ways, spans):
-                after, why = self._follower.over(states, spans[at], alone=False)
-                violation = violation or why
-                if after:
-                    _add(found.setdefault(before, []), after)
-        if found:
-            self._ways = {ahead: tuple(states) for ahead, states in found.items()}
-        return None if found else violation
-
-    def _with_some_before(
-        self, at: int, others: frozenset[int], ahead: frozenset[int], ways: Ways, spans: dict[int, Spanned]
-    ) -> Iterator[tuple[frozenset[int], Ways]]:
-        """The states in which the call may have found the store: none of the others before it first, then any in any order."""
-        pending, tried = deque([(ahead, ways)]), 0
-        while pending:
-            before, states = pending.popleft()
-            yield before, states
-            for other in sorted(others - before):
-                tried += 1
-                if tried > ORDERS:
-                    self._follower.doubt(spans[at].made.call, TOO_MANY.format(f"{spans[at].made.line:,}"))
-                    return
-                onward, _ = self._follower.over(states, spans[other], alone=False)
-                pending.extend([(before | {other}, onward)] if onward else [])
-
-
-TOO_MANY = "Line {} overlaps so many calls that not every order of them was tried."
-
-
-def _dependent(at: int, spans: dict[int, Spanned]) -> frozenset[int]:
-    """Those of the others whose place before this call makes a difference, to it or by way of one that does."""
-    found: set[int] = set()
-    pending = [at]
-    while pending:
-        call = spans[pending.pop()].made.call
-        near = {other for other in spans.keys() - found - {at} if _depend(call, spans[other].made.call)}
-        found |= near
-        pending.extend(near)
-    return frozenset(found)
-
-
-def _depend(one: Call | Invalid, other: Call | Invalid) -> bool:
-    return isinstance(one, Call) and isinstance(other, Call) and not commute(one, other)
+FORGOTTEN = f"More than {CANDIDATES} states fitted the answers before, of which only so many were followed."

@@ -9,17 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fencepost.model import Ids, Refused
-from fencepost.spec.operations import OPERATIONS, part_of
 from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.environment import Undecided
 from fencepost.statemachines.tally import Tally
 
 from ..result import Verdict
 from .background import Background, background
+from .circumstances import Lane, lane_of
 from .history import Crashed, Head, Invalid, Lost, Mark, Recorded, Torn, Unreadable, read_calls, read_head
-from .judge import Follower, Order, Spanned
+from .judge import Follower, Spanned
+from .orders import Lanes
+from .shown import Shown
 
-AHEAD = 64
+AHEAD = 512
 """How many calls are read ahead of the one that is held: where more overlap, its place among them cannot be known."""
 
 PARTS = ("runtime_persistence", "runtime", "event", "output")
@@ -49,7 +51,7 @@ class Judgement:
 def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = False) -> Judgement:
     """Hold a history against the model. `from_empty` says that the store is known to have been empty when it began."""
     started = time.perf_counter()
-    trial = Trial(strict=strict)
+    trial = Trial(strict=strict, shown=Shown(Path(path)))
     head: Head | None = None
     try:
         with open(path, "rb") as file:
@@ -78,17 +80,26 @@ def _looked_back(path: Path, judgement: Judgement, *, from_empty: bool) -> Judge
     return replace(judgement, verdict=Verdict.not_evaluated, says=says, background=found)
 
 
+@dataclass
+class Waiting:
+    """A call that was read, whether any other overlaps it, and which of its lane behind it do."""
+
+    span: Spanned
+    lane: Lane
+    overlaps: bool
+    later: list[int] = field(default_factory=list)
+
+
 class Trial:
     """Takes a history call by call."""
 
-    def __init__(self, *, strict: bool) -> None:
+    def __init__(self, *, strict: bool, shown: Shown) -> None:
         self._follower = Follower(strict=strict)
-        self._order = Order(self._follower)
+        self._lanes = Lanes(self._follower, shown)
         self._notes: dict[str, str] = {}
         self._calls = 0
         self._back = 0
-        # how many of the calls that are read ahead overlap others at all
-        self._overlapping = 0
+        self._ahead: dict[int, Waiting] = {}
         self._is_closed = True
         # the latest instant among all calls up to the one of a number, for as many as can be overlapped
         self._latest: deque[int] = deque([0], maxlen=2 * AHEAD)
@@ -108,16 +119,14 @@ class Trial:
 
     def judged(self, lines: Iterator[Recorded | Mark | Torn]) -> Judgement:
         """The judgement on these lines. Raises `Unreadable`."""
-        ahead: deque[Spanned] = deque()
-        for span in self._spanned(lines):
-            ahead.append(span)
-            self._overlapping += span.made.over > 0
-            if len(ahead) > AHEAD:
-                judgement = self._take(ahead)
+        for number, span in enumerate(self._spanned(lines)):
+            self._read_ahead(number, span)
+            if len(self._ahead) > AHEAD:
+                judgement = self._take(newest=span)
                 if judgement:
                     return judgement
-        while ahead:
-            judgement = self._take(ahead)
+        while self._ahead:
+            judgement = self._take(newest=None)
             if judgement:
                 return judgement
         if not self._calls:
@@ -153,26 +162,36 @@ class Trial:
         self._latest.append(max(self._latest[-1], last))
         return Spanned(made, number - before, first, last, unsure)
 
-    def _take(self, ahead: deque[Spanned]) -> Judgement | None:
-        """Take the first of these calls over; the judgement, if it is the last word."""
-        at, made = self._calls, ahead[0].made
-        if ahead[0].unsure:
-            self._follower.doubts = dict.fromkeys(PARTS, ahead[0].unsure) | self._follower.doubts
-        spans = {at: ahead[0]}
-        if self._overlapping:
-            spans |= {at + place: span for place, span in enumerate(ahead) if place and span.beside <= at}
-            self._overlapping -= made.over > 0
-        if len(ahead) > AHEAD and ahead[-1].beside <= at:
+    def _read_ahead(self, number: int, span: Spanned) -> None:
+        """Note the call, and that it overlaps those before it."""
+        lane = lane_of(span.made.call)
+        for earlier in range(max(span.beside, self._calls), number):
+            waiting = self._ahead[earlier]
+            waiting.overlaps = True
+            if waiting.lane == lane:
+                waiting.later.append(number)
+        self._ahead[number] = Waiting(span, lane, span.made.over > 0)
+
+    def _take(self, newest: Spanned | None) -> Judgement | None:
+        """Take the first of the calls ahead over; the judgement, if it is the last word. More may be behind the newest."""
+        at, waiting = self._calls, self._ahead[self._calls]
+        made = waiting.span.made
+        if waiting.span.unsure:
+            self._follower.doubts = {(part,): waiting.span.unsure for part in PARTS} | self._follower.doubts
+        if newest is not None and newest.beside <= at:
             self._follower.doubt(made.call, TOO_LONG.format(f"{made.line:,}", AHEAD))
-        ahead.popleft()
+        spans = {at: waiting.span}
+        for number in waiting.later:
+            spans[number] = self._ahead[number].span
+        del self._ahead[at]
         self._calls += 1
         if isinstance(made.call, Invalid):
             return self._invalid(made, made.call)
-        violation = self._order.take(at, spans)
+        violation = self._lanes.take(at, spans, alone=not waiting.overlaps)
         return None if violation is None else self._broken(made, violation)
 
     def _broken(self, made: Recorded, violation: Violation) -> Judgement:
-        doubt = self._follower.doubts.get(part_of(OPERATIONS[made.call.operation].chapter))
+        doubt = self._follower.doubted(made.call)
         found = replace(self.so_far(), made=made, violation=violation, requirements=violation.requirements)
         if doubt:
             says = f"{doubt} So it cannot be decided whether line {made.line:,} is right."

@@ -293,15 +293,17 @@ def test_calls_that_overlapped_took_effect_in_either_order(site: Site) -> None:
 
 
 def test_what_overlaps_too_much_is_not_decided(site: Site) -> None:
-    """A call that was under way beside seventy others has no place that is known: a wrong answer may follow from it."""
+    """A call that was under way beside hundreds of others has no place that is known: a wrong answer may follow from it."""
     head, first, second, read = overlapping(site)
-    many = [first] * 70 + [second | {"over": 70}, read | {"answer": "stopped"}]
+    many = [first] * 600 + [second | {"over": 600}, read | {"answer": "stopped"}]
     judgement = judge_history(site.rewrite([head, *many]))
     assert judgement.verdict is Verdict.not_evaluated
     assert judgement.says == (
-        "Line 8 overlaps more than 64 calls, so its place among them cannot be known. So it cannot be decided whether line 73 "
-        "is right."
+        "Line 90 overlaps more than 512 calls, so its place among them cannot be known. So it cannot be decided whether line "
+        "603 is right."
     )
+    wrong = [first] * 70 + [second | {"over": 70}, read | {"answer": "stopped"}]
+    assert judge_history(site.rewrite([head, *wrong]), from_empty=True).verdict is Verdict.violates
 
 
 def test_a_caller_that_went_away_leaves_a_doubt(site: Site) -> None:
