@@ -308,7 +308,8 @@ def difference(expected: object, given: object, others: Sequence[object] = ()) -
     Of several it is the first in which the others that were admissible differ too, if there is one.
     """
     paths = tuple(_differing(expected, given))
-    return next((path for path in paths if not any(_is_there(each, path, given) for each in others)), "".join(paths[:1]))
+    first = paths[0] if paths else ""
+    return next((path for path in paths if not any(_is_there(each, path, given) for each in others)), first)
 
 
 def _differing(expected: object, given: object) -> Iterator[str]:

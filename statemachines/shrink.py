@@ -215,10 +215,12 @@ def _smaller_numbers(program: Program, call: Call, index: int) -> Iterator[int]:
     Only if it is smaller, or two calls would take each other's for ever.
     """
     given = call.arguments[index]
+    if type(given) is not int:
+        return
     for event in program:
         if isinstance(event.action, Call) and event.action.operation == call.operation:
             number = event.action.arguments[index]
-            if type(number) is int and type(given) is int and number < given:
+            if type(number) is int and number < given:
                 yield number
 
 
