@@ -27,13 +27,8 @@ from .backend import Factory, told
 from .recording import Recording
 from .result import ChapterRun, Request
 from .searching.suite_file import suites
-from .showing.counterexample import Counterexample, counterexample
+from .showing.counterexample import UNSTEADY, Counterexample, counterexample
 from .watch import Watch
-
-UNSTEADY = (
-    "The store answered differently when the same calls were made again. Expected every example to start from a fresh, "
-    "empty store that takes its time from environment.clock and depends on nothing else."
-)
 
 REPORT = "Please report it with the seed."
 

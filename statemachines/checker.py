@@ -97,6 +97,8 @@ class Violation(AssertionError):
     """How far the instants of the calls are ahead of those of the program."""
     is_race: bool = False
     """Whether calls were made at once: chance has its part in it."""
+    is_unsteady: bool = False
+    """Whether the same calls were answered otherwise when they were made again, by a clock that is the run's."""
     without_effect: Ids = ()
     """What decided that calls before the last one had no effect."""
 
