@@ -1,4 +1,4 @@
-"""The check of one chapter: its examples, as many at a time as there is time for, its races, or a suite, and what came of it.
+"""The check of one chapter: its examples, as many at a time as there is time for, its twins and races, or a suite.
 
 It ends at its first violation, which is shrunk. What fails without being a violation is told as a sentence and leaves the
 chapter not evaluated.
@@ -20,19 +20,15 @@ from fencepost.statemachines.races import raced
 from fencepost.statemachines.run import Budget, machine_of, run_machine
 from fencepost.statemachines.suite import run_programs
 from fencepost.statemachines.tally import Tally
+from fencepost.statemachines.twins import told_apart
 from hypothesis.errors import Flaky
 
 from .backend import Factory, told
 from .recording import Recording
 from .result import ChapterRun, Request
 from .searching.suite_file import suites
-from .showing.counterexample import Counterexample, counterexample
+from .showing.counterexample import UNSTEADY, Counterexample, counterexample
 from .watch import Watch
-
-UNSTEADY = (
-    "The store answered differently when the same calls were made again. Expected every example to start from a fresh, "
-    "empty store that takes its time from environment.clock and depends on nothing else."
-)
 
 REPORT = "Please report it with the seed."
 
@@ -86,6 +82,11 @@ class ChapterCheck:
         machine = machine_of(self.chapter, self._offered)
         budget = Budget(self._request.seed, examples, self._request.steps, first)
         self._attempt(lambda setup: run_machine(machine, setup, budget))
+
+    def tell_apart(self) -> None:
+        """Meet names that look alike, wherever a call of the chapter has a name."""
+        machine = machine_of(self.chapter, self._offered)
+        self._attempt(lambda setup: told_apart(machine, setup))
 
     def race(self) -> None:
         """Run the races of the chapter, on a store that declares that it can be called by several at once."""

@@ -88,6 +88,7 @@ def one_after_the_other(checks: Iterable[ChapterCheck], request: Request) -> lis
     for check in checks:
         if request.suite is None:
             check.run(0, request.examples)
+            check.tell_apart()
             check.race()
         else:
             check.run_suite(request.suite)
@@ -98,7 +99,7 @@ def one_after_the_other(checks: Iterable[ChapterCheck], request: Request) -> lis
 
 
 def by_turns(checks: Sequence[ChapterCheck], until: float, request: Request, declares: Collection[str]) -> list[ChapterRun]:
-    """Give every chapter an example, then its races, and then the one that needs it most another, until the time is over."""
+    """Give every chapter an example, its twins and races; then the one that needs it most another, until the time is over."""
     turns = [_Turn(each, declares) for each in checks]
     unbegun = list(checks)
 
@@ -108,6 +109,8 @@ def by_turns(checks: Sequence[ChapterCheck], until: float, request: Request, dec
     while unbegun and goes_on():
         unbegun.pop(0).run(0, 1)
     for check in checks:
+        if goes_on():
+            check.tell_apart()
         if goes_on():
             check.race()
     while goes_on() and (going := [each for each in turns if not each.check.is_over]):

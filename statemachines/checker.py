@@ -97,6 +97,8 @@ class Violation(AssertionError):
     """How far the instants of the calls are ahead of those of the program."""
     is_race: bool = False
     """Whether calls were made at once: chance has its part in it."""
+    is_unsteady: bool = False
+    """Whether the same calls were answered otherwise when they were made again, by a clock that is the run's."""
     without_effect: Ids = ()
     """What decided that calls before the last one had no effect."""
 
@@ -313,7 +315,8 @@ def difference(expected: object, given: object, others: Sequence[object] = ()) -
     Of several it is the first in which the others that were admissible differ too, if there is one.
     """
     paths = tuple(_differing(expected, given))
-    return next((path for path in paths if not any(_is_there(each, path, given) for each in others)), "".join(paths[:1]))
+    first = paths[0] if paths else ""
+    return next((path for path in paths if not any(_is_there(each, path, given) for each in others)), first)
 
 
 def _differing(expected: object, given: object) -> Iterator[str]:

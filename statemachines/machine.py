@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from .calls import Calls
 from .checker import Call, Checker, Edge, Event, Move, Violation
-from .draws import ANY, latest, mixed
+from .draws import ANY, mixed
 from .environment import CAPABILITIES, Environment
 from .lacking import CALLS_OF
 from .lookalikes import PAIRS, renamed, texts
@@ -207,11 +208,13 @@ class Machine(RuleBasedStateMachine):
     def look_alike(self, drawn: tuple[int, int, Callable[[str], tuple[str, str]]]) -> None:
         """Make a call of the chapter again under two names that look alike: what is done under one is not done under both."""
         index, place, pair = drawn
-        calls = [each for each in self.memory.calls if OPERATIONS[each.operation].chapter == self.chapter and texts(each)]
-        if not calls:
+        made = (each for each in reversed(self.memory.calls) if OPERATIONS[each.operation].chapter == self.chapter)
+        named = ((each, found) for each in made if (found := texts(each)))
+        recent = list(islice(named, index + 1))
+        if not recent:
             return
-        call = latest(calls, index)
-        text = texts(call)[place % len(texts(call))]
+        call, found = recent[index % len(recent)]
+        text = found[place % len(found)]
         for name in pair(text):
             with suppress(InvalidArgument):
                 # some records cannot be built with just any text

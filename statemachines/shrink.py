@@ -37,6 +37,9 @@ Attempt: TypeAlias = Callable[[Program], Violation | None]
 """Runs a program from an empty store: the violation it ends in, or None."""
 
 
+RUNS_AGAIN = 10
+"""How often what an unsteady store did is tried once more."""
+
 PLAIN_NUMBER = 10
 """Larger numbers are tried as this one."""
 
@@ -55,9 +58,10 @@ PLAIN_KINDS: dict[type[msgspec.Struct], msgspec.Struct] = {
 def shrunk(violation: Violation, attempt: Attempt) -> Violation:
     """The violation of the shortest program found in which one of the same requirements is in question.
 
-    Ctrl-C, and the end of the time that there is, end the search with what was found so far.
+    Ctrl-C, and the end of the time that there is, end the search with what was found so far. What an unsteady store does not
+    do again is the violation as it was met.
     """
-    best = violation
+    best, is_unsteady = violation, violation.is_unsteady
 
     def breaks_the_same(program: Program) -> bool:
         nonlocal best
@@ -72,6 +76,8 @@ def shrunk(violation: Violation, attempt: Attempt) -> Violation:
 
     passes = (_leave_out, _do_not_wait, _make_plain, _tell_apart)
     try:
+        if is_unsteady and not _comes_back(violation, attempt):
+            return violation
         best = violation = _without_looking(violation, attempt)
         while any(shorten(lambda: best.program, breaks_the_same) for shorten in passes):
             pass
@@ -79,10 +85,17 @@ def shrunk(violation: Violation, attempt: Attempt) -> Violation:
         best.interrupted = True
     except TimeIsUp:
         best.is_long = True
+    best.is_unsteady = is_unsteady
     # what is left is needed: a call that must not have had an effect, and is needed, has had one
     needed = (*_reopened(best), *_taken_for_one(best), *best.without_effect)
     best.requirements = tuple(dict.fromkeys((*needed, *best.requirements)))
     return best
+
+
+def _comes_back(violation: Violation, attempt: Attempt) -> bool:
+    """Whether a program shows its violation again if it is run a few times more."""
+    again = (attempt(violation.program) for _ in range(RUNS_AGAIN))
+    return any(found is not None and alike(found, violation) for found in again)
 
 
 def _reopened(violation: Violation) -> tuple[str, ...]:
@@ -215,10 +228,12 @@ def _smaller_numbers(program: Program, call: Call, index: int) -> Iterator[int]:
     Only if it is smaller, or two calls would take each other's for ever.
     """
     given = call.arguments[index]
+    if type(given) is not int:
+        return
     for event in program:
         if isinstance(event.action, Call) and event.action.operation == call.operation:
             number = event.action.arguments[index]
-            if type(number) is int and type(given) is int and number < given:
+            if type(number) is int and number < given:
                 yield number
 
 

@@ -28,7 +28,7 @@ MODEL = f"{Model.__module__}:{Model.__name__}"
 """The model as its own store: no program may fail on it."""
 
 TRIES = 3
-"""How often a program that goes by the time of day is run to see whether the violation shows again."""
+"""How often a program is run to see whether the violation shows again, by the time of day or of an unsteady store."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,13 @@ class Counterexample:
         return self.admissible[0]
 
 
+UNSTEADY = (
+    "The store answered differently when the same calls were made again. Expected every example to start from a fresh, "
+    "empty store that takes its time from environment.clock and depends on nothing else."
+)
+"""What is said of a store that does the same calls now so, now so."""
+
+
 def is_fresh(found: Counterexample) -> bool:
     """Whether what was due where the answers differ is a value that the store was to make up."""
     if not found.path:
@@ -106,7 +113,7 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
     claim = of_model if factory.gives_several() else replace(of_model, part=None)
     written = program(claim, factory.name, is_plain=factory.is_plain())
     performed = tuple(line.performed for line in script)
-    tries = range(TRIES if violation.ahead else 1)
+    tries = range(TRIES if violation.ahead or violation.is_unsteady else 1)
     reproduces = (
         not violation.is_race
         and any(fails(written, factory) for _ in tries)
@@ -128,7 +135,7 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
         ahead=violation.ahead,
         steps=violation.steps,
         heading=_heading(violation, reproduces=reproduces),
-        hint=_hint(performed, factory),
+        hint=UNSTEADY if violation.is_unsteady else _hint(performed, factory),
     )
 
 
@@ -168,6 +175,9 @@ ABOUT_MS = 1_000_000_000
 def _heading(violation: Violation, *, reproduces: bool) -> str:
     if violation.is_race:
         return "These were called, the last of them at once. Which of them wins is chance:"
+    if violation.is_unsteady:
+        again = "it showed again" if reproduces else f"it did not repeat in {TRIES} runs"
+        return f"This was called, and the store does not always answer it so. Called again, {again}:"
     if violation.ahead:
         again = "it showed again" if reproduces else "it did not show, for it is a matter of milliseconds"
         return f"This was called, by the time of day. Called again, {again}:"

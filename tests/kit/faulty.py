@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import random
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -244,6 +245,35 @@ class Unsteady(Bent):
     def try_claim_session_execution_lease(self, session_id: str, owner: LeaseOwnerIdentity, lease_ttl_ms: int) -> object:
         answer = self.right("try_claim_session_execution_lease", session_id, owner, lease_ttl_ms)
         if isinstance(answer, Acquired) and self.number % 4 == 2:
+            return Acquired(replace(answer.lease, fencing_token=answer.lease.fencing_token + 1))
+        return answer
+
+
+class NowAndThen(Bent):
+    """One store in three grants a fencing token too many, by chance."""
+
+    chance: ClassVar[random.Random] = random.Random(0)
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.is_bent = self.chance.random() < 1 / 3
+
+    def try_claim_session_execution_lease(self, session_id: str, owner: LeaseOwnerIdentity, lease_ttl_ms: int) -> object:
+        answer = self.right("try_claim_session_execution_lease", session_id, owner, lease_ttl_ms)
+        if isinstance(answer, Acquired) and self.is_bent:
+            return Acquired(replace(answer.lease, fencing_token=answer.lease.fencing_token + 1))
+        return answer
+
+
+class OnlyOnce(Bent):
+    """A single call of all that are ever made is answered with a fencing token too many."""
+
+    done: ClassVar[bool] = False
+
+    def try_claim_session_execution_lease(self, session_id: str, owner: LeaseOwnerIdentity, lease_ttl_ms: int) -> object:
+        answer = self.right("try_claim_session_execution_lease", session_id, owner, lease_ttl_ms)
+        if isinstance(answer, Acquired) and not OnlyOnce.done:
+            OnlyOnce.done = True
             return Acquired(replace(answer.lease, fencing_token=answer.lease.fencing_token + 1))
         return answer
 

@@ -82,10 +82,17 @@ def test_claims_are_told_beside_the_lease() -> None:
 
 def test_a_store_that_cannot_be_evaluated_exits_2() -> None:
     """The reason stands above the verdict."""
-    result = verify("Unsteady", "--chapters", "lease")
+    result = verify("WornOut", "--chapters", "lease")
     assert result.exit_code == 2
-    assert "The store answered differently when the same calls were made again." in result.stdout
-    assert "\ncould not be evaluated  faulty:Unsteady\n" in result.stdout
+    assert "\ncould not be evaluated  faulty:WornOut\n" in result.stdout
+
+
+def test_a_store_that_changes_its_mind_exits_1() -> None:
+    """What it was seen to do stands there, and what may be the matter."""
+    result = verify("Unsteady", "--chapters", "lease")
+    assert result.exit_code == 1
+    assert "the store does not always answer it so" in result.stdout
+    assert "The store answered differently when the same calls" in result.stdout
 
 
 def test_strict_decides_whether_differing_fails() -> None:

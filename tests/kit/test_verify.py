@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
-from faulty import WornOut
+from faulty import NowAndThen, OnlyOnce, WornOut
 from fencepost.kit import chapter_check as check_module
 from fencepost.kit.backend import load_factory
 from fencepost.kit.reporting.report_json import encoded
@@ -85,16 +86,39 @@ def test_a_strict_run_fails_for_what_differs() -> None:
     assert judged(result)["READ-5a"].status is Status.failed
 
 
-def test_a_store_that_changes_its_mind_cannot_be_evaluated() -> None:
-    """If the same calls are answered otherwise the next time, the run says so, and no requirement has failed."""
+def test_a_store_that_changes_its_mind_violates_what_it_was_seen_to_break() -> None:
+    """Its answer was wrong once, whether or not it is wrong again: it is told as it was met, and what may be the matter."""
     result = run("Unsteady", "lease")
-    assert result.verdict is Verdict.not_evaluated
-    assert result.verdict.exit_code == 2
-    assert result.troubles == (
+    assert result.verdict is Verdict.violates
+    assert result.verdict.exit_code == 1
+    assert result.troubles == ()
+    (found,) = result.counterexamples
+    assert found.last.call.operation == "try_claim_session_execution_lease"
+    assert found.hint == (
         "The store answered differently when the same calls were made again. Expected every example to start from a fresh, "
-        "empty store that takes its time from environment.clock and depends on nothing else.",
+        "empty store that takes its time from environment.clock and depends on nothing else."
     )
-    assert not result.with_status(Status.failed)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_store_that_breaks_the_law_now_and_then_violates_it(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chance decides of every third run, and no run of the kit decides of it: never does it end without a verdict."""
+    monkeypatch.setattr(NowAndThen, "chance", random.Random(seed))
+    result = run("NowAndThen", "lease")
+    assert result.verdict is Verdict.violates
+    assert result.counterexamples[0].path.endswith("fencing_token")
+
+
+def test_a_violation_that_never_comes_back_is_told_as_it_was_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program is the one that was run, and it says how often it was run again in vain."""
+    monkeypatch.setattr(OnlyOnce, "done", False)
+    result = run("OnlyOnce", "lease")
+    assert result.verdict is Verdict.violates
+    (found,) = result.counterexamples
+    assert not found.reproduces
+    assert found.heading == (
+        "This was called, and the store does not always answer it so. Called again, it did not repeat in 3 runs:"
+    )
 
 
 def test_a_factory_that_fails_later_cannot_be_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
