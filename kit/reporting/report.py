@@ -71,6 +71,8 @@ def show_counterexample(console: Terminal, found: Counterexample, chapters: list
     facts.add_row("given", _given(found))
     if found.path:
         facts.add_row("differs", written(found.path).lstrip("."))
+    if found.is_race:
+        facts.add_row("because", f"{found.reason}.")
     if found.story:
         facts.add_row("lease", found.story)
     if found.claims:
