@@ -13,6 +13,7 @@ from textwrap import wrap
 from typing import Any
 
 from fencepost.model import Refused
+from fencepost.model.output import SHAPE
 from fencepost.spec import (
     Acquired,
     Busy,
@@ -54,6 +55,7 @@ LETTERS: dict[type, str] = {
 HOMES = {
     "suppress": "contextlib",
     "OPERATIONS": "fencepost.spec.operations",
+    "fullmatch": "re",
     "Environment": "fencepost.statemachines.environment",
     "UUID": "uuid",
     "replace": "msgspec.structs",
@@ -245,6 +247,10 @@ class _Writer:
         kind, wrong, part = kind_at(given, path), value_at(given, path), f"answer{written(path)}"
         values = list({repr(value): value for value in _values(answers, path)}.values())
         if kind is not None and not any(self._known(kind, value) for value in values):
+            if isinstance(given, OutputRef) and not self._known(kind, given.value):
+                # a fresh one was given, too: only its form is wrong, in a strict run
+                self.minted.imports.add("fullmatch")
+                return f'fullmatch(r"{SHAPE.pattern}", {part})'
             # a fresh value was due: any that is not this one
             return f"{part} is not None" if wrong is None else f"{part} != {self._text(wrong, kind)}"
         if self.claim.ahead and type(wrong) is int and path.endswith("_at_epoch_ms"):
@@ -275,7 +281,10 @@ class _Writer:
         names = self.minted.imports
         if "suppress" in names:
             yield "from contextlib import suppress"
-        yield "from pathlib import Path\nfrom tempfile import mkdtemp"
+        yield "from pathlib import Path"
+        if "fullmatch" in names:
+            yield "from re import fullmatch"
+        yield "from tempfile import mkdtemp"
         yield "from uuid import UUID\n" if "UUID" in names else ""
         of_spec = sorted(names - set(HOMES), key=lambda name: (name.upper() != name, name))
         if of_spec:
