@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -46,8 +46,11 @@ class Judgement:
     seconds: float = 0.0
 
 
-def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = False) -> Judgement:
-    """Hold a history against the model. `from_empty` says that the store is known to have been empty when it began."""
+def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = False, persists: bool = False) -> Judgement:
+    """Hold a history against the model. `from_empty` says that the store is known to have been empty when it began.
+
+    `persists` says that it is known to keep what it has from one recording in the file to the next.
+    """
     started = time.perf_counter()
     trial = Trial(strict=strict)
     head: Head | None = None
@@ -60,6 +63,8 @@ def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = 
             judgement = trial.judged(read_calls(file))
         if judgement.violation is not None and judgement.made is not None and judgement.verdict is Verdict.violates:
             judgement = _looked_back(Path(path), judgement, from_empty=from_empty)
+            if not persists:
+                judgement = _from_a_resume(Path(path), judgement, trial.resumed, strict=strict)
     except OSError as error:
         judgement = Judgement(Verdict.not_evaluated, f"{path} cannot be read: {error.strerror or error}.")
     except (Unreadable, Undecided) as error:
@@ -78,6 +83,22 @@ def _looked_back(path: Path, judgement: Judgement, *, from_empty: bool) -> Judge
     return replace(judgement, verdict=Verdict.not_evaluated, says=says, background=found)
 
 
+def _from_a_resume(path: Path, judgement: Judgement, resumed: Sequence[int], *, strict: bool) -> Judgement:
+    """The judgement; no violation if the calls since a recording went on are those of a store that was empty there."""
+    if judgement.made is None or judgement.verdict is not Verdict.violates:
+        return judgement
+    line = judgement.made.line
+    for start in sorted((each for each in resumed if each < line), reverse=True):
+        with path.open("rb") as file:
+            file.readline()
+            # those that overlap the call in question belong to it
+            since = (each for each in read_calls(file) if start < each.line <= line + AHEAD)
+            found = Trial(strict=strict).judged(since)
+        if found.made is None or found.made.line > line:
+            return replace(judgement, verdict=Verdict.not_evaluated, says=EMPTY_THERE.format(f"{start:,}"))
+    return judgement
+
+
 class Trial:
     """Takes a history call by call."""
 
@@ -90,6 +111,8 @@ class Trial:
         # how many of the calls that are read ahead overlap others at all
         self._overlapping = 0
         self._is_closed = True
+        self.resumed: list[int] = []
+        """The lines in which a recording goes on with a store that should be as it was."""
         # the latest instant among all calls up to the one of a number, for as many as can be overlapped
         self._latest: deque[int] = deque([0], maxlen=2 * AHEAD)
 
@@ -126,11 +149,11 @@ class Trial:
 
     def _spanned(self, lines: Iterator[Recorded | Mark | Torn]) -> Iterator[Spanned]:
         """The calls with their spans; what else stands among them is noted."""
-        number, unsure = 0, ""
+        number, unsure, fresh = 0, "", False
         for line in lines:
             if isinstance(line, Recorded):
-                yield self._span(number, line, unsure)
-                number, unsure = number + 1, ""
+                yield self._span(number, line, unsure)._replace(fresh=fresh)
+                number, unsure, fresh = number + 1, "", False
                 self._is_closed = False
             elif isinstance(line, Torn):
                 self._notes["torn"] = f"It is torn, and was judged up to there. {line.says}"
@@ -138,8 +161,12 @@ class Trial:
                 self._notes["stopped"] = STOPPED.format(f"{line.line:,}", line.says)
             elif line.what == "closed":
                 self._is_closed = True
-            elif not self._is_closed:
-                unsure = BROKEN_OFF.format(f"{line.line:,}")
+            elif line.fresh:
+                unsure, fresh = "", True
+                self._latest = deque([0], maxlen=2 * AHEAD)
+            else:
+                self.resumed.append(line.line)
+                unsure = unsure if self._is_closed else BROKEN_OFF.format(f"{line.line:,}")
 
     def _span(self, number: int, made: Recorded, unsure: str) -> Spanned:
         first, last = min(made.began, made.ended), max(made.began, made.ended)
@@ -156,6 +183,10 @@ class Trial:
     def _take(self, ahead: deque[Spanned]) -> Judgement | None:
         """Take the first of these calls over; the judgement, if it is the last word."""
         at, made = self._calls, ahead[0].made
+        if ahead[0].fresh:
+            # nothing that was before is known of it, or unknown
+            self._order = Order(self._follower)
+            self._follower.doubts = {}
         if ahead[0].unsure:
             self._follower.doubts = dict.fromkeys(PARTS, ahead[0].unsure) | self._follower.doubts
         spans = {at: ahead[0]}
@@ -201,6 +232,11 @@ def _reason(made: Recorded, violation: Violation) -> str:
 OLDER = (
     "Either the store was not empty when the recording began, and then nothing can be said from here on, or this breaks the "
     "law. If you know that it was empty, say so with --from-empty."
+)
+EMPTY_THERE = (
+    "From line {} on, where another recording goes on, the store answers as an empty one does. Either it was a fresh one, and "
+    "then nothing is wrong: give it a file of its own, or record it with fresh=True. Or it has lost what it held, and breaks "
+    "the law. If you know that it keeps what it holds, say so with --persists."
 )
 FAILURES = "{} calls were refused because the storage had failed: admitted anywhere, and taken to have no effect (VALUE-7)."
 STOPPED = "The recorder gave up before line {} ({}): what came after is not in it."

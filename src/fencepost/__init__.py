@@ -22,7 +22,7 @@ def conformance(factory: str | Callable[[Any], Any], **how: Any) -> type:
 def record(store: Any, file: Any, **how: Any) -> Any:
     """The store, or stores, whose every call is also written to the file, for `fencepost check-trace` to hold against the law.
 
-    See `fencepost.kit.histories.recorder.record` for what may be given besides: clock.
+    See `fencepost.kit.histories.recorder.record` for what may be given besides: clock, fresh.
     """
     from .kit.histories.recorder import record as wrap
 
