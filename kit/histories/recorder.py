@@ -49,11 +49,11 @@ def record(
 ) -> Any:
     """The store, or stores, whose every call is written to the file as well; sync or async, called by any number of threads.
 
-    `clock` is what the store reads, epoch milliseconds: an answer is held to the instants between its readings before and after
-    the call. A file that is there is continued, and the store has to hold what it held then, unless it is a `fresh`, empty one, as
-    in tests. The store has to be empty when the first recording begins, and to be called
-    through what is returned alone: one history holds the calls of one process. Close the store through it, or end the process,
-    to end the recording. Raises `CannotRecord`.
+    `clock` is what the store reads, epoch milliseconds: an answer is held to the instants between its readings before and
+    after the call. A file that is there is continued, and the store has to hold what it held then, unless it is a `fresh`,
+    empty one, as in tests. The store has to be empty when the first recording begins, and to be called through what is
+    returned alone: one history holds the calls of one process. Close the store through it, or end the process, to end the
+    recording. Raises `CannotRecord`.
     """
     recorder = Recorder(file, clock)
     if isinstance(store, Stores):
