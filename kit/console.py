@@ -8,6 +8,9 @@ import sys
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+NARROW = 72
+"""A terminal of fewer columns has no room for all that stands in a line otherwise."""
+
 
 class Terminal(Console):
     """A console whose reader may go away: what is left is dropped then, and the exit code stays what it would have been."""

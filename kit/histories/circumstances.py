@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
 from fencepost.model import State
 from fencepost.model.lease import lease_of
 from fencepost.spec import U64_MAX, RuntimeCommit
 from fencepost.spec.operations import OPERATIONS, part_of
 from fencepost.statemachines.checker import session_of
 from fencepost.statemachines.following import Call, Made
+from fencepost.statemachines.minted import plain_values
 
 CLOCKED = ("lease", "turn_input", "queued_work", "commit")
 """The chapters in which the instant of a call decides anything."""
@@ -34,14 +34,7 @@ def instants(state: State, made: Made, first: int) -> list[int]:
 
 
 def _numbers(value: object) -> Iterator[int]:
-    if type(value) is int:
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _numbers(item)
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from _numbers(getattr(value, name))
+    return (each for each in plain_values(value) if type(each) is int)
 
 
 def _edges(state: State, call: Call) -> Iterator[int]:

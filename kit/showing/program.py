@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from textwrap import wrap
+from textwrap import indent, wrap
 from typing import Any
 
 from fencepost.model import Refused
@@ -65,6 +65,9 @@ HOMES = {
 
 REOPEN = Move("reopen", ())
 BEGAN = "began"
+
+ASSERTED = "assert , answer"
+"""What stands around a condition."""
 
 
 @dataclass(frozen=True)
@@ -230,15 +233,20 @@ class _Writer:
         answers = list({repr(each): each for each in self.claim.admissible}.values())
         if self.claim.path:
             return self._at(self.claim.path, [each for each in answers if type(each) is type(given)], given)
-        return " or ".join(dict.fromkeys(self._kind(each, given) for each in answers))
+        ways = list(dict.fromkeys(self._kind(each, given) for each in answers))
+        together = " or ".join(ways)
+        if len(ways) == 1 or ("\n" not in together and len(together) <= WIDTH - len(ASSERTED)):
+            return together
+        each = indent("\nor ".join(ways), INDENT)
+        return f"(\n{each}\n)"
 
     def _kind(self, answer: object, given: object) -> str:
         if answer is None:
             return "answer is None"
         if isinstance(answer, Refused):
-            return f"answer == {on_one_line(self.minted.source(answer.error))}"
+            return self._equal("answer", self.minted.source(answer.error))
         if type(answer) is type(given):
-            return f"answer == {on_one_line(self.minted.source(answer))}"
+            return self._equal("answer", self.minted.source(answer))
         if type(answer).__module__ != "builtins":
             self.minted.imports.add(type(answer).__name__)
         return f"isinstance(answer, {type(answer).__name__})"
@@ -255,10 +263,15 @@ class _Writer:
             return f"{part} is not None" if wrong is None else f"{part} != {self._text(wrong, kind)}"
         if self.claim.ahead and type(wrong) is int and path.endswith("_at_epoch_ms"):
             return self._about(part, values[0])
-        sources = [self._text(value, kind) for value in values]
-        if sources == ["None"]:
+        sources = tuple(self._source(value, kind) for value in values)
+        if sources == ("None",):
             return f"{part} is None"
-        return f"{part} == {sources[0]}" if len(sources) == 1 else f"{part} in ({', '.join(sources)})"
+        if len(sources) == 1:
+            return self._equal(part, sources[0])
+        return f"{part} in {laid_out(Group('', sources), '', len(ASSERTED + part) + 4)}"
+
+    def _equal(self, part: str, source: Source) -> str:
+        return f"{part} == {laid_out(source, '', len(ASSERTED + part) + 4)}"
 
     def _about(self, part: str, due: Any) -> str:
         """The condition that an instant is the one due, by an answer before, or by when the call was made and for how long."""
@@ -271,7 +284,10 @@ class _Writer:
         return f"{BEGAN}{more} <= {part} <= environment.clock.now{more}"
 
     def _text(self, value: object, kind: str | None) -> str:
-        return on_one_line(self.minted.text(value, kind) if isinstance(value, str) else self.minted.source(value))
+        return on_one_line(self._source(value, kind))
+
+    def _source(self, value: object, kind: str | None) -> Source:
+        return self.minted.text(value, kind) if isinstance(value, str) else self.minted.source(value)
 
     def _known(self, kind: str, value: object) -> bool:
         """Whether a minted value came from an answer, or from the caller; None is no fresh value either."""

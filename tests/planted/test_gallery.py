@@ -44,6 +44,11 @@ def test_a_fault_is_shown_with_its_requirement_and_how_it_is_planted() -> None:
     assert 'patch.setattr(lease, "live"' in shown
 
 
+def test_a_name_may_be_written_as_python_writes_it() -> None:
+    """With lines below in place of dashes."""
+    assert called("gallery", "show", "token_reused").output == called("gallery", "show", "token-reused").output
+
+
 def test_an_unknown_name_is_answered_with_those_that_look_alike() -> None:
     """A usage error, before anything is hunted."""
     answer = called("gallery", "run", "live-at-its-expirey")
