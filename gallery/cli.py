@@ -165,8 +165,9 @@ def summary(console: Terminal, catches: Sequence[Catch]) -> None:
 
 
 def _known(name: str) -> PlantedBug:
-    if name in BY_NAME:
-        return BY_NAME[name]
+    # somebody may take a name from a function of Python
+    if (dashed := name.replace("_", "-")) in BY_NAME:
+        return BY_NAME[dashed]
     near = similar_names(name)
     hint = f" Did you mean {', '.join(near)}?" if near else ""
     raise click.UsageError(f"there is no fault {name!r}.{hint} `fencepost gallery` lists all.")

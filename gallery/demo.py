@@ -50,6 +50,9 @@ def demo_command() -> None:
     _say(console, BEFORE, "What a fencing token is for")
     _say(console, f"{FAULT}\n  {SHOWN.sentence}")
     result = _caught(console)
+    if result.interrupted:
+        click.echo("Error: interrupted before the fault was caught and shortened.", err=True)
+        sys.exit(Verdict.not_evaluated.exit_code)
     if result.verdict is not Verdict.violates:
         click.echo(f"Error: the fault was expected to be caught, and the run ended with: {result.verdict.value}.", err=True)
         sys.exit(1 if result.verdict is Verdict.conforms else 2)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import sys
 
+from .supervision import supervised
+
 
 def main() -> None:
+    """Run the command line, in a process that a store may end."""
+    sys.exit(supervised(_command))
+
+
+def _command() -> None:
     """Start the command line; Ctrl-C while it loads ends it with a sentence."""
     try:
         from .cli import main as command

@@ -182,7 +182,7 @@ class Factory:
             more = f" and {len(missing) - FEW} more calls" if len(missing) > FEW else ""
             raise BackendError(
                 f"The store of {self.name}, a {type(store).__name__}, has no {', '.join(missing[:FEW])}{more}. "
-                f"Expected every call of what was chosen: add what is missing, or {_others(store)}."
+                f"Expected every call of what was chosen: add what is missing, or {_others(store)}.{_inherited(missing)}"
             )
 
         if misfits:
@@ -216,6 +216,15 @@ def _others(store: object) -> str:
     if protocols:
         return f"check the protocols that it has, with --stores {','.join(protocols)}"
     return f"check the chapters that it has, with --chapters {','.join(chapters)}" if chapters else OTHERS
+
+
+def _inherited(missing: Iterable[str]) -> str:
+    """A sentence on those of the calls that come by themselves to a store that inherits from the published class."""
+    given = [each for each in missing if not getattr(OPERATIONS[each].method, "__isabstractmethod__", False)]
+    if not given:
+        return ""
+    homes = dict.fromkeys(CHAPTERS[OPERATIONS[each].chapter].__name__ for each in given)
+    return f" A store that inherits from {' and '.join(homes)} need not write {', '.join(given)}."
 
 
 OTHERS = "choose others with --stores or --chapters"

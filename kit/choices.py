@@ -53,6 +53,9 @@ def chosen_chapters(stores: tuple[str, ...] | None, chapters: tuple[str, ...] | 
     """The chapters that were chosen, or those of the protocols that were; none, if nothing was. A usage error for both."""
     if stores and chapters:
         raise click.UsageError("received --stores and --chapters, expected one of them: a protocol is a number of chapters.")
-    if stores:
-        return tuple(name for name in CHAPTERS if any(name in PROTOCOLS[each] for each in stores))
-    return chapters or ()
+    return chapters_of(stores) if stores else chapters or ()
+
+
+def chapters_of(stores: Sequence[str]) -> tuple[str, ...]:
+    """The chapters of these protocols, in reading order."""
+    return tuple(name for name in CHAPTERS if any(name in PROTOCOLS[each] for each in stores))

@@ -16,14 +16,13 @@ from click.core import ParameterSource
 from fencepost.spec.catalogue import chapters as catalogue_chapters
 from fencepost.spec.operations import PROTOCOLS
 from fencepost.statemachines.run import CHAPTERS
-from rich.text import Text
 
 from fencepost import __version__
 
 from .adapter_cli import adapter_group
 from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
 from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
-from .console import Terminal, let_go_of_stdout
+from .console import Terminal, complain, let_go_of_stdout
 from .histories.history_cli import check_trace_command
 from .leftovers import nothing_left_behind, sweep
 from .progress import progress
@@ -39,6 +38,7 @@ from .searching.explore_cli import explore_command
 from .searching.suite_cli import require_nothing_drawn, suite_command
 from .searching.suite_file import BUILTIN, SuiteUnusable, chapters_of
 from .showing.replay_cli import replay_command
+from .supervision import about_to_end
 from .upstairs import WithUpstairs
 from .verify import EXAMPLES, STEPS, Observer, verify
 from .watch import Watch
@@ -217,19 +217,13 @@ def main() -> None:
 def _end(observer: Observer, sentence: str) -> None:
     """Leave at once, from whatever thread: the run is in a call that nothing can wake it from."""
     observer.lets_go()
-    _complain(sentence)
-    sys.stdout.flush()
+    complain(sentence)
     sweep()
+    about_to_end(Verdict.not_evaluated.exit_code)
     os._exit(Verdict.not_evaluated.exit_code)
 
 
 def _give_up(sentence: str) -> NoReturn:
     """Leave with a sentence about a mistake, and the exit code of what could not be evaluated."""
-    _complain(sentence)
+    complain(sentence)
     sys.exit(Verdict.not_evaluated.exit_code)
-
-
-def _complain(sentence: str) -> None:
-    console = Terminal(stderr=True)
-    # a terminal wraps at words; a log keeps the sentence on one line
-    console.show(Text(f"Error: {sentence}"), soft_wrap=not console.is_terminal)

@@ -6,12 +6,16 @@ broken, and shows the program that breaks it. The machine of a chapter runs once
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fencepost.spec.operations import PROTOCOLS
 from fencepost.statemachines.run import CHAPTERS
 
 from .backend import BackendError, Factory, load_factory
+from .choices import chapters_of
 from .groups import Group, Runs, groups_of, settle
 from .verify import EXAMPLES, STEPS
 
@@ -19,6 +23,7 @@ from .verify import EXAMPLES, STEPS
 def conformance(
     factory: str | Callable[[Any], Any],
     *,
+    stores: str | Sequence[str] = (),
     chapters: str | Sequence[str] = (),
     seed: int = 0,
     examples: int = EXAMPLES,
@@ -27,18 +32,27 @@ def conformance(
 ) -> type:
     """A class of tests, one class in it for each chapter that the factory's store has, or for those that are named.
 
-    `factory` is a backend's factory, or its name, `module:factory`. Raises `BackendError` for one that cannot be used,
-    and for chapters that there are not.
+    `factory` is a backend's factory, or its name, `module:factory`. Chosen is by protocols, `stores`, or by `chapters`; what
+    else the store has, `fencepost.kit.declares` says of its factory. Raises `BackendError` for a factory that cannot be used,
+    for names that there are not, and for both choices at once.
     """
-    chosen = (chapters,) if isinstance(chapters, str) else tuple(chapters)
-    unknown = [each for each in chosen if each not in CHAPTERS]
-    if unknown:
-        raise BackendError(f"Received the chapters {unknown!r}, expected some of {', '.join(CHAPTERS)}.")
+    protocols, chosen = _names("stores", stores, tuple(PROTOCOLS)), _names("chapters", chapters, CHAPTERS)
+    if protocols and chosen:
+        raise BackendError("Received stores and chapters, expected one of them: a protocol is a number of chapters.")
+    chosen = chosen or chapters_of(protocols)
     backend = load_factory(factory) if isinstance(factory, str) else Factory(_name_of(factory), factory)
     runs = Runs(backend, chosen or backend.offers(), seed, examples, steps, strict)
     # a class for each chapter: `--dist loadscope` of xdist then leaves its tests to one worker
     classes = {_class_name(chapter): _class(chapter, runs) for chapter in runs.offered}
     return type("Conformance", (), {**classes, "__doc__": f"The law, held against {backend.name}."})
+
+
+def _names(what: str, given: str | Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    chosen = (given,) if isinstance(given, str) else tuple(given)
+    unknown = [each for each in chosen if each not in known]
+    if unknown:
+        raise BackendError(f"Received the {what} {unknown!r}, expected some of {', '.join(known)}.")
+    return chosen
 
 
 def _class(chapter: str, runs: Runs) -> type:
@@ -53,12 +67,16 @@ def _class_name(chapter: str) -> str:
 def _test(group: Group, runs: Runs) -> Callable[..., None]:
     import pytest
 
-    @pytest.mark.fencepost(*group.ids)
     def test(self: object, request: pytest.FixtureRequest) -> None:
         # not by the fixture record_property, which warns where JUnit's report is of the usual family
         settle(group, runs, request.node.user_properties.append)
 
     test.__name__, test.__doc__ = f"test_{group.name}", f"{group.title}."
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pytest.PytestUnknownMarkWarning)
+        # without the plug-in nobody knows the marker, and nobody reads it
+        with contextlib.suppress(pytest.PytestUnknownMarkWarning, pytest.fail.Exception):
+            return pytest.mark.fencepost(*group.ids)(test)
     return test
 
 

@@ -6,6 +6,10 @@ import os
 import sys
 
 from rich.console import Console, RenderableType
+from rich.text import Text
+
+NARROW = 72
+"""A terminal of fewer columns has no room for all that stands in a line otherwise."""
 
 
 class Terminal(Console):
@@ -28,6 +32,13 @@ class Terminal(Console):
             self.print(*renderables, soft_wrap=soft_wrap)
         lines = (line.rstrip() for line in captured.get().split("\n"))
         self.out("\n".join(lines), end="")
+
+
+def complain(sentence: str) -> None:
+    """Tell of a mistake on standard error."""
+    console = Terminal(stderr=True)
+    # a terminal wraps at words; a log keeps the sentence on one line
+    console.show(Text(f"Error: {sentence}"), soft_wrap=not console.is_terminal)
 
 
 def let_go_of_stdout() -> None:

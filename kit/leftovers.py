@@ -11,6 +11,8 @@ from pathlib import Path
 
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from .supervision import LEFT_OVER
+
 
 @contextlib.contextmanager
 def nothing_left_behind() -> Iterator[None]:
@@ -25,10 +27,12 @@ def nothing_left_behind() -> Iterator[None]:
         set_hypothesis_home_dir(directory)
         tempfile.tempdir = directory
         SWEPT.append(Path(directory))
+        LEFT_OVER.write(directory)
         try:
             yield
         finally:
             SWEPT.pop()
+            LEFT_OVER.write("")
             tempfile.tempdir = before
             set_hypothesis_home_dir(None)
 

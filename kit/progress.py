@@ -15,7 +15,7 @@ from rich.text import Text
 from fencepost import __version__
 
 from .chapter_check import Observer
-from .console import Terminal
+from .console import NARROW, Terminal
 from .result import ChapterRun, Request, reachable, scope
 
 BAR = 12
@@ -66,8 +66,14 @@ class Lines(Observer):
 
     def _heading(self) -> None:
         request = self.request
-        examples = f"{request.seconds:g} s, examples" if request.seconds else f"{request.examples:,} examples"
-        drawn = "" if request.suite is not None else f", {examples} of {request.steps:,} steps a chapter"
+        examples = (
+            f"{request.seconds:g} s, examples"
+            if request.seconds
+            else f"{request.examples:,} example{'s' * (request.examples > 1)}"
+        )
+        drawn = (
+            "" if request.suite is not None else f", {examples} of {request.steps:,} step{'s' * (request.steps > 1)} a chapter"
+        )
         budget = f"{request.origin}{drawn}"
         self.console.show(Text.assemble((f"fencepost {__version__}", "bold"), f"  {request.backend}"))
         self.console.show(Text(budget + (", strict" if request.strict else ""), style="dim"))
@@ -75,11 +81,12 @@ class Lines(Observer):
 
     def line(self, tally: Tally, seconds: float) -> Text:
         """Where the chapter stands after so many seconds."""
+        is_narrow = self.console.width < NARROW
         reached = len(self._reachable & (self._before | _reached(tally)))
         return Text.assemble(
             f"  {self.chapter:<{NAME}}{tally.steps:>7,} steps",
-            (f"{tally.steps / seconds:>7,.0f}/s" if seconds else "", "dim"),
-            f"   {reached:>3} of {len(self._reachable)} rules reached",
+            (f"{tally.steps / seconds:>7,.0f}/s" if seconds and not is_narrow else "", "dim"),
+            f"   {reached:>3} of {len(self._reachable)} {'reached' if is_narrow else 'requirements'}",
         )
 
 

@@ -35,9 +35,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options."""
     group = parser.getgroup("fencepost", "hold a store against the executable specification")
     group.addoption("--fencepost-backend", metavar="MODULE:FACTORY", help="Add the tests of this backend.")
+    group.addoption("--fencepost-stores", metavar="NAME,NAME", help="Only these protocols.")
     group.addoption("--fencepost-chapters", metavar="NAME,NAME", help="Only these chapters.")
     group.addoption("--fencepost-seed", type=int, default=0, metavar="SEED", help="Draws the calls (default: 0).")
     group.addoption("--fencepost-examples", type=int, metavar="N", help="Fresh stores a chapter.")
+    group.addoption("--fencepost-steps", type=int, metavar="N", help="Steps an example, at most.")
+    group.addoption(
+        "--fencepost-strict", action="store_true", help="Fail where the store differs from a CURRENT requirement, too."
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,23 +76,36 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 def _runs(name: str, config: pytest.Config) -> Runs:
     from .backend import BackendError, load_factory
     from .groups import Runs
-    from .verify import EXAMPLES
+    from .verify import EXAMPLES, STEPS
 
     try:
         backend = load_factory(name)
         offered = backend.offers()
     except BackendError as error:
         raise pytest.UsageError(str(error)) from None
-    return Runs(backend, offered, config.getoption("--fencepost-seed"), config.getoption("--fencepost-examples") or EXAMPLES)
+    examples, steps = config.getoption("--fencepost-examples") or EXAMPLES, config.getoption("--fencepost-steps") or STEPS
+    strict = bool(config.getoption("--fencepost-strict"))
+    return Runs(backend, offered, config.getoption("--fencepost-seed"), examples, steps, strict)
 
 
 def _chapters(offered: tuple[str, ...], config: pytest.Config) -> list[str]:
-    asked = config.getoption("--fencepost-chapters")
-    chapters = [each.strip() for each in asked.split(",")] if asked else list(offered)
-    unknown = [each for each in chapters if each not in offered]
+    from fencepost.spec.operations import PROTOCOLS
+
+    from .choices import chapters_of
+
+    stores = _named("--fencepost-stores", tuple(PROTOCOLS), config)
+    if stores and config.getoption("--fencepost-chapters"):
+        raise pytest.UsageError("received --fencepost-stores and --fencepost-chapters, expected one of them")
+    return list(chapters_of(stores)) if stores else _named("--fencepost-chapters", offered, config) or list(offered)
+
+
+def _named(option: str, known: tuple[str, ...], config: pytest.Config) -> list[str]:
+    asked = config.getoption(option)
+    named = [each.strip() for each in asked.split(",")] if asked else []
+    unknown = [each for each in named if each not in known]
     if unknown:
-        raise pytest.UsageError(f"--fencepost-chapters: received {', '.join(unknown)}, expected some of {', '.join(offered)}")
-    return chapters
+        raise pytest.UsageError(f"{option}: received {', '.join(unknown)}, expected some of {', '.join(known)}")
+    return named
 
 
 class GroupItem(pytest.Item):

@@ -6,17 +6,20 @@ Ctrl-C; where not even that helps, for the store is in no code of Python's, the 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import select
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from fencepost.statemachines.calls import Calls, Waiting
+
+from .supervision import IN_CALL
 
 LOOK_S = 0.1
 """How often is looked at what has not returned."""
@@ -26,6 +29,30 @@ GRACE_S = 1.0
 
 LONGER = 6
 """How many times as long as a call may take what is more than one: to open a store, to close it, to run a program."""
+
+
+class SeenCalls(Calls):
+    """Calls in progress that the process that waits for this one can see, too."""
+
+    def begins(self, what: str) -> None:
+        """A call begins in this thread."""
+        super().begins(what)
+        self._show()
+
+    def ends(self) -> None:
+        """The call of this thread has returned."""
+        super().ends()
+        self._show()
+
+    @contextlib.contextmanager
+    def during(self, what: str) -> Iterator[None]:
+        """Something besides calls that a store may end the process in."""
+        with super().during(what):
+            self._show()
+            yield
+
+    def _show(self) -> None:
+        IN_CALL.write(_named(self.waiting()))
 
 
 class Watch:
@@ -40,7 +67,7 @@ class Watch:
         self.interrupted_in = ""
         """The calls that Ctrl-C found waiting for long."""
         self.overdue: str | None = None
-        self.calls = Calls()
+        self.calls: Calls = SeenCalls()
         self._seconds, self._end = seconds, end
         self._stopped_at, self._pressed_at = math.inf, -math.inf
         self._is_over = False

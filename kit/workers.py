@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from .backend import BackendError, Factory, load_factory, told
 from .chapter_check import Observer
 from .leftovers import nothing_left_behind, sweep
 from .result import ChapterRun, Request, Result, Verdict
+from .supervision import UNEXPECTED, how_it_ended
 from .verify import of_runs, verify
 from .watch import GRACE_S, LOOK_S, Watch
 
@@ -76,6 +78,8 @@ def _begun(name: str, requests: Sequence[Request], timeout: float) -> Iterator[l
     """The processes, none of which is left at the end."""
     workers: list[Worker] = []
     try:
+        # which would be started with the first process, and unblock it
+        resource_tracker.ensure_running()
         # until a process knows what to do on Ctrl-C, it has to wait there
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         workers += [_worker(name, each, timeout) for each in requests]
@@ -129,12 +133,8 @@ def _received(name: str, worker: Worker) -> Told:
         told: Told = worker.told.recv()
     except (EOFError, OSError):
         worker.process.join(GRACE_S)
-        code = worker.process.exitcode or 0
-        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-        return None, (
-            f"The process that checked seed {worker.seed} of {name} ended all of a sudden, {how}: the store ended it, or "
-            "something under the store. Expected every call to return or to raise."
-        )
+        how = how_it_ended(worker.process.exitcode or 0)
+        return None, f"The process that checked seed {worker.seed} of {name} ended all of a sudden, {how}: {UNEXPECTED}"
     return told
 
 

@@ -188,10 +188,19 @@ def _json_problem(value: object) -> str | None:
 def shown(value: object) -> str:
     """The value as messages show it: cut short, and by its type alone if it cannot be written."""
     try:
-        return printable(repr(value)[:200])
+        text = printable(repr(value)[: SHOWN + 1])
     # a number of 5,000 digits, a list inside itself, anybody's own __repr__: the refusal must not fail on them
     except Exception:
         return f"a value of type {type(value).__name__}"
+    if len(text) <= SHOWN:
+        return text
+    words, _, rest = text[:SHOWN].rpartition(" ")
+    # a text without a blank for long is cut in its middle
+    return f"{words if len(rest) < SHOWN // 2 else text[:SHOWN]} …"
+
+
+SHOWN = 200
+"""How many characters of a value a message shows."""
 
 
 def _is_text(value: str) -> bool:

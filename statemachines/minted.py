@@ -218,3 +218,15 @@ def shown_lease(answer: object) -> SessionExecutionLease | None:
         case SessionExecutionLease():
             return answer
     return None
+
+
+def plain_values(value: object) -> Iterator[object]:
+    """All that a value is made of, at any depth, such as texts and numbers: what is neither a tuple nor a record."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from plain_values(item)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from plain_values(getattr(value, name))
+    else:
+        yield value

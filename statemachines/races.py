@@ -13,9 +13,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from copy import copy
-from itertools import permutations
+from itertools import combinations, permutations
 
-from .checker import Checker, Event, Performed, Violation
+from fencepost.model import Refused
+from fencepost.spec.operations import OPERATIONS
+
+from .checker import Checker, Crash, Event, Performed, Violation, difference
 from .environment import Environment, Undecided
 from .following import Call, Following, Made
 from .machine import Setup
@@ -134,9 +137,34 @@ def explained(checker: Checker, race: Race, threads: Sequence[tuple[Made, ...]])
     if undecided and not found:
         raise undecided
     if not found:
-        together = f"No order of these {len(made)} calls, which were made at once, explains what they were answered"
-        raise Violation((race.requirement,), checker.performed, checker.following.ours(made[-1]), "", together)
+        raise _unexplained(checker, race, made)
     checker.following.join(found, more=undecided is not None)
+
+
+def _unexplained(checker: Checker, race: Race, made: list[Made]) -> Violation:
+    """The violation, told of two calls that cannot both have been answered so, if there are two: they come last then."""
+    reason = f"No order of these {len(made)} calls, which were made at once, explains what they were answered"
+    for first, second in _rivals(made):
+        before = list(_after(checker.following, (first,)))
+        if not before or any(list(_after(checker.following, order)) for order in ((first, second), (second, first))):
+            continue
+        others = [each for each in made if each is not first and each is not second]
+        ended = [Performed(each.ended, each.call, each.answer) for each in (*others, first, second)]
+        checker.performed[-len(made) :] = ended
+        steps = before[0].ours(second)
+        alike = "got the same answer" if first.answer == second.answer else "were both granted what one alone can have"
+        told = f"{reason}: the last two {alike}"
+        return Violation((race.requirement,), checker.performed, steps, difference(steps[0].answer, second.answer), told)
+    return Violation((race.requirement,), checker.performed, checker.following.ours(made[-1]), "", reason)
+
+
+def _rivals(made: Sequence[Made]) -> Iterator[tuple[Made, Made]]:
+    """Each two calls of one kind that changed something, by their answers; those that were answered alike first."""
+    changing = [
+        each for each in made if not (OPERATIONS[each.call.operation].reads or isinstance(each.answer, Refused | Crash))
+    ]
+    pairs = [each for each in combinations(changing, 2) if each[0].call.operation == each[1].call.operation]
+    yield from sorted(pairs, key=lambda pair: pair[0].answer != pair[1].answer)
 
 
 def _after(following: Following, order: Sequence[Made]) -> Iterator[Following]:

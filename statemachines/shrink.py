@@ -41,10 +41,10 @@ RUNS_AGAIN = 10
 """How often what an unsteady store did is tried once more."""
 
 PLAIN_NUMBER = 10
-"""Larger numbers are tried as this one."""
+"""Larger numbers are tried as this one, and then as 1."""
 
 PLAIN_LENGTH = 8
-"""Longer texts are tried as a short one."""
+"""Longer texts are tried as a short one, and so are those with characters that are not seen."""
 
 PLAIN_KINDS: dict[type[msgspec.Struct], msgspec.Struct] = {
     TurnInputIngressActiveTurn: TurnInputIngressNextTurn(),
@@ -253,7 +253,9 @@ def plainer_values(value: object, kind: str | None = None) -> Iterator[object]:
     """
     if type(value) is int and value > PLAIN_NUMBER:
         yield PLAIN_NUMBER
-    elif isinstance(value, str) and kind is None and (len(value) > PLAIN_LENGTH or not value.isascii()):
+        # what is to be small may be smaller yet
+        yield 1
+    elif isinstance(value, str) and kind is None and not _is_plain(value):
         yield "s"
     elif isinstance(value, tuple):
         for index in range(len(value)):
@@ -271,6 +273,11 @@ def plainer_values(value: object, kind: str | None = None) -> Iterator[object]:
                 yield from _with(value, field.name, field.default)
             for plainer in plainer_values(given, kind_of(field.name, type(value))):
                 yield from _with(value, field.name, plainer)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is short, and each of its characters is seen and known everywhere."""
+    return len(text) <= PLAIN_LENGTH and text.isascii() and text.isprintable()
 
 
 def _with(record: msgspec.Struct, field: str, value: object) -> Iterator[msgspec.Struct]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
-import msgspec
 from fencepost.model import Refused, State
 from fencepost.model.lease import lease_of
 from fencepost.model.records.event import EventState, Thread
@@ -16,6 +15,7 @@ from fencepost.spec import U64_MAX, AttachmentIntent, Busy, RuntimeCommit
 from fencepost.spec.operations import OPERATIONS, part_of
 from fencepost.statemachines.checker import session_of
 from fencepost.statemachines.following import Call, Made
+from fencepost.statemachines.minted import plain_values
 from immutables import Map
 from msgspec.structs import replace
 
@@ -43,14 +43,7 @@ def instants(state: State, made: Made, first: int) -> list[int]:
 
 
 def _numbers(value: object) -> Iterator[int]:
-    if type(value) is int:
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _numbers(item)
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from _numbers(getattr(value, name))
+    return (each for each in plain_values(value) if type(each) is int)
 
 
 def _edges(state: State, call: Call) -> Iterator[int]:

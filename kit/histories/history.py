@@ -19,8 +19,9 @@ Then comes a line for each call, written when the call has ended, so in the orde
   answer that the call cannot give, in words), `lost` (the caller went away before there was an answer, in words).
 
 Three more lines may stand among them: `{"closed":instant}` where a recording ended with no call being made,
-`{"resumed":instant}` where another one goes on in the same file, and `{"stopped":"why"}` where the recorder gave up. A reader
-passes over keys that it does not know, and refuses a version that it does not know.
+`{"resumed":instant}` where another one goes on in the same file, with `"fresh":true` if its store was empty then, and
+`{"stopped":"why"}` where the recorder gave up. A reader passes over keys that it does not know, and refuses a version that it
+does not know.
 """
 
 from __future__ import annotations
@@ -106,6 +107,8 @@ class Mark(NamedTuple):
     line: int
     what: str
     says: object
+    fresh: bool = False
+    """Whether a recording goes on with an empty store."""
 
 
 MARKS = ("closed", "resumed", "stopped")
@@ -144,7 +147,7 @@ def read_line(number: int, text: str | bytes) -> Recorded | Mark:
         raise Unreadable(f"Line {number} is {_cut(text)}. Expected a JSON object: a call with its outcome.")
     for what in MARKS:
         if what in line:
-            return Mark(number, what, line[what])
+            return Mark(number, what, line[what], line.get("fresh") is True)
     try:
         call = _call(line["call"])
         began, ended = line["at"]

@@ -25,14 +25,15 @@ from .trial import Judgement, judge_history
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--strict", is_flag=True, help="Fail where the store differs from a CURRENT requirement, too.")
 @click.option("--from-empty", is_flag=True, help="The store is known to have been empty when the recording began.")
+@click.option("--persists", is_flag=True, help="The store is known to keep what it holds where a recording goes on.")
 @click.pass_context
-def check_trace_command(context: click.Context, file: Path, strict: bool, from_empty: bool) -> None:
+def check_trace_command(context: click.Context, file: Path, strict: bool, from_empty: bool, persists: bool) -> None:
     """Hold FILE, a history that `fencepost.record` wrote, against the model, and name the first call that breaks the law.
 
     Exit code 0: every call conforms. 1: one violates the law. 2: it could not be evaluated, or could not be decided.
     """
     console = Terminal()
-    judgement = judge_history(file, strict=strict, from_empty=from_empty)
+    judgement = judge_history(file, strict=strict, from_empty=from_empty, persists=persists)
     if judgement.made:
         _call(console, judgement, judgement.made)
     for note in judgement.notes:

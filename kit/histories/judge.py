@@ -65,6 +65,8 @@ class Spanned(NamedTuple):
     last: int
     unsure: str = ""
     """A sentence on what is missing in the history before this call."""
+    fresh: bool = False
+    """Whether it is the first call of an empty store."""
 
 
 class Follower:

@@ -44,21 +44,24 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-def record(store: Any, file: str | os.PathLike[str] | IO[str], *, clock: Callable[[], int] = wall_clock) -> Any:
+def record(
+    store: Any, file: str | os.PathLike[str] | IO[str], *, clock: Callable[[], int] = wall_clock, fresh: bool = False
+) -> Any:
     """The store, or stores, whose every call is written to the file as well; sync or async, called by any number of threads.
 
-    `clock` is what the store reads, epoch milliseconds: an answer is held to the instants between its readings before and after
-    the call. A file that is there is continued. The store has to be empty when the first recording begins, and to be called
-    through what is returned alone: one history holds the calls of one process. Close the store through it, or end the process,
-    to end the recording. Raises `CannotRecord`.
+    `clock` is what the store reads, epoch milliseconds: an answer is held to the instants between its readings before and
+    after the call. A file that is there is continued, and the store has to hold what it held then, unless it is a `fresh`,
+    empty one, as in tests. The store has to be empty when the first recording begins, and to be called through what is
+    returned alone: one history holds the calls of one process. Close the store through it, or end the process, to end the
+    recording. Raises `CannotRecord`.
     """
     recorder = Recorder(file, clock)
     if isinstance(store, Stores):
         given = {part: getattr(store, part) for part in PARTS if getattr(store, part) is not None}
-        recorder.begin(given)
+        recorder.begin(given, fresh=fresh)
         return RecordedStores(store, recorder, {part: Recorded(each, recorder, part) for part, each in given.items()})
     part = _part_of(store)
-    recorder.begin((part,))
+    recorder.begin((part,), fresh=fresh)
     return Recorded(store, recorder, part)
 
 
@@ -92,8 +95,8 @@ class Recorder:
         self.ended = 0
         """How many calls have been written."""
 
-    def begin(self, parts: Any) -> None:
-        """Write the head, or go on behind what is there. Raises `CannotRecord`."""
+    def begin(self, parts: Any, *, fresh: bool = False) -> None:
+        """Write the head, or go on behind what is there, perhaps with a fresh store. Raises `CannotRecord`."""
         protocols = protocols_named(parts)
         head = {"format": FORMAT, "fencepost": __version__, "at": self.clock(), "protocols": protocols}
         if not isinstance(self._target, str | os.PathLike):
@@ -104,7 +107,8 @@ class Recorder:
         try:
             self._file = _reserved(path, protocols)
             is_new = path.stat().st_size == 0
-            self._write(head if is_new else {"resumed": self.clock(), "fencepost": __version__})
+            resumed = {"resumed": self.clock(), "fencepost": __version__}
+            self._write(head if is_new else resumed | {"fresh": True} if fresh else resumed)
         except OSError as error:
             raise CannotRecord(f"{path} cannot be written: {error.strerror or error}.") from None
         atexit.register(self.close)

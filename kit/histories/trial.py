@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -48,8 +48,11 @@ class Judgement:
     seconds: float = 0.0
 
 
-def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = False) -> Judgement:
-    """Hold a history against the model. `from_empty` says that the store is known to have been empty when it began."""
+def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = False, persists: bool = False) -> Judgement:
+    """Hold a history against the model. `from_empty` says that the store is known to have been empty when it began.
+
+    `persists` says that it is known to keep what it has from one recording in the file to the next.
+    """
     started = time.perf_counter()
     trial = Trial(strict=strict, shown=Shown(Path(path)))
     head: Head | None = None
@@ -62,6 +65,8 @@ def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = 
             judgement = trial.judged(read_calls(file))
         if judgement.violation is not None and judgement.made is not None and judgement.verdict is Verdict.violates:
             judgement = _looked_back(Path(path), judgement, from_empty=from_empty)
+            if not persists:
+                judgement = _from_a_resume(Path(path), judgement, trial.resumed, strict=strict)
     except OSError as error:
         judgement = Judgement(Verdict.not_evaluated, f"{path} cannot be read: {error.strerror or error}.")
     except (Unreadable, Undecided) as error:
@@ -80,6 +85,22 @@ def _looked_back(path: Path, judgement: Judgement, *, from_empty: bool) -> Judge
     return replace(judgement, verdict=Verdict.not_evaluated, says=says, background=found)
 
 
+def _from_a_resume(path: Path, judgement: Judgement, resumed: Sequence[int], *, strict: bool) -> Judgement:
+    """The judgement; no violation if the calls since a recording went on are those of a store that was empty there."""
+    if judgement.made is None or judgement.verdict is not Verdict.violates:
+        return judgement
+    line = judgement.made.line
+    for start in sorted((each for each in resumed if each < line), reverse=True):
+        with path.open("rb") as file:
+            file.readline()
+            # those that overlap the call in question belong to it
+            since = (each for each in read_calls(file) if start < each.line <= line + AHEAD)
+            found = Trial(strict=strict, shown=Shown(path)).judged(since)
+        if found.made is None or found.made.line > line:
+            return replace(judgement, verdict=Verdict.not_evaluated, says=EMPTY_THERE.format(f"{start:,}"))
+    return judgement
+
+
 @dataclass
 class Waiting:
     """A call that was read, whether any other overlaps it, and which of its lane behind it do."""
@@ -95,12 +116,15 @@ class Trial:
 
     def __init__(self, *, strict: bool, shown: Shown) -> None:
         self._follower = Follower(strict=strict)
+        self._shown = shown
         self._lanes = Lanes(self._follower, shown)
         self._notes: dict[str, str] = {}
         self._calls = 0
         self._back = 0
         self._ahead: dict[int, Waiting] = {}
         self._is_closed = True
+        self.resumed: list[int] = []
+        """The lines in which a recording goes on with a store that should be as it was."""
         # the latest instant among all calls up to the one of a number, for as many as can be overlapped
         self._latest: deque[int] = deque([0], maxlen=2 * AHEAD)
 
@@ -135,11 +159,11 @@ class Trial:
 
     def _spanned(self, lines: Iterator[Recorded | Mark | Torn]) -> Iterator[Spanned]:
         """The calls with their spans; what else stands among them is noted."""
-        number, unsure = 0, ""
+        number, unsure, fresh = 0, "", False
         for line in lines:
             if isinstance(line, Recorded):
-                yield self._span(number, line, unsure)
-                number, unsure = number + 1, ""
+                yield self._span(number, line, unsure)._replace(fresh=fresh)
+                number, unsure, fresh = number + 1, "", False
                 self._is_closed = False
             elif isinstance(line, Torn):
                 self._notes["torn"] = f"It is torn, and was judged up to there. {line.says}"
@@ -147,8 +171,12 @@ class Trial:
                 self._notes["stopped"] = STOPPED.format(f"{line.line:,}", line.says)
             elif line.what == "closed":
                 self._is_closed = True
-            elif not self._is_closed:
-                unsure = BROKEN_OFF.format(f"{line.line:,}")
+            elif line.fresh:
+                unsure, fresh = "", True
+                self._latest = deque([0], maxlen=2 * AHEAD)
+            else:
+                self.resumed.append(line.line)
+                unsure = unsure if self._is_closed else BROKEN_OFF.format(f"{line.line:,}")
 
     def _span(self, number: int, made: Recorded, unsure: str) -> Spanned:
         first, last = min(made.began, made.ended), max(made.began, made.ended)
@@ -176,6 +204,10 @@ class Trial:
         """Take the first of the calls ahead over; the judgement, if it is the last word. More may be behind the newest."""
         at, waiting = self._calls, self._ahead[self._calls]
         made = waiting.span.made
+        if waiting.span.fresh:
+            # nothing that was before is known of it, or unknown
+            self._lanes = Lanes(self._follower, self._shown)
+            self._follower.doubts = {}
         if waiting.span.unsure:
             self._follower.doubts = {(part,): waiting.span.unsure for part in PARTS} | self._follower.doubts
         if newest is not None and newest.beside <= at:
@@ -220,6 +252,11 @@ def _reason(made: Recorded, violation: Violation) -> str:
 OLDER = (
     "Either the store was not empty when the recording began, and then nothing can be said from here on, or this breaks the "
     "law. If you know that it was empty, say so with --from-empty."
+)
+EMPTY_THERE = (
+    "From line {} on, where another recording goes on, the store answers as an empty one does. Either it was a fresh one, and "
+    "then nothing is wrong: give it a file of its own, or record it with fresh=True. Or it has lost what it held, and breaks "
+    "the law. If you know that it keeps what it holds, say so with --persists."
 )
 FAILURES = "{} calls were refused because the storage had failed: admitted anywhere, and taken to have no effect (VALUE-7)."
 STOPPED = "The recorder gave up before line {} ({}): what came after is not in it."

@@ -15,7 +15,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from ..console import Terminal
+from ..console import NARROW, Terminal
 from ..coverage import Coverage, in_all, together
 from ..result import MISSED, UNSEEN, Judged, Result, Status, Verdict
 from ..showing.brief import brief, call_in_words, written
@@ -39,7 +39,7 @@ def report(console: Terminal, result: Result, folder: str | None = None) -> None
             _where(console, found, result, Path(folder))
     if result.judged:
         console.show()
-        console.show(_table(result))
+        console.show(_table(result, gap=2 if console.width >= NARROW else 1))
     _sentences(console, "Failed", result.with_status(Status.failed), "red")
     _sentences(console, "Differs; only a strict run fails for it", result.with_status(Status.differs), "yellow")
     if result.verdict is Verdict.violates:
@@ -71,6 +71,8 @@ def show_counterexample(console: Terminal, found: Counterexample, chapters: list
     facts.add_row("given", _given(found))
     if found.path:
         facts.add_row("differs", written(found.path).lstrip("."))
+    if found.is_race:
+        facts.add_row("because", f"{found.reason}.")
     if found.story:
         facts.add_row("lease", found.story)
     if found.claims:
@@ -121,11 +123,12 @@ def _is_said(found: Counterexample) -> bool:
     return ours != theirs and not is_fresh(found) and due in ours and wrong in theirs
 
 
-def _table(result: Result) -> Padding:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+def _table(result: Result, gap: int) -> Padding:
+    table = Table(box=None, padding=(0, gap, 0, 0), header_style="dim", pad_edge=False)
     table.add_column("chapter", no_wrap=True)
     for status in Status:
-        table.add_column(status.value, justify="right", no_wrap=True)
+        # where a terminal is narrow the words of a heading go below each other
+        table.add_column(status.value, justify="right", min_width=max(map(len, status.value.split())))
     table.add_column("cells", justify="right", no_wrap=True)
     covered = {each.chapter: each for each in result.coverage}
     for chapter in result.answered:
@@ -240,7 +243,7 @@ def _verdict(console: Terminal, result: Result) -> None:
     console.show(Text(figures, style="dim"), soft_wrap=True)
     console.show(Text(_fitted(result.request.command, console)), soft_wrap=True)
     conforms = result.verdict is Verdict.conforms
-    reached = f", {result.reached:,} of {result.within_reach:,} rules reached" if conforms else ""
+    reached = f", {result.reached:,} of {result.within_reach:,} requirements reached" if conforms else ""
     console.show(Text.assemble((result.verdict.value, VERDICT_STYLES[result.verdict]), f"{reached}  {result.request.backend}"))
 
 

@@ -83,7 +83,8 @@ def summary(result: Result) -> str:
             *(f"* **{each.requirement.id}**: {each.requirement.admits}" for each in departed),
             "",
         ]
-    figures = f"{result.request.origin}, {result.steps:,} steps in {result.seconds:,.1f} s"
+    reached = f"{result.reached:,} of {result.within_reach:,} requirements reached"
+    figures = f"{reached}: {result.request.origin}, {result.steps:,} steps in {result.seconds:,.1f} s"
     told = proof()
     proved = [f"{told}: `{PROVED_BY}`.", ""] if told else []
     return "\n".join([*lines, f"`{result.request.command}`", "", f"{figures}.", "", *proved])

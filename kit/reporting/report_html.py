@@ -14,6 +14,7 @@ from ..result import Judged, Result, Status
 from ..showing.brief import brief, call_in_words
 from ..showing.counterexample import Counterexample
 from ..showing.exhibits import FOLDER, names
+from ..showing.html_page import html_page
 from .report import distinct
 
 STYLE = """
@@ -59,19 +60,13 @@ def page(result: Result) -> str:
         (_head(result), _matrix(result), *_violations(result), *_coverage(result), _requirements(result), _foot(result))
     )
     title = f"{result.request.backend} {result.verdict.value}"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)} · Fencepost</title><style>{STYLE}</style></head>
-<body><main>
-{parts}
-</main></body></html>
-"""
+    return html_page(title, STYLE, parts)
 
 
 def _head(result: Result) -> str:
     kind = result.verdict.value.split()[0]
     troubles = "".join(f"<p>{escape(each)}</p>" for each in result.troubles)
-    reached = f"{result.reached} of {len(result.judged)} requirements decided an answer"
+    reached = f"{result.reached:,} of {result.within_reach:,} requirements reached"
     figures = f"{reached} · {result.steps:,} steps in {result.seconds:,.1f} s"
     return f"""<h1><span class="verdict {kind}">{escape(result.verdict.value)}</span></h1>
 <p><code>{escape(result.request.backend)}</code><br><span class="faint">{figures} · {escape(result.request.origin)}</span></p>

@@ -97,12 +97,13 @@ UNSTEADY = (
 
 
 def is_fresh(found: Counterexample) -> bool:
-    """Whether what was due where the answers differ is a value that the store was to make up."""
-    if not found.path:
+    """Whether the store was to make up another value where the answers differ, than one that is known by then."""
+    if not found.path or kind_at(found.expected, found.path) is None:
         return False
-    due = value_at(found.expected, found.path)
-    told = {text for each in found.performed for text in (*texts(each.answer), *texts(each.call.arguments))}
-    return kind_at(found.expected, found.path) is not None and isinstance(due, str) and due not in told
+    due, given = value_at(found.expected, found.path), value_at(found.last.answer, found.path)
+    told = {text for each in found.performed[:-1] for text in texts(each.answer)}
+    told.update(text for each in found.performed for text in texts(each.call.arguments))
+    return isinstance(due, str) and due not in told and (given in told or not isinstance(given, str))
 
 
 def counterexample(factory: Factory, chapter: str, violation: Violation) -> Counterexample:

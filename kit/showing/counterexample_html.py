@@ -17,6 +17,7 @@ from ..result import Request
 from .brief import brief, call_in_words, written
 from .counterexample import Counterexample, is_fresh
 from .counterexample_css import STYLE
+from .html_page import html_page
 from .lanes import actor, actors, bars
 from .moments import Moment, moments
 from .rows import Rows, rows_of_answer, rows_of_state
@@ -39,13 +40,7 @@ def counterexample_page(found: Counterexample, request: Request) -> str:
     """The whole page."""
     parts = "\n".join(_Page(found, request).parts())
     title = f"{found.requirements[0]} violated by {request.backend}"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)} · Fencepost</title><style>{STYLE}</style></head>
-<body><main>
-{parts}
-</main></body></html>
-"""
+    return html_page(title, STYLE, parts)
 
 
 class _Page:

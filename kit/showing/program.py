@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from textwrap import wrap
+from textwrap import indent, wrap
 from typing import Any
 
 from fencepost.model import Refused
+from fencepost.model.output import SHAPE
 from fencepost.spec import (
     Acquired,
     Busy,
@@ -54,6 +55,7 @@ LETTERS: dict[type, str] = {
 HOMES = {
     "suppress": "contextlib",
     "OPERATIONS": "fencepost.spec.operations",
+    "fullmatch": "re",
     "Environment": "fencepost.statemachines.environment",
     "UUID": "uuid",
     "replace": "msgspec.structs",
@@ -63,6 +65,9 @@ HOMES = {
 
 REOPEN = Move("reopen", ())
 BEGAN = "began"
+
+ASSERTED = "assert , answer"
+"""What stands around a condition."""
 
 
 @dataclass(frozen=True)
@@ -228,15 +233,20 @@ class _Writer:
         answers = list({repr(each): each for each in self.claim.admissible}.values())
         if self.claim.path:
             return self._at(self.claim.path, [each for each in answers if type(each) is type(given)], given)
-        return " or ".join(dict.fromkeys(self._kind(each, given) for each in answers))
+        ways = list(dict.fromkeys(self._kind(each, given) for each in answers))
+        together = " or ".join(ways)
+        if len(ways) == 1 or ("\n" not in together and len(together) <= WIDTH - len(ASSERTED)):
+            return together
+        each = indent("\nor ".join(ways), INDENT)
+        return f"(\n{each}\n)"
 
     def _kind(self, answer: object, given: object) -> str:
         if answer is None:
             return "answer is None"
         if isinstance(answer, Refused):
-            return f"answer == {on_one_line(self.minted.source(answer.error))}"
+            return self._equal("answer", self.minted.source(answer.error))
         if type(answer) is type(given):
-            return f"answer == {on_one_line(self.minted.source(answer))}"
+            return self._equal("answer", self.minted.source(answer))
         if type(answer).__module__ != "builtins":
             self.minted.imports.add(type(answer).__name__)
         return f"isinstance(answer, {type(answer).__name__})"
@@ -245,14 +255,23 @@ class _Writer:
         kind, wrong, part = kind_at(given, path), value_at(given, path), f"answer{written(path)}"
         values = list({repr(value): value for value in _values(answers, path)}.values())
         if kind is not None and not any(self._known(kind, value) for value in values):
+            if isinstance(given, OutputRef) and not self._known(kind, given.value):
+                # a fresh one was given, too: only its form is wrong, in a strict run
+                self.minted.imports.add("fullmatch")
+                return f'fullmatch(r"{SHAPE.pattern}", {part})'
             # a fresh value was due: any that is not this one
             return f"{part} is not None" if wrong is None else f"{part} != {self._text(wrong, kind)}"
         if self.claim.ahead and type(wrong) is int and path.endswith("_at_epoch_ms"):
             return self._about(part, values[0])
-        sources = [self._text(value, kind) for value in values]
-        if sources == ["None"]:
+        sources = tuple(self._source(value, kind) for value in values)
+        if sources == ("None",):
             return f"{part} is None"
-        return f"{part} == {sources[0]}" if len(sources) == 1 else f"{part} in ({', '.join(sources)})"
+        if len(sources) == 1:
+            return self._equal(part, sources[0])
+        return f"{part} in {laid_out(Group('', sources), '', len(ASSERTED + part) + 4)}"
+
+    def _equal(self, part: str, source: Source) -> str:
+        return f"{part} == {laid_out(source, '', len(ASSERTED + part) + 4)}"
 
     def _about(self, part: str, due: Any) -> str:
         """The condition that an instant is the one due, by an answer before, or by when the call was made and for how long."""
@@ -265,7 +284,10 @@ class _Writer:
         return f"{BEGAN}{more} <= {part} <= environment.clock.now{more}"
 
     def _text(self, value: object, kind: str | None) -> str:
-        return on_one_line(self.minted.text(value, kind) if isinstance(value, str) else self.minted.source(value))
+        return on_one_line(self._source(value, kind))
+
+    def _source(self, value: object, kind: str | None) -> Source:
+        return self.minted.text(value, kind) if isinstance(value, str) else self.minted.source(value)
 
     def _known(self, kind: str, value: object) -> bool:
         """Whether a minted value came from an answer, or from the caller; None is no fresh value either."""
@@ -275,7 +297,10 @@ class _Writer:
         names = self.minted.imports
         if "suppress" in names:
             yield "from contextlib import suppress"
-        yield "from pathlib import Path\nfrom tempfile import mkdtemp"
+        yield "from pathlib import Path"
+        if "fullmatch" in names:
+            yield "from re import fullmatch"
+        yield "from tempfile import mkdtemp"
         yield "from uuid import UUID\n" if "UUID" in names else ""
         of_spec = sorted(names - set(HOMES), key=lambda name: (name.upper() != name, name))
         if of_spec:

@@ -17,6 +17,7 @@ from fencepost.statemachines.shrink import grounded
 from fencepost.statemachines.tally import Tally
 
 from ..backend import BackendError, Factory, fresh_environment
+from ..watch import SeenCalls
 from .trace import Trace
 
 
@@ -75,7 +76,7 @@ def replay(factory: Factory, trace: Trace) -> Replayed:
             "Expected a factory that declares `reopen`."
         )
     with fresh_environment(factory.declares) as environment:
-        checker = Checker(factory.open(environment), environment, Tally(), strict=trace.strict)
+        checker = Checker(factory.open(environment), environment, Tally(), strict=trace.strict, calls=SeenCalls())
         try:
             return _run(factory, checker, environment, trace)
         finally:

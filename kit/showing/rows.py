@@ -23,15 +23,47 @@ Rows = dict[str, str]
 """Texts by paths, such as `lease.records[s].fencing_token`."""
 
 
+NAMES = {
+    "lease.records": "lease",
+    "lease.issued": "lease tokens given out",
+    "turn_input.rows": "inputs",
+    "turn_input.vacuumed": "inputs vacuumed",
+    "turn_input.claims": "claims of inputs",
+    "queued_work.rows": "batches",
+    "queued_work.claims": "claims of batches",
+    "commit.head": "head",
+    "commit.nodes": "nodes",
+    "commit.tombstoned": "tombstones",
+    "commit.usage": "usage",
+    "commit.ledger": "usage in all",
+    "commit.stamps": "turn stamps",
+    "commit.blobs": "blobs",
+    "session.meta": "metadata",
+    "session.by_session": "metadata of session",
+    "session.tier": "durability tier",
+    "attachment.entries": "attachments",
+    "attachment.forgotten": "attachments forgotten",
+    "runtime.inputs": "inputs of runtime",
+    "runtime.receipts": "receipts",
+    "runtime.snapshots": "snapshots",
+    "runtime.states": "state of runtime",
+    "runtime.runs": "runs",
+    "event.threads": "threads",
+    "event.cleared": "threads cleared",
+    "output.records": "outputs",
+}
+"""What a store keeps, by the fields of the model; in its others the model remembers how to find it."""
+
+
 def rows_of_state(state: State) -> Rows:
-    """Everything in the state that is not as it was in the beginning."""
+    """All that a store keeps in the state that is not as it was in the beginning."""
     found: Rows = {}
     for chapter in state.__struct_fields__:
         of_chapter = getattr(state, chapter)
         for each in msgspec.structs.fields(type(of_chapter)):
-            value = getattr(of_chapter, each.name)
-            if value != each.default:
-                found.update(_rows(value, f"{chapter}.{each.name}"))
+            value, name = getattr(of_chapter, each.name), NAMES.get(f"{chapter}.{each.name}")
+            if name and value != each.default:
+                found.update(_rows(value, name))
     return found
 
 

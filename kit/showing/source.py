@@ -24,7 +24,7 @@ from fencepost.spec import (
 )
 from fencepost.spec.lease import LeaseProof
 from fencepost.statemachines.checker import value_at
-from fencepost.statemachines.minted import differing, kind_of, origin, places
+from fencepost.statemachines.minted import differing, kind_of, origin, places, plain_values
 
 WIDTH = 79
 INDENT = "    "
@@ -253,14 +253,7 @@ def minted_in(value: object) -> set[str]:
 
 def texts(value: object) -> Iterator[str]:
     """Every text in a value, at any depth."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from texts(item)
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from texts(getattr(value, name))
+    return (each for each in plain_values(value) if isinstance(each, str))
 
 
 def simple(value: object) -> str:

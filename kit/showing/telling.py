@@ -19,7 +19,8 @@ def in_words(found: Counterexample) -> str:
     """One paragraph."""
     who, operation = actor(found.last.call), found.last.call.operation
     asked = f"{operation} was called" if who == NOBODY else f"{who} called {operation}"
-    told = (f"{asked} at {found.last.now} ms.", found.story, found.claims, _therefore(found))
+    together = f"{found.reason}." if found.is_race else None
+    told = (f"{asked} at {found.last.now} ms.", together, found.story, found.claims, _therefore(found))
     return " ".join(each for each in told if each)
 
 

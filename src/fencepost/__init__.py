@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 def conformance(factory: str | Callable[[Any], Any], **how: Any) -> type:
     """A class of tests, one for each section of the chapters that a store has: `TestMyStore = fencepost.conformance(factory)`.
 
-    See `fencepost.kit.conformance` for what may be given besides: chapters, seed, examples, steps, strict.
+    See `fencepost.kit.conformance` for what may be given besides: stores or chapters, seed, examples, steps, strict.
     """
     # imported late: whoever wants a part of the package does not load all of it
     from .kit.conformance import conformance as make
@@ -22,7 +22,7 @@ def conformance(factory: str | Callable[[Any], Any], **how: Any) -> type:
 def record(store: Any, file: Any, **how: Any) -> Any:
     """The store, or stores, whose every call is also written to the file, for `fencepost check-trace` to hold against the law.
 
-    See `fencepost.kit.histories.recorder.record` for what may be given besides: clock.
+    See `fencepost.kit.histories.recorder.record` for what may be given besides: clock, fresh.
     """
     from .kit.histories.recorder import record as wrap
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from fencepost.spec import AppendToFinishedTurn, OutputNotFound, Stores
+from fencepost.spec import AppendToFinishedTurn, OutputNotFound, OutputRef, Stores
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.model_store import ModelStore
 
@@ -23,6 +23,27 @@ class TakesMore:
     def append(self, thread_id: str, turn: int, envelope: object) -> None:
         with suppress(AppendToFinishedTurn):
             self._store.append(thread_id, turn, envelope)
+
+
+class OtherIds:
+    """The ids are fresh, and of another form than known stores make."""
+
+    PREFIX = "output "
+
+    def __init__(self, environment: Environment) -> None:
+        self._store: Any = ModelStore(environment).output
+
+    def append(self, *arguments: object) -> object:
+        return OutputRef(self.PREFIX + self._store.append(*arguments).value)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class OthersYet(OtherIds):
+    """The ids are of another form again."""
+
+    PREFIX = "record "
 
 
 class LosesTheFirst:

@@ -73,6 +73,20 @@ class Exits(Bent):
         os._exit(7)
 
 
+class ExitsWell(Bent):
+    """A renewal ends the process, as if all were well."""
+
+    def renew_session_execution_lease(self, *_arguments: object) -> object:
+        os._exit(0)
+
+
+class Faults(Bent):
+    """A renewal reads where there is nothing, as an extension in C may."""
+
+    def renew_session_execution_lease(self, *_arguments: object) -> object:
+        return ctypes.string_at(0)
+
+
 def never_opens(environment: Environment) -> object:
     """A factory that does not return."""
     tell()

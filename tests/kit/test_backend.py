@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from faulty import Closing
+from faulty_shapes import Events
 from fencepost.kit import declares, duckdb
 from fencepost.kit.backend import DEFAULT_BACKEND, BackendError, Factory, fresh_environment, load_factory
 from fencepost.kit.duckdb import memory
 from fencepost.kit.result import Request, Verdict
 from fencepost.kit.verify import verify
 from fencepost.spec import Acquired, Busy, LeaseOwnerIdentity
+from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.environment import Environment
 
 GOOD_FOR_NOTHING = {
@@ -248,3 +250,17 @@ def test_a_chapter_may_be_declared_by_its_name_alone() -> None:
     """One text is one chapter, and not its letters."""
     assert load_factory("faulty_shapes:events").has == ()
     assert declares(chapters="output")(lambda _: None).fencepost_offers == ("output",)  # type: ignore[attr-defined]
+
+
+def test_a_call_that_the_published_class_has_is_told_as_one() -> None:
+    """It is missing in a store that does not inherit, which may write it, or inherit."""
+
+    class Alone:
+        append, finish_turn, get_turn = Events.append, Events.finish_turn, Events.get_turn
+        get_turns, clear = Events.get_turns, Events.clear
+
+    factory = Factory("alone:Alone", lambda _: Alone())
+    with pytest.raises(BackendError) as found:
+        factory.require([name for name, each in OPERATIONS.items() if each.chapter == "event"])
+    assert "has no get_events. Expected every call" in str(found.value)
+    assert str(found.value).endswith(" A store that inherits from EventStore need not write get_events.")

@@ -136,6 +136,17 @@ def test_a_commit_that_looked_at_its_lease_before_a_takeover_violates(tmp_path: 
     assert not any(isinstance(each.answer, Refused) for each in found.performed)
 
 
+def test_two_outputs_of_one_id_are_told_of_as_those_two(tmp_path: Path) -> None:
+    """They come last, whatever was read beside them, and the second was due another id."""
+    found = found_in_races("Racy", "output", tmp_path)
+    assert found is not None
+    first, second = found.performed[-2:]
+    assert (first.call.operation, second.call.operation) == ("output.append", "output.append")
+    assert first.answer == second.answer
+    assert found.reason.endswith("explains what they were answered: the last two got the same answer")
+    assert found.admissible[0].answer != second.answer
+
+
 def test_every_race_is_about_a_requirement() -> None:
     """Of the catalogue."""
     assert {race.requirement for races in RACES.values() for race in races} <= set(requirements())

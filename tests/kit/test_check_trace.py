@@ -526,3 +526,29 @@ def test_what_was_written_under_a_name_is_known_without_an_empty_beginning(site:
     judgement = judge_history(site.rewrite([head, *written, read | (none if outcome == "none" else older)]))
     assert (judgement.verdict, judgement.calls) == (Verdict.violates, 3)
     assert judgement.requirements[0] == broken
+
+
+def claimed_anew(site: Site, tmp_path: Path, *, fresh: bool = False) -> Path:
+    """A history whose second recording, by a new store, grants the lease that the first store has granted."""
+    site.leased(1_000)
+    site.store.runtime_persistence.close()
+    again = record(ModelStore(Environment(tmp_path)), site.file, clock=site.environment.clock, fresh=fresh)
+    again.runtime_persistence.try_claim_session_execution_lease("s", B, 100)
+    return site.file
+
+
+def test_a_store_that_was_empty_where_a_recording_goes_on_is_not_judged(site: Site, tmp_path: Path) -> None:
+    """Whether it was a fresh one or lost what it held cannot be seen; known to keep what it holds, it violates."""
+    result = check_trace(claimed_anew(site, tmp_path))
+    told = " ".join(result.output.split())
+    assert (result.exit_code, "where another recording goes on, the store answers as an empty one does" in told) == (2, True)
+    assert check_trace(site.file, "--persists").exit_code == 1
+
+
+def test_a_fresh_store_is_followed_from_empty(site: Site, tmp_path: Path) -> None:
+    """Its recorder said so: what the store before it held is no matter, and what is wrong in it is."""
+    result = check_trace(claimed_anew(site, tmp_path, fresh=True))
+    assert (result.exit_code, "conforms" in result.output) == (0, True)
+    *rest, last = site.lines()
+    last["answer"]["lease"]["fencing_token"] = 2
+    assert check_trace(site.rewrite([*rest, last])).exit_code == 1

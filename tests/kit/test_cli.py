@@ -46,7 +46,7 @@ def test_a_store_that_conforms_exits_0() -> None:
     result = verify("Bent", "--chapters", "lease", "--seed", "7")
     assert result.exit_code == 0
     *_, figures, command, verdict = result.stdout.splitlines()
-    assert verdict == "conforms, 46 of 49 rules reached  faulty:Bent"
+    assert verdict == "conforms, 46 of 49 requirements reached  faulty:Bent"
     assert figures.startswith("seed 7: ")
     assert command == "fencepost verify --backend faulty:Bent --seed 7 --examples 10 --steps 30 --chapters lease"
 
@@ -160,7 +160,7 @@ def test_all_chapters_run_unless_some_are_chosen() -> None:
     ]
     assert [line.split()[0] for line in lines] == chapters
     assert {line.index(" steps ") for line in lines} == {22}
-    assert all(line.endswith(" rules reached") for line in lines)
+    assert all(line.endswith(" requirements") for line in lines)
     assert "\n  claim " in result.stdout
     assert f"--chapters {','.join(chapters)}\n" in result.stdout
 
@@ -176,7 +176,7 @@ def test_one_total_is_told_of_a_run_that_races() -> None:
     """What only calls made at once can reach counts from the beginning, where they are made."""
     command = "verify --backend fencepost.kit.duckdb:memory --chapters commit,maintenance --examples 1 --steps 10"
     lines = fencepost(*command.split()).stdout.splitlines()
-    totals = {found[1] for line in lines if (found := re.search(r" of (\d+) rules reached", line))}
+    totals = {found[1] for line in lines if (found := re.search(r" of (\d+) requirements", line))}
     assert len(totals) == 1
 
 
@@ -240,7 +240,7 @@ def test_json_on_standard_output_is_alone_there() -> None:
     """With --json - the report for people goes to standard error."""
     result = verify("Bent", "--chapters", "session", "--json", "-")
     assert json.loads(result.stdout)["verdict"] == "conforms"
-    assert result.stderr.endswith("rules reached  faulty:Bent\n")
+    assert result.stderr.endswith("requirements reached  faulty:Bent\n")
 
 
 def test_json_tells_refusals(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_a_run_leaves_nothing_behind(tmp_path: Path) -> None:
     done = process(tmp_path, "verify", "--examples", "1", "--chapters", "lease")
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1].startswith("conforms, ")
-    assert done.stdout.endswith(" rules reached  fencepost.kit.duckdb:file\n")
+    assert done.stdout.endswith(" requirements reached  fencepost.kit.duckdb:file\n")
     assert not list(tmp_path.iterdir())
 
 
@@ -377,3 +377,23 @@ def test_an_unknown_requirement_exits_2_with_near_ones() -> None:
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: There is no requirement 'LEASE37'. Did you mean LEASE-37, ")
     assert result.stderr.endswith("`fencepost requirements` lists all.\n")
+
+
+@pytest.mark.parametrize("columns", [60, 120])
+def test_no_figure_is_cut_off_in_a_narrow_terminal(columns: int) -> None:
+    """At 60 columns words of headings go below each other, and no line is longer than the terminal is wide."""
+    options = ("verify", "--backend", "fencepost.kit.model:Model", "--chapters", "turn_input", "--examples", "1")
+    lines = CliRunner().invoke(cli, options, env={"COLUMNS": str(columns), "NO_COLOR": "1"}).stdout.splitlines()
+    assert not any("…" in line for line in lines)
+    assert next(line for line in lines if line.startswith("  all ")).endswith("23 %")
+    of_chapter = next(line for line in lines if line.startswith("  turn_input "))
+    assert of_chapter.endswith("reached" if columns == 60 else "requirements")
+    assert "1 example of 50 steps a chapter" in lines[1]
+
+
+def test_one_denominator_stands_in_all_reports(tmp_path: Path) -> None:
+    """What the terminal says of the requirements reached, the page and the summary say too."""
+    said = verify("Bent", "--chapters", "lease", "--seed", "7", "--report", str(tmp_path)).stdout
+    assert "conforms, 46 of 49 requirements reached" in said
+    assert "46 of 49 requirements reached" in (tmp_path / "index.html").read_text()
+    assert "46 of 49 requirements reached" in (tmp_path / "summary.md").read_text()

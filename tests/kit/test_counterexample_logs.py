@@ -73,3 +73,20 @@ def test_a_kind_of_event_that_does_not_matter_is_made_plain(seed: int) -> None:
     assert found.requirements[0] == "OUTPUT-15"
     assert len(found.performed) == 3
     assert {type(each.call.arguments[3]) for each in found.performed[:2]} == {Progress}
+
+
+def test_an_assertion_that_is_long_is_broken_into_lines() -> None:
+    """As a call is, behind its opening bracket."""
+
+    def late(caller: Caller) -> None:
+        caller("finish_turn", "a thread with a long name, " * 2, 2**64 - 1)
+        caller("event.append", "a thread with a long name, " * 2, 2**64 - 1, ENVELOPE)
+
+    program = Caller("faulty_logs:TakesMore", "event").shown(late).program
+    assert program.endswith(
+        """
+assert answer == AppendToFinishedTurn(
+    "a thread with a long name, a thread with a long name, ", 2**64 - 1
+), answer
+"""
+    )

@@ -14,10 +14,10 @@ from fencepost.kit.showing.counterexample_html import counterexample_page
 from fencepost.kit.showing.lanes import actors, bars
 from fencepost.kit.showing.mermaid import mermaid
 from fencepost.kit.showing.moments import moments
-from fencepost.kit.showing.rows import rows_of_answer, rows_of_state
+from fencepost.kit.showing.rows import NAMES, rows_of_answer, rows_of_state
 from fencepost.kit.showing.telling import in_words
 from fencepost.kit.showing.trace import trace_of
-from fencepost.model import Refused
+from fencepost.model import Refused, State
 from fencepost.spec import Acquired, LeaseOwnerIdentity, LocalProcess, SessionExecutionLeaseExpired
 from fencepost.statemachines.checker import Violation
 from kinds import KINDS, found, request
@@ -127,18 +127,18 @@ def test_every_step_has_its_call_its_answer_and_what_changed() -> None:
     """The state before and after, the moves between, and what decided."""
     steps = re.split(r'<li id="step-\d+"', page("takeover"))[1:]
     assert len(steps) == 2
-    assert 'lease.records[s].expires_at</td><td><span class="none">&ndash;</span></td><td>1010<' in steps[0]
+    assert 'lease[s].expires_at</td><td><span class="none">&ndash;</span></td><td>1010<' in steps[0]
     assert "the clock moves from 1000 to 1010 ms: lease of a/1 expired at 1010" in steps[0]
     text = Reading(f"<li{steps[1].partition('</ol>')[0]}").text
     assert "Busy: a/1 holds fencing token 1 until 1010expected: Acquired: fencing token 2, expires at 1020" in text
-    assert "lease.records[s].fencing_token12" in text
+    assert "lease[s].fencing_token12" in text
     assert 'href="#LEASE-6"' in steps[1]
 
 
 def test_the_model_is_followed_through_moves_and_refusals() -> None:
     """States before and after each call, from the answers that were given; last the one that was due."""
     known = list(moments(found("commit").script))
-    tokens = [rows_of_state(moment.after).get("lease.records[s].fencing_token") for moment in known]
+    tokens = [rows_of_state(moment.after).get("lease[s].fencing_token") for moment in known]
     assert tokens == ["1", "2", "2"]
     assert [moment.before for moment in known[1:]] == [moment.after for moment in known[:-1]]
     assert known[0].because[0] == "LEASE-3"
@@ -258,3 +258,12 @@ def test_values_are_rows_by_their_paths() -> None:
     assert rows_of_answer(lease)["lease.fencing_token"] == "1"
     assert rows_of_answer(None) == {"": "None"}
     assert rows_of_answer((lease,))["[0].lease.owner.owner_id"] == '"a"'
+
+
+def test_states_are_told_by_names_of_the_protocol() -> None:
+    """Not by the fields of the model, all of whose names that are told are fields that it has."""
+    assert "<td>lease[s].fencing_token</td>" in page("takeover")
+    assert "lease.records" not in page("takeover")
+    state = State()
+    fields = {f"{chapter}.{name}" for chapter in state.__struct_fields__ for name in getattr(state, chapter).__struct_fields__}
+    assert set(NAMES) <= fields

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from fencepost.kit import groups
-from fencepost.kit.backend import Factory, load_factory
+from fencepost.kit.backend import BackendError, Factory, load_factory
+from fencepost.kit.conformance import conformance
 from fencepost.kit.groups import Runs, failed, groups_of, judged_in, skipped
 from fencepost.kit.model import Model
 from fencepost.kit.pytest_plugin import ASSERTING
@@ -230,6 +231,10 @@ def test_a_violation_fails_the_test_of_its_section(tmp_path: Path) -> None:
     [
         (("--fencepost-backend", "nowhere:factory"), "There is no module 'nowhere'"),
         (("--fencepost-backend", "faulty:Lenient", "--fencepost-chapters", "poems"), "received poems, expected some of lease"),
+        (
+            ("--fencepost-backend", "faulty:Lenient", "--fencepost-stores", "poems"),
+            "received poems, expected some of runtime_per",
+        ),
     ],
 )
 def test_a_mistake_is_a_sentence(tmp_path: Path, options: tuple[str, ...], says: str) -> None:
@@ -244,3 +249,37 @@ def test_without_the_option_nothing_is_added(tmp_path: Path) -> None:
     """The plug-in is loaded by every run of pytest beside it, and is silent."""
     (tmp_path / "test_own.py").write_text("def test_own(): pass\n")
     assert "1 passed" in run_pytest(tmp_path).stdout
+
+
+def test_protocols_are_chosen_in_a_file_as_by_the_option(tmp_path: Path) -> None:
+    """The class and the option choose the same tests; both choices at once, and what there is not, are told of."""
+    (tmp_path / "test_own.py").write_text(
+        "import fencepost\nfrom fencepost.kit.model import Model\nTestOwn = fencepost.conformance(Model, stores='output')\n"
+    )
+    options = ("--fencepost-backend", "fencepost.kit.model:Model", "--fencepost-stores", "output")
+    listed = run_pytest(tmp_path, *options, "--collect-only", "-q").stdout.splitlines()
+    assert [line.split("::")[0] for line in listed if "::" in line] == ["test_own.py"] * 10 + ["fencepost"] * 10
+    with pytest.raises(BackendError, match="Received stores and chapters, expected one of them"):
+        conformance(Model, stores="event", chapters="event")
+    with pytest.raises(
+        BackendError, match=r"Received the stores \['poems'\], expected some of runtime_persistence, turn_input"
+    ):
+        conformance(Model, stores="poems")
+
+
+def test_a_strict_run_and_its_steps_are_chosen_by_options(tmp_path: Path) -> None:
+    """The command that finds a violation again says both."""
+    options = ("--fencepost-backend", "faulty_logs:OtherIds", "--fencepost-strict", "--fencepost-steps", "7")
+    found = run_pytest(tmp_path, *options, "--fencepost-chapters", "output", "--fencepost-examples", "2")
+    assert "--examples 2 --steps 7 --chapters output --strict" in found.stdout
+
+
+def test_a_class_of_tests_does_without_the_plug_in(tmp_path: Path) -> None:
+    """Its marker is unknown then: neither a warning that is an error nor strict markers keep the tests from running."""
+    (tmp_path / "test_own.py").write_text(
+        "import fencepost\nfrom fencepost.kit.model import Model\n"
+        "TestOwn = fencepost.conformance(Model, stores='output', examples=3)\n"
+    )
+    for how in (("-W", "error"), ("--strict-markers",)):
+        found = run_pytest(tmp_path, "-p", "no:fencepost.kit.pytest_plugin", *how)
+        assert (found.returncode, "warning" in found.stdout) == (0, False), found.stdout + found.stderr

@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import faulty
+from fencepost.kit.backend import load_factory
+from fencepost.kit.result import Request
 from fencepost.kit.showing.counterexample import MODEL
 from fencepost.kit.showing.program import Program
 from fencepost.kit.showing.pytest_file import pytest_file
+from fencepost.kit.verify import verify
 from kinds import KINDS, found
 
 HERE = Path(faulty.__file__).parent
@@ -102,3 +105,17 @@ def test_a_file_whose_program_did_not_show_it_again_says_so() -> None:
     assert text.startswith('"""A counterexample that `fencepost verify` saw, and that did not show when it was called again: ')
     assert '    """GC-1: A \\"quoted\\" \\\\ sentence."""\n' in text
     compile(text.replace("setup", "pass").replace("check", "pass"), "text", "exec")
+
+
+def test_the_test_of_a_strict_run_holds_ids_against_their_form(tmp_path: Path) -> None:
+    """Any other id of another form fails, and the DuckDB store passes, which makes ids of the form."""
+    backend = "faulty_logs:OtherIds"
+    result = verify(load_factory(backend), Request(backend, ("output",), examples=1, steps=30, strict=True))
+    (shown,) = result.counterexamples
+    assert (shown.requirements[0], shown.reproduces) == ("OUTPUT-2", True)
+    assert 'assert fullmatch(r"out-[0-9a-f]{10}", answer.value), answer' in shown.test
+    right = shown.test.replace("from faulty_logs import OtherIds", "from fencepost.kit.duckdb import memory")
+    right = right.replace("store = open_store(environment)", "store = open_store(environment).output")
+    texts = {"output": shown.test, "another": shown.test.replace("OtherIds", "OthersYet"), "right": right}
+    done = run(texts, tmp_path)
+    assert "2 failed, 1 passed in" in done.stdout, done.stdout

@@ -97,7 +97,8 @@ def test_ctrl_c_ends_a_call_that_does_not_return(workers: str, tmp_path: Path) -
 @pytest.mark.parametrize("backend", ["Swallows", "LocksInC"])
 def test_ctrl_c_ends_a_call_that_nothing_can_end(backend: str, workers: str, tmp_path: Path) -> None:
     """The process ends, with the name of the call, and leaves nothing behind."""
-    code, _, err = interrupted(backend, tmp_path, "--workers", workers)
+    # the other worker, if there is one, is to be in such a call, too
+    code, _, err = interrupted(backend, tmp_path, "--workers", workers, after=2.0 if workers == "2" else 0.0)
     assert (code, err) == (2, "Error: interrupted in renew_session_execution_lease, which did not return.\n")
 
 
@@ -113,6 +114,33 @@ def test_ctrl_c_before_a_store_is_open_ends_the_run(tmp_path: Path) -> None:
     """A factory that does not return is interrupted, too."""
     code, _, err = interrupted("never_opens", tmp_path)
     assert (code, err) == (2, "Error: interrupted before there was a result.\n")
+
+
+@pytest.mark.parametrize(
+    ("backend", "how"), [("ExitsWell", "with exit code 0"), ("Exits", "with exit code 7"), ("Faults", "by SIGSEGV")]
+)
+def test_a_store_that_ends_its_process_is_told_of(backend: str, how: str, tmp_path: Path) -> None:
+    """The exit code is 2 and never the store's, the call is named, and nothing is left behind."""
+    command = [*COMMAND, "--backend", f"stuck:{backend}"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    said = f"Error: the process ended all of a sudden in renew_session_execution_lease, {how}: the store ended it, or something"
+    assert (done.returncode, said in done.stderr) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_told_to_end_ends_by_that(tmp_path: Path) -> None:
+    """Who waits for the process that makes the calls passes the signal on, and says nothing of its own."""
+    begun = tmp_path / "begun"
+    command = [*COMMAND, "--backend", "stuck:Sleeps"]
+    with subprocess.Popen(
+        command, cwd=HERE, stdout=-1, stderr=-1, text=True, env={**os.environ, "STUCK": str(begun)}
+    ) as process:
+        while not begun.exists():
+            time.sleep(0.05)
+        process.terminate()
+        assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == -signal.SIGTERM
 
 
 def test_a_store_that_ends_its_process_is_told_of_by_workers() -> None:

@@ -57,7 +57,7 @@ def test_a_store_that_conforms_passes(suite: str) -> None:
     assert figures.startswith(f"suite {suite}: ")
     assert command == f"fencepost verify --backend fencepost.kit.model:Model --suite {suite} --chapters lease"
     assert verdict.startswith("conforms, ")
-    assert verdict.endswith(" rules reached  fencepost.kit.model:Model")
+    assert verdict.endswith(" requirements reached  fencepost.kit.model:Model")
 
 
 def test_a_store_that_violates_fails(suite: str) -> None:
@@ -174,4 +174,4 @@ def test_the_line_of_a_suite_counts_its_sequences(capsys: pytest.CaptureFixture[
         line = LiveLine(live, console, Request("some:store", ("lease",), suite="lease.suite"))
         line.begins("lease")
         line.steps(Tally(runs=1_200), shrinking=False)
-    assert capsys.readouterr().err.rstrip().endswith(" rules reached   run 1,200")
+    assert capsys.readouterr().err.rstrip().endswith(" requirements   run 1,200")

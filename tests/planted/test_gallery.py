@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from fencepost.gallery import cli, hunt
+from fencepost.gallery import cli, demo, hunt
 from fencepost.gallery.hunt import BY_NAME, Catch
 from fencepost.gallery.planting import NotPlanted, Patch
 from fencepost.gallery.report import counted, report_of
 from fencepost.impl import DuckDBEventStore, DuckDBStores, lease
 from fencepost.kit.cli import cli as command
 from fencepost.kit.planted import planted, written
+from fencepost.kit.result import Request
+from fencepost.kit.result import Result as Run
 
 
 def called(*arguments: str) -> Result:
@@ -40,6 +42,11 @@ def test_a_fault_is_shown_with_its_requirement_and_how_it_is_planted() -> None:
     assert "LEASE-6" in shown
     assert "off by one at an edge  Right everywhere but" in shown
     assert 'patch.setattr(lease, "live"' in shown
+
+
+def test_a_name_may_be_written_as_python_writes_it() -> None:
+    """With lines below in place of dashes."""
+    assert called("gallery", "show", "token_reused").output == called("gallery", "show", "token-reused").output
 
 
 def test_an_unknown_name_is_answered_with_those_that_look_alike() -> None:
@@ -121,6 +128,15 @@ def test_a_patch_is_taken_back_and_can_be_made_again() -> None:
     assert Below.name == "above"
     with pytest.raises(NotPlanted, match="Below no longer has absent"):
         patch.setattr(Below, "absent", 1)
+
+
+def test_a_demo_that_is_interrupted_is_no_catch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is 2, as with `verify`, also where the fault was found by then."""
+    request = Request("", ("commit",))
+    monkeypatch.setattr(demo, "verify", lambda *_: Run(request, (), (), interrupted=True))
+    answer = called("demo")
+    assert answer.exit_code == 2
+    assert answer.stderr == "Error: interrupted before the fault was caught and shortened.\n"
 
 
 def test_the_demo_catches_a_stale_writer_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

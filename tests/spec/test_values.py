@@ -13,7 +13,7 @@ from fencepost.spec import (
     InvalidArgument,
     Json,
 )
-from fencepost.spec.values import F64, JSON_DEPTH, U64, Instant, check_for, require_valid
+from fencepost.spec.values import F64, JSON_DEPTH, U64, Instant, check_for, require_valid, shown
 
 SURROGATE = "\ud800"
 
@@ -324,3 +324,16 @@ def test_value_1_a_check_tells_all_that_it_accepts() -> None:
     assert check_for(U64).expected == "an integer from 0 to 18446744073709551615 (u64)"
     with pytest.raises(TypeError, match="no check for values annotated"):
         check_for(float)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (["word"] * 25, repr(["word"] * 25)),
+        (["word"] * 26, "[" + "'word', " * 24 + "…"),
+        ("x" * 300, "'" + "x" * 199 + " …"),
+    ],
+)
+def test_a_long_value_is_cut_between_words_and_says_so(value: object, text: str) -> None:
+    """At 200 characters; a text without a blank is cut where it is."""
+    assert shown(value) == text

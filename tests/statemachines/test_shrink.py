@@ -229,8 +229,9 @@ def test_refs_are_carried_over() -> None:
 
 PLAINER: list[tuple[Any, list[object]]] = [
     (5, []),
-    (1_000, [10]),
+    (8_193, [10, 1]),
     ("short", []),
+    ("0\x1f", ["s"]),
     ("a longer text", ["s"]),
     (Json({"n": 1}), [Json()]),
     (Json(), []),

@@ -1,0 +1,152 @@
+"""The command line runs in a process of its own, and another, which does nothing else, tells how that one ended.
+
+A store that ends its process, or has it ended by a signal, would otherwise end the run with an exit code of its own, such as 0,
+and without a verdict. The process is forked before anything is loaded, and shares terminal and signals with the other, so that
+`breakpoint()` and Ctrl-C work as in one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+
+PASSED_ON = (signal.SIGINT, signal.SIGTERM)
+"""What is sent to the process that waits is meant for the one that works."""
+
+ONCE_S = 1.0
+"""A Ctrl-C that comes again within this time, in seconds, is the same: a terminal tells both processes of it."""
+
+UNEXPECTED = "the store ended it, or something under the store. Expected every call to return or to raise."
+
+
+class Slate:
+    """A short text that a process writes and another can read, also when the first has ended."""
+
+    SIZE = 4096
+
+    def __init__(self) -> None:
+        self._shared = mmap.mmap(-1, self.SIZE)
+
+    def write(self, text: str) -> None:
+        """Replace the text; what is too long is cut."""
+        written = text.encode(errors="replace")[: self.SIZE - 1] + b"\0"
+        self._shared[: len(written)] = written
+
+    def read(self) -> str:
+        """The text; empty if none was written."""
+        return self._shared[:].split(b"\0", 1)[0].decode(errors="replace")
+
+
+IN_CALL = Slate()
+"""The calls that have not returned, in words."""
+
+LEFT_OVER = Slate()
+"""The folder of what is temporary."""
+
+ENDED_WITH = Slate()
+"""The exit code, once all has been told."""
+
+
+def supervised(command: Callable[[], None]) -> int:
+    """Run the command in a process of its own. Gives its exit code, or 2 if it was ended before all had been told."""
+    if not hasattr(os, "fork"):
+        return _code_of(command)
+    # until both know what to do on a signal, it has to wait
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+    process = os.fork()
+    if not process:
+        _follow_the_other()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        code = _code_of(command)
+        about_to_end(code)
+        return code
+    passed_on: set[int] = set()
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        passed_on.add(number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+
+    for each in PASSED_ON:
+        signal.signal(each, pass_on)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if told := ENDED_WITH.read():
+        return int(told)
+    if -status in passed_on:
+        # who was told to end ends by that
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    return _ended_all_of_a_sudden(status)
+
+
+def about_to_end(code: int) -> None:
+    """All has been told: whatever ends the process from here on, its exit code is this one."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    ENDED_WITH.write(str(code))
+
+
+def how_it_ended(status: int) -> str:
+    """The exit code of a process, or the signal, in words."""
+    if status >= 0:
+        return f"with exit code {status}"
+    with contextlib.suppress(ValueError):
+        return f"by {signal.Signals(-status).name}"
+    return f"by signal {-status}"
+
+
+def _code_of(command: Callable[[], None]) -> int:
+    try:
+        command()
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            sys.stderr.write(f"{ended.code}\n")
+            return 1
+        return int(ended.code or 0)
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+        return 1
+    return 0
+
+
+def _follow_the_other() -> None:
+    """Be told of a Ctrl-C once, and end with the process that waits, where that can be said."""
+    signal.signal(signal.SIGINT, _once())
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def _once() -> Callable[[int, FrameType | None], None]:
+    pressed_at = float("-inf")
+
+    def press(_number: int, _frame: FrameType | None) -> None:
+        nonlocal pressed_at
+        before, pressed_at = pressed_at, time.monotonic()
+        if pressed_at - before > ONCE_S:
+            raise KeyboardInterrupt
+
+    return press
+
+
+def _ended_all_of_a_sudden(status: int) -> int:
+    """Say in which call, clean up, and leave the terminal as it was."""
+    import shutil
+
+    from .console import Terminal, complain
+
+    where = f"in {calls}" if (calls := IN_CALL.read()) else "between two calls"
+    hint = " PYTHONFAULTHANDLER=1 in the environment shows where in the code." if status < 0 else ""
+    Terminal().show_cursor()
+    complain(f"the process ended all of a sudden {where}, {how_it_ended(status)}: {UNEXPECTED}{hint}")
+    if folder := LEFT_OVER.read():
+        shutil.rmtree(folder, ignore_errors=True)
+    return 2
