@@ -17,6 +17,7 @@ KIT = (
     "adapter",
     "histories.background",
     "histories.judge",
+    "histories.shown",
     "histories.trial",
     "proving.prove",
     "showing.counterexample_html",
