@@ -68,7 +68,9 @@ def show_command(name: str) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @chosen_by
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1, max=64), help="Hunt in so many processes.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws the calls: same seed, same hunt.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The first that draws calls: same seed, same hunt."
+)
 @click.option("--report", "report_path", metavar="FILE", help="Write the table in Markdown; for all faults only.")
 @click.option(
     "--proof", "proof_path", metavar="FILE", help="Write the figures that `verify` reports show; for all faults only."
@@ -149,7 +151,8 @@ def line_of(catch: Catch, number: int, count: int) -> Text:
     text = Text.assemble((f"{number:>{len(str(count))}}/{count}  ", "dim"), f"{catch.name}  {catch.bug.requirement}  ")
     if not catch.is_right:
         return text.append(outcome(catch), "bold red")
-    return text.append("caught", "green").append(f"  {catch.steps:,} steps, {catch.seconds:.1f} s, {catch.calls} calls", "dim")
+    told = f"  {catch.steps:,} steps, {catch.seconds:.1f} s, {catch.calls} calls, by seed {catch.seed}"
+    return text.append("caught", "green").append(told, "dim")
 
 
 def summary(console: Terminal, catches: Sequence[Catch]) -> None:

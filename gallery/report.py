@@ -10,9 +10,9 @@ from fencepost.statemachines.run import CHAPTERS
 
 from fencepost import __version__
 
-from .hunt import BLAMED_AT_MOST, Catch
+from .hunt import BLAMED_AT_MOST, SEEDS, Catch
 
-HEADER = ("bug", "requirement", "kind", "blamed", "steps to catch", "seconds to catch", "calls")
+HEADER = ("bug", "requirement", "kind", "blamed", "seed", "steps to catch", "seconds to catch", "calls")
 
 ABOUT = f"""\
 # Planted bugs
@@ -23,7 +23,8 @@ machine of its chapter.
 
 * *kind*: the failure of real stores that it stands for.
 * *blamed*: the first {BLAMED_AT_MOST} requirements that the counterexample names, the likeliest first.
-* *steps* and *seconds to catch*: until a violation was first seen, before it was shrunk.
+* *seed*: where the run of a seed shows another requirement first, or nothing, the next seed is tried, {SEEDS} in all.
+* *steps* and *seconds to catch*: in the run of that seed, until a violation was first seen, before it was shrunk.
 * *calls*: the length of the program that it was shrunk to.
 
 Made by `{PROVED_BY} --report FILE`. Times differ from machine to machine; everything else follows from the
@@ -42,13 +43,18 @@ def outcome(catch: Catch) -> str:
 
 def counted(catches: Sequence[Catch], seed: int) -> Planted:
     """How many were planted and caught, and by what."""
-    return Planted(__version__, seed, EXAMPLES, STEPS, len(catches), sum(catch.is_right for catch in catches))
+    right = [catch for catch in catches if catch.is_right]
+    at_first = sum(catch.seed == seed for catch in right)
+    return Planted(__version__, seed, SEEDS, EXAMPLES, STEPS, len(catches), len(right), at_first)
 
 
 def report_of(catches: Sequence[Catch], seed: int) -> str:
     """The report in Markdown: for each chapter a table, and what its faults are."""
     sums = counted(catches, seed)
-    said = f"fencepost {sums.version}, seed {seed}: {sums.caught} of {sums.planted} are caught and laid on their requirement."
+    said = (
+        f"fencepost {sums.version}: {sums.caught} of {sums.planted} are caught and laid on their requirement, "
+        f"{sums.at_first} of them by seed {seed}."
+    )
     parts = [ABOUT, said + "\n"]
     for chapter in CHAPTERS:
         of_chapter = [catch for catch in catches if catch.bug.chapter == chapter]
@@ -68,5 +74,5 @@ def _table(catches: Sequence[Catch]) -> list[str]:
 
 def _row(catch: Catch) -> tuple[str, ...]:
     bug = catch.bug
-    figures = (str(catch.steps), f"{catch.seconds:.1f}", str(catch.calls)) if catch.blamed else ("", "", "")
-    return (bug.name, bug.requirement, bug.kind.value, outcome(catch), *figures)
+    figures = (catch.seed, catch.steps, f"{catch.seconds:.1f}", catch.calls) if catch.blamed else ("", "", "", "")
+    return (bug.name, bug.requirement, bug.kind.value, outcome(catch), *map(str, figures))

@@ -18,15 +18,19 @@ FILE = "planted.json"
 class Planted(msgspec.Struct, frozen=True):
     """A hunt for all planted faults: the version of the kit, the budget of each hunt, how many were planted and caught.
 
-    A fault counts as caught if the requirement that it breaks is among the first that the counterexample names.
+    A fault counts as caught if the requirement that it breaks is among the first that the counterexample names, by the first
+    seed or by one of those behind it: so many `seeds` in all.
     """
 
     version: str
     seed: int
+    seeds: int
     examples: int
     steps: int
     planted: int
     caught: int
+    at_first: int
+    """How many of them by the first seed."""
 
 
 def written(planted: Planted) -> bytes:

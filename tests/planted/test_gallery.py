@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from fencepost.gallery import cli, demo, hunt
 from fencepost.gallery.hunt import BY_NAME, Catch
-from fencepost.gallery.planting import NotPlanted, Patch
+from fencepost.gallery.planting import NotPlanted, Patch, PlantedBug
 from fencepost.gallery.report import counted, report_of
 from fencepost.impl import DuckDBEventStore, DuckDBStores, lease
 from fencepost.kit.cli import cli as command
@@ -103,9 +104,28 @@ def test_a_report_and_a_proof_are_about_all_faults(tmp_path: Path) -> None:
     """They are refused for some, and hold what was counted for all."""
     answer = called("gallery", "run", "live-at-its-expiry", "--proof", str(tmp_path / "proof.json"))
     assert (answer.exit_code, list(tmp_path.iterdir())) == (2, [])
-    caught = Catch("live-at-its-expiry", ("LEASE-6",), 10, 0.1, 2)
-    proof = json.loads(written(counted([caught, caught._replace(named=())], 7)))
-    assert proof == {"version": "0.1.0", "seed": 7, "examples": 40, "steps": 50, "planted": 2, "caught": 1}
+    caught = Catch("live-at-its-expiry", ("LEASE-6",), 10, 0.1, 2, seed=7)
+    proof = json.loads(written(counted([caught, caught._replace(seed=8), caught._replace(named=())], 7)))
+    budget = {"version": "0.1.0", "seed": 7, "seeds": 5, "examples": 40, "steps": 50}
+    assert proof == {**budget, "planted": 3, "caught": 2, "at_first": 1}
+
+
+def test_where_one_seed_shows_something_else_the_next_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five at most; the catch tells the seed, and what the last one showed if none was right."""
+    runs: list[int] = []
+
+    def run(shows: int) -> Callable[[PlantedBug, int], Catch]:
+        def hunted(bug: PlantedBug, seed: int) -> Catch:
+            runs.append(seed)
+            return Catch(bug.name, ("LEASE-6",) if seed == shows else ("LEASE-1",))
+
+        return hunted
+
+    monkeypatch.setattr(hunt, "_hunted", run(4))
+    assert (hunt.hunted("live-at-its-expiry", 2).seed, runs) == (4, [2, 3, 4])
+    runs.clear()
+    catch = hunt.hunted("live-at-its-expiry", 5)
+    assert (catch.seed, catch.is_right, runs) == (9, False, [5, 6, 7, 8, 9])
 
 
 def test_a_patch_is_taken_back_and_can_be_made_again() -> None:
