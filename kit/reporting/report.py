@@ -81,7 +81,7 @@ def show_counterexample(console: Terminal, found: Counterexample, chapters: list
         facts.add_row("hint", Text(found.hint, "yellow"))
     if others:
         facts.add_row("in question", f"{', '.join(others)}, which took part in the answer")
-    facts.add_row("found", f"after {found.steps:,} steps; chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}")
+    facts.add_row("found", f"at step {found.steps:,}; chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}")
     console.show(_indented(facts))
     console.show()
     console.show(_indented(Text(found.heading, style="bold")))

@@ -105,7 +105,7 @@ def _table(result: Result) -> list[str]:
 
 def _violation(found: Counterexample, chapters: Sequence[str]) -> list[str]:
     told = [each for each in (found.hint, found.story, found.claims) if each]
-    where = f"Chapter {', '.join(chapters)}, after {found.steps:,} steps."
+    where = f"Chapter {', '.join(chapters)}, at step {found.steps:,}."
     # GitHub draws it
     drawn = ["```mermaid", mermaid(found).rstrip(), "```"]
     program = ["```python", found.program.rstrip(), "```"]

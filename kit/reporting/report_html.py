@@ -29,6 +29,7 @@ h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.15rem; margin: 2.
 .could { color: var(--differs); } .faint { color: var(--faint); }
 code, pre { font: 13px/1.5 ui-monospace, Menlo, Consolas, monospace; }
 pre { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; overflow-x: auto; }
+pre.command { white-space: pre-wrap; }
 .matrix { display: grid; grid-template-columns: 8rem 1fr; gap: .5rem 1rem; align-items: start; }
 .cells { display: flex; flex-wrap: wrap; gap: 3px; padding-top: .25rem; }
 .cells a { width: 14px; height: 14px; border-radius: 3px; background: var(--unreached); }
@@ -70,7 +71,7 @@ def _head(result: Result) -> str:
     figures = f"{reached} · {result.steps:,} steps in {result.seconds:,.1f} s"
     return f"""<h1><span class="verdict {kind}">{escape(result.verdict.value)}</span></h1>
 <p><code>{escape(result.request.backend)}</code><br><span class="faint">{figures} · {escape(result.request.origin)}</span></p>
-{troubles}<pre>{escape(result.request.command)}</pre>"""
+{troubles}<pre class="command">{escape(result.request.command)}</pre>"""
 
 
 def _matrix(result: Result) -> str:
@@ -105,7 +106,7 @@ def _violation(found: Counterexample, chapters: list[str]) -> str:
         "lease": found.story or "",
         "claims": found.claims or "",
         "in question": ", ".join(found.requirements[1:]),
-        "found": f"after {found.steps:,} steps; chapter {', '.join(chapters)}",
+        "found": f"at step {found.steps:,}; chapter {', '.join(chapters)}",
     }
     rows = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items() if text)
     head = f"<h3>{escape(found.requirements[0])} violated</h3><p>{escape(found.says)}</p>"

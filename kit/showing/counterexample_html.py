@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from html import escape
 
@@ -66,7 +67,8 @@ class _Page:
     def _head(self) -> str:
         found = self.found
         level = f'<span class="level">{found.requirement.level.value}</span>' if found.requirement else ""
-        calls = f"{len(found.performed)} calls · first seen after {found.steps:,} steps"
+        count = len(found.performed)
+        calls = f"{count} call{'s' * (count > 1)} · first seen at step {found.steps:,}"
         return f"""<h1><span class="id">{escape(found.requirements[0])}</span> violated {level}</h1>
 <p class="law">{escape(found.says)}</p>
 <p class="faint"><code>{escape(self.request.backend)}</code> · {calls}</p>"""
@@ -159,9 +161,14 @@ def _answer(kind: str, title: str, in_brief: str, rows: Rows, others: Rows, besi
     return f'<div class="answer {kind}">{head}{table}</div>'
 
 
+def _field(path: str) -> str:
+    """The name of a field, which may be broken between its words only, where it is too long for its column."""
+    return re.sub(r"([._])(?=\w)", r"\1<wbr>", escape(path))
+
+
 def _table(rows: Rows, shown: Sequence[str], differing: Collection[str]) -> str:
     cells = "".join(
-        f'<tr class="{"differs" if path in differing else "same"}"><td>{escape(path) or "kind"}</td>'
+        f'<tr class="{"differs" if path in differing else "same"}"><td>{_field(path) or "kind"}</td>'
         f"<td>{escape(rows[path])}</td></tr>"
         for path in shown
     )
@@ -226,14 +233,14 @@ def _state(moment: Moment, *, is_last: bool) -> str:
         opened = " open" if is_last or len(changed) <= 8 else ""
         told = f"<details{opened}><summary>{would}: {fields} changed</summary><table>{head}{rows}</table>{more}</details>"
     if same:
-        rows = "".join(f"<tr><td>{escape(path)}</td><td>{escape(after[path])}</td></tr>" for path in same[:MOST_ROWS])
+        rows = "".join(f"<tr><td>{_field(path)}</td><td>{escape(after[path])}</td></tr>" for path in same[:MOST_ROWS])
         told += f"<details><summary>{len(same)} unchanged</summary><table>{rows}</table>{_more(len(same))}</details>"
     return told
 
 
 def _changed(path: str, before: Rows, after: Rows) -> str:
     cells = (escape(rows[path]) if path in rows else '<span class="none">&ndash;</span>' for rows in (before, after))
-    return f'<tr class="changed"><td>{escape(path)}</td><td>{next(cells)}</td><td>{next(cells)}</td></tr>'
+    return f'<tr class="changed"><td>{_field(path)}</td><td>{next(cells)}</td><td>{next(cells)}</td></tr>'
 
 
 def _more(count: int) -> str:
