@@ -81,6 +81,7 @@ def supervised(command: Callable[[], None]) -> int:
     if told := ENDED_WITH.read():
         return int(told)
     if -status in passed_on:
+        _clean_up()
         # who was told to end ends by that
         signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
@@ -121,6 +122,11 @@ def _code_of(command: Callable[[], None]) -> int:
 def _follow_the_other() -> None:
     """Be told of a Ctrl-C once, and end with the process that waits, where that can be said."""
     signal.signal(signal.SIGINT, _once())
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """Let this process end as soon as the one that started it has, however that was, where the system can be told so."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
@@ -138,15 +144,22 @@ def _once() -> Callable[[int, FrameType | None], None]:
 
 
 def _ended_all_of_a_sudden(status: int) -> int:
-    """Say in which call, clean up, and leave the terminal as it was."""
-    import shutil
-
-    from .console import Terminal, complain
+    """Clean up, and say in which call."""
+    from .console import complain
 
     where = f"in {calls}" if (calls := IN_CALL.read()) else "between two calls"
     hint = " PYTHONFAULTHANDLER=1 in the environment shows where in the code." if status < 0 else ""
-    Terminal().show_cursor()
+    _clean_up()
     complain(f"the process ended all of a sudden {where}, {how_it_ended(status)}: {UNEXPECTED}{hint}")
+    return 2
+
+
+def _clean_up() -> None:
+    """Leave the terminal and the folder of what is temporary as they were, for a process that could not."""
+    import shutil
+
+    from .console import Terminal
+
+    Terminal().show_cursor()
     if folder := LEFT_OVER.read():
         shutil.rmtree(folder, ignore_errors=True)
-    return 2

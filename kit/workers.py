@@ -26,7 +26,7 @@ from .backend import BackendError, Factory, load_factory, told
 from .chapter_check import Observer
 from .leftovers import nothing_left_behind, sweep
 from .result import ChapterRun, Request, Result, Verdict
-from .supervision import UNEXPECTED, how_it_ended
+from .supervision import UNEXPECTED, end_with_parent, how_it_ended
 from .verify import of_runs, verify
 from .watch import GRACE_S, LOOK_S, Watch
 
@@ -140,6 +140,7 @@ def _received(name: str, worker: Worker) -> Told:
 
 def _work(there: Connection, name: str, request: Request, timeout: float, directory: str) -> None:
     """Check one seed, in a process of its own, and tell what came of it."""
+    end_with_parent()
     # once the run is over, Ctrl-C has nothing to end here
     signal.signal(signal.SIGINT, lambda *_: None)
     tempfile.tempdir = directory

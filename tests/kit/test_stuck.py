@@ -148,3 +148,21 @@ def test_a_store_that_ends_its_process_is_told_of_by_workers() -> None:
     code, _, err = ended("Exits", "--workers", "2")
     said = "of stuck:Exits ended all of a sudden, with exit code 7: the store ended it, or something under the store."
     assert (code, said in err) == (2, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_signal_to_end_leaves_no_process_and_no_folder(workers: str, tmp_path: Path) -> None:
+    """Whoever ends the command has ended all that it had started, and what was temporary is gone."""
+    begun = tmp_path / "begun"
+    command = [*COMMAND, "--backend", "stuck:Sleeps", "--timeout", FOREVER, "--workers", workers]
+    environment = {**os.environ, "STUCK": str(begun), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=HERE, stdout=-1, stderr=-1, text=True, env=environment) as process:
+        while not begun.exists():
+            time.sleep(0.05)
+            assert process.poll() is None
+        process.terminate()
+        # whatever was started holds the other end of the pipe for as long as it lives
+        process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGTERM
+    assert [each.name for each in tmp_path.iterdir() if each != begun] == []
