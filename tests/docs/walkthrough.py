@@ -70,12 +70,14 @@ class Difference(AssertionError):
 class Walkthrough:
     """A reader's session: a folder, a shell, and the page that is followed."""
 
-    def __init__(self, home: Path, *, clone: Path | None = None) -> None:
+    def __init__(self, home: Path, *, clone: Path | None = None, renewing: bool = False) -> None:
+        """`renewing` takes figures that vary from this run, too."""
         self._home = home
         self._folder = clone or home
         self._has_clone = clone is not None
         self._environment = home / ".environment"
         self._where = home / ".where"
+        self._renewing = renewing
 
     def followed(self, page: str) -> str:
         """The page, with today's output wherever it differs. Raises `Difference` for what cannot be mended."""
@@ -87,7 +89,7 @@ class Walkthrough:
             elif block.kind == "sh":
                 printed = self._run(block) if self._has_clone or not block.needs_a_clone else None
             elif printed is not None:
-                if not is_same(block.text, printed):
+                if not is_same(block.text, printed) or (self._renewing and LEFT_OUT not in block.text.splitlines()):
                     changes.append((block.span, _mended(block.text, printed)))
                 printed = None
         for (start, end), text in reversed(changes):

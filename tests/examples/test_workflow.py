@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from fencepost.kit.verify import EXAMPLES, STEPS
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "verify.yml"
@@ -63,6 +64,12 @@ def test_every_input_is_declared_and_used() -> None:
     assert set(re.findall(r"inputs\.([\w-]+)", WORKFLOW.read_text(encoding="utf-8"))) == set(inputs)
     assert all({"description", "type"} <= set(each) for each in inputs.values())
     assert [name for name, each in inputs.items() if each.get("required")] == ["package"]
+
+
+def test_left_alone_it_checks_as_much_as_the_command_does() -> None:
+    """The numbers of examples and of steps are those of `fencepost verify`."""
+    inputs = workflow()[True]["workflow_call"]["inputs"]
+    assert (inputs["examples"]["default"], inputs["steps"]["default"]) == (EXAMPLES, STEPS) == (40, 50)
 
 
 def usages() -> dict[str, str]:

@@ -26,24 +26,27 @@ def test_the_proof_on_file_says_what_the_published_report_says() -> None:
     found = planted()
     assert found is not None
     assert found.planted == found.caught > 300
-    counted = f"{found.caught} of {found.planted} are caught and laid on their requirement."
-    assert f"fencepost {__version__}, seed {found.seed}: {counted}" in REPORT.read_text().splitlines()
+    counted = f"{found.caught} of {found.planted} are caught and laid on their requirement"
+    told = f"fencepost {__version__}: {counted}, {found.at_first} of them by seed {found.seed}."
+    assert told in REPORT.read_text().splitlines()
 
 
 def test_reports_show_the_proof_of_their_own_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page and the summary say it in one line with the command that shows it, the JSON has the figures."""
-    monkeypatch.setattr(on_file, "planted", lambda: Planted(__version__, 0, 25, 50, 12, 11))
-    monkeypatch.setattr("fencepost.kit.reporting.report_json.planted", lambda: Planted(__version__, 0, 25, 50, 12, 11))
+    monkeypatch.setattr(on_file, "planted", lambda: Planted(__version__, 0, 5, 40, 50, 12, 11, 9))
+    monkeypatch.setattr("fencepost.kit.reporting.report_json.planted", lambda: Planted(__version__, 0, 5, 40, 50, 12, 11, 9))
     line = "This version of the kit catches 11 of 12 planted faults"
     assert f"{line}: `fencepost gallery run`.\n" in summary(NOTHING)
     assert f"{line}: <code>fencepost gallery run</code>" in page(NOTHING)
     assert msgspec.to_builtins(document(NOTHING).planted) == {
         "version": __version__,
         "seed": 0,
-        "examples": 25,
+        "seeds": 5,
+        "examples": 40,
         "steps": 50,
         "planted": 12,
         "caught": 11,
+        "at_first": 9,
         "command": "fencepost gallery run",
     }
 
