@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from fencepost.model import INVARIANTS, TRANSITIONS, Ids, Invariant, Ports, Refused, State, Step, Why
+from fencepost.model import INVARIANTS, TRANSITIONS, Ids, Invariant, Ports, State, Step, Why
 from fencepost.spec.operations import CHAPTERS, OPERATIONS
 
+from .reading import FIELDS, NOW, WIDTH, Known, Numbers, Values, Writes, changed, watched_instant, watching
 from .scope import Attempt, Instant, Scope
 from .situations import Answered, Cell, answered, cells_of
 
@@ -28,12 +29,13 @@ class Transition(NamedTuple):
 class Expansion(NamedTuple):
     """All calls on a part at an instant, summed up.
 
-    `successors` are the parts that calls lead to, each once; `beyond` counts the calls that lead out of the scope. What
-    decided answers, and which invariants were broken, comes with the place of the first such call among the attempts.
+    `asked` counts the calls that were made on the model, `beyond` those that lead out of the scope; `successors` are the parts
+    that calls lead to, each once. What decided answers for the first time, and which invariants were broken, comes with the
+    place of the first such call among the attempts. `cells` are those that were never filled before.
     """
 
     calls: int
-    refused: int
+    asked: int
     beyond: int
     successors: tuple[State, ...]
     decided: tuple[tuple[str, int], ...]
@@ -63,98 +65,232 @@ def stepped(state: State, attempt: Attempt, instant: Instant) -> Step:
     return TRANSITIONS[attempt.call.operation](state, ports, *attempt.call.arguments)[0]
 
 
-def expanded(scope: Scope, state: State, place: int, instant: Instant) -> Expansion:
-    """Every call tried on a part. Raises `NotIndependent` if one writes where only a shadow stands."""
-    part = scope.part(state, place)
-    shadows = [(at, scope.part(state, at)) for at in range(len(scope.names)) if at != place]
-    tally = _Tally(state)
-    own, answers = OPERATIONS_OF[scope.chapter], set[Answered]()
-    after_each: dict[State, tuple[State | None, bool]] = {}
-    for number, (attempt, step) in enumerate(_steps(scope, state, part, place, instant)):
-        tally.count(step, number)
-        if attempt.call.operation in own:
-            answers.add(answered(state, instant.now, attempt.call, step))
-        if step.state is state or step.state == state:
-            continue
-        if step.state not in after_each:
-            if any(scope.part(step.state, at) != shadow for at, shadow in shadows):
-                raise NotIndependent(f"{attempt.call.operation} on {scope.names[place]} changes another part of the store")
-            tally.hold(step.state, number)
-            after = scope.part(step.state, place)
-            after_each[step.state] = (after if after != part else None, scope.within(after, place))
-        tally.beyond += not after_each[step.state][1]
-    successors = tuple(dict.fromkeys(after for after, inside in after_each.values() if after is not None and inside))
-    return Expansion(
-        *(tally.calls, tally.refused, tally.beyond, successors),
-        *(tuple(tally.decided.items()), tuple(tally.broken.items()), frozenset(cells_of(answers))),
-    )
+class _Tried(NamedTuple):
+    """A call to try, whether it is of the chapter's own, and what it writes by what it reads."""
+
+    attempt: Attempt
+    own: bool
+    writes: Known[Writes]
 
 
-class _Tally:
-    """Counts of one expansion."""
+class _Landed(NamedTuple):
+    """Where calls lead: the part, whether it is within the scope, and the other parts."""
 
-    def __init__(self, before: State) -> None:
-        self.calls = self.refused = self.beyond = 0
-        self._before = before
-        self._watching: dict[tuple[str, ...], list[Invariant]] = {}
-        self.decided: dict[str, int] = {}
-        self.broken: dict[str, int] = {}
-        self._counted: set[tuple[Ids, Why]] = set()
+    part: State
+    inside: bool
+    others: tuple[State, ...]
 
-    def count(self, step: Step, number: int) -> None:
-        """The step of the call with this number among the attempts."""
-        self.calls += 1
-        self.refused += isinstance(step.answer, Refused)
+
+class Expander:
+    """Tries all calls on a part at an instant. The model is asked only where something that a call reads is new."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.values = Values()
+        self._read: set[int] = set()
+        self._before, self._after = watching(self._read), watching(self._read, WIDTH + FIELDS)
+        self._instant = watched_instant(self._read)
+        self._own = OPERATIONS_OF[scope.chapter]
+        self._tried: dict[Attempt, _Tried] = {}
+        self._lists: dict[int, Known[tuple[_Tried, ...]]] = {place: Known() for place in range(len(scope.names))}
+        self._invariants: list[tuple[Invariant, Known[frozenset[int]]]] = [(each, Known()) for each in INVARIANTS]
+        self._reading = [frozenset(range(WIDTH)) for _ in INVARIANTS]
+        self._last: Numbers = (-1,) * WIDTH
+        self._watching: dict[tuple[frozenset[int], ...], dict[frozenset[int], tuple[Invariant, ...]]] = {}
+        self._broken_by: dict[tuple[Invariant, ...], Known[tuple[str, ...]]] = {}
+        self._landed: dict[tuple[int, Numbers], _Landed] = {}
+        self._reasons: set[tuple[Ids, Why]] = set()
+        self._answers: set[Answered] = set()
+
+    def expanded(self, state: State, place: int, instant: Instant) -> Expansion:
+        """Every call tried on a part. Raises `NotIndependent` if one writes where only a shadow stands."""
+        before = _Before(state, self.values.numbers(state, instant), place, instant)
+        tried = self._attempts(before)
+        found = _Found()
+        led: dict[Writes, bool] = {}
+        for number, each in enumerate(tried):
+            writes = each.writes.find(before.numbers)
+            if writes is None:
+                after = self._ask(each, before, found, number)
+                if isinstance(after, State):
+                    found.beyond += not self._follow(each, before, after, found, number)
+                    continue
+                writes = after
+            if writes:
+                inside = led.get(writes)
+                if inside is None:
+                    inside = led[writes] = self._follow_writes(each, before, writes, found, number)
+                found.beyond += not inside
+        decided, broken = tuple(found.decided.items()), tuple(found.broken.items())
+        cells = frozenset(cells_of(found.answers))
+        return Expansion(len(tried), found.asked, found.beyond, tuple(dict.fromkeys(found.successors)), decided, broken, cells)
+
+    def _attempts(self, before: _Before) -> tuple[_Tried, ...]:
+        known = self._lists[before.place]
+        found = known.find(before.numbers)
+        if found is None:
+            self._read.clear()
+            part = self.scope.part(self._shown(before), before.place)
+            attempts = tuple(self.scope.attempts(part, before.place, self._instant(*before.instant)))
+            found = tuple(self._tried.get(each) or self._try(each) for each in attempts)
+            known.keep(before.numbers, {NOW, *self._read}, found)
+        return found
+
+    def _try(self, attempt: Attempt) -> _Tried:
+        made = self._tried[attempt] = _Tried(attempt, attempt.call.operation in self._own, Known())
+        return made
+
+    def _shown(self, before: _Before) -> State:
+        """The state before, made to remember what is read of it."""
+        if before.shown is None:
+            before.shown = self.values.state(before.numbers, self._before)
+        return before.shown
+
+    def _ask(self, tried: _Tried, before: _Before, found: _Found, number: int) -> Writes | State:
+        """Make a call on the model: what it writes, or the state after it if that is not worth the while."""
+        worthwhile = tried.writes.worthwhile
+        state, instant = (self._shown(before), self._instant(*before.instant)) if worthwhile else (before.state, before.instant)
+        self._read.clear()
+        step = stepped(state, tried.attempt, instant)
+        answer = answered(state, instant.now, tried.attempt.call, step) if tried.own else None
+        found.asked += 1
+        self._note(step, answer, found, number)
+        if not worthwhile:
+            return () if step.state is state else step.state
+        read = {NOW, *self._read}
+        writes = self.values.changes(state, step.state, read)
+        tried.writes.keep(before.numbers, read, writes)
+        return writes
+
+    def _note(self, step: Step, answer: Answered | None, found: _Found, number: int) -> None:
+        """Note what decided the answer, and the cells that it fills, as far as that is new."""
+        if answer is not None and answer not in self._answers:
+            self._answers.add(answer)
+            found.answers.append(answer)
         reasons = (step.because, step.details)
-        if reasons not in self._counted:
-            self._counted.add(reasons)
+        if reasons not in self._reasons:
+            self._reasons.add(reasons)
             for requirement in decided_by(step):
-                self.decided.setdefault(requirement, number)
+                found.decided.setdefault(requirement, number)
 
-    def hold(self, after: State, number: int) -> None:
+    def _follow_writes(self, tried: _Tried, before: _Before, writes: Writes, found: _Found, number: int) -> bool:
+        """The same for what a call writes."""
+        numbers = list(before.numbers)
+        for place, value in writes:
+            numbers[place] = value
+        after = tuple(numbers)
+        if after == before.numbers:
+            return True
+        landed = self._landed.get((before.place, after))
+        if landed is None:
+            landed = self._landed[before.place, after] = self._land(self.values.state(after), before.place)
+        self._hold(before, after, frozenset(place for place, _ in writes), found, number)
+        return self._keep(tried, before, landed, found)
+
+    def _follow(self, tried: _Tried, before: _Before, after: State, found: _Found, number: int) -> bool:
+        """Where a call leads: hold the invariants of it, and keep it if it is in the scope, which is what is told."""
+        if after == before.state:
+            return True
+        self._hold(before, after, changed(before.state, after), found, number)
+        return self._keep(tried, before, self._land(after, before.place), found)
+
+    def _keep(self, tried: _Tried, before: _Before, landed: _Landed, found: _Found) -> bool:
+        if landed.others != before.others(self.scope):
+            operation, name = tried.attempt.call.operation, self.scope.names[before.place]
+            raise NotIndependent(f"{operation} on {name} changes another part of the store")
+        if landed.inside and landed.part != before.part(self.scope):
+            found.successors.append(landed.part)
+        return landed.inside
+
+    def _land(self, state: State, place: int) -> _Landed:
+        scope = self.scope
+        part = scope.part(state, place)
+        others = tuple(scope.part(state, at) for at in range(len(scope.names)) if at != place)
+        return _Landed(part, scope.within(part, place), others)
+
+    def _hold(self, before: _Before, after: Numbers | State, changed: frozenset[int], found: _Found, number: int) -> None:
         """Hold the invariants against a change of state.
 
         What an invariant reads decides it: if it holds of the state before, and nothing it read there has changed, it holds.
         """
-        before = self._before
-        changed = tuple(name for name in State.__struct_fields__ if getattr(before, name) is not getattr(after, name))
-        if changed not in self._watching:
-            self._watching[changed] = [each for each in INVARIANTS if any(name in _read(each, before) for name in changed)]
-        for requirement, holds in self._watching[changed]:
-            if not holds(before, after):
-                self.broken.setdefault(requirement, number)
+        if before.watching is None:
+            before.watching = self._watched_in(before)
+        watched = before.watching.get(changed)
+        if watched is None:
+            watched = tuple(each for (each, _), read in zip(self._invariants, self._reading, strict=True) if read & changed)
+            before.watching[changed] = watched
+        for requirement in self._broken(watched, before, after):
+            found.broken.setdefault(requirement, number)
+
+    def _watched_in(self, before: _Before) -> dict[frozenset[int], tuple[Invariant, ...]]:
+        """The invariants that each change of this state concerns, as far as that was found out."""
+        # where nothing is new that an invariant read last time it reads the same again
+        anew = {place for place, (one, other) in enumerate(zip(before.numbers, self._last, strict=True)) if one != other}
+        for at, (invariant, known) in enumerate(self._invariants):
+            if not anew.isdisjoint(self._reading[at]):
+                self._reading[at] = self._reads(invariant, known, before)
+        self._last = before.numbers
+        return self._watching.setdefault(tuple(self._reading), {})
+
+    def _reads(self, invariant: Invariant, known: Known[frozenset[int]], before: _Before) -> frozenset[int]:
+        """What an invariant reads of a state that does not change; everything if it does not hold there."""
+        found = known.find(before.numbers)
+        if found is None:
+            self._read.clear()
+            shown = self._shown(before)
+            found = frozenset(self._read) if invariant.holds(shown, shown) else frozenset(range(WIDTH))
+            known.keep(before.numbers, self._read, found)
+        return found
+
+    def _broken(self, watched: tuple[Invariant, ...], before: _Before, after: Numbers | State) -> tuple[str, ...]:
+        """Those of these invariants that do not hold of two states."""
+        if isinstance(after, State):
+            return tuple(each.requirement for each in watched if not each.holds(before.state, after))
+        known = self._broken_by.get(watched)
+        if known is None:
+            known = self._broken_by[watched] = Known()
+        both = before.numbers + after
+        found = known.find(both)
+        if found is None:
+            self._read.clear()
+            one, other = self._shown(before), self.values.state(after, self._after)
+            found = tuple(each.requirement for each in watched if not each.holds(one, other))
+            known.keep(both, self._read, found)
+        return found
 
 
-class _Watched:
-    """A state that remembers which chapters were read."""
+class _Before:
+    """What calls are tried on."""
 
-    def __init__(self, state: State, read: set[str]) -> None:
-        self._state = state
-        self._read = read
+    def __init__(self, state: State, numbers: Numbers, place: int, instant: Instant) -> None:
+        self.state, self.numbers, self.place, self.instant = state, numbers, place, instant
+        self.shown: State | None = None
+        self.watching: dict[frozenset[int], tuple[Invariant, ...]] | None = None
+        self._part: State | None = None
+        self._others: tuple[State, ...] | None = None
 
-    def __getattr__(self, name: str) -> object:
-        self._read.add(name)
-        return getattr(self._state, name)
+    def part(self, scope: Scope) -> State:
+        """The part that calls go to."""
+        if self._part is None:
+            self._part = scope.part(self.state, self.place)
+        return self._part
+
+    def others(self, scope: Scope) -> tuple[State, ...]:
+        """What stands for the other parts."""
+        if self._others is None:
+            self._others = tuple(scope.part(self.state, at) for at in range(len(scope.names)) if at != self.place)
+        return self._others
 
 
-_READ: dict[Invariant, dict[str, object]] = {}
-"""What each invariant read of the state that it was asked about last, where it holds."""
+class _Found:
+    """What comes of the calls on a part."""
 
-
-def _read(invariant: Invariant, state: State) -> Collection[str]:
-    """The chapters that an invariant reads of a state that does not change; all of them if it does not hold there.
-
-    Most read little, and of most states the same: what it finds as it was, it reads as it did.
-    """
-    known = _READ.get(invariant)
-    if known is not None and all(getattr(state, name) is value for name, value in known.items()):
-        return known.keys()
-    read: set[str] = set()
-    watched: Any = _Watched(state, read)
-    if not invariant.holds(watched, watched):
-        return frozenset(State.__struct_fields__)
-    known = _READ[invariant] = {name: getattr(state, name) for name in read}
-    return known.keys()
+    def __init__(self) -> None:
+        self.asked = self.beyond = 0
+        self.successors: list[State] = []
+        self.answers: list[Answered] = []
+        self.decided: dict[str, int] = {}
+        self.broken: dict[str, int] = {}
 
 
 def _steps(scope: Scope, state: State, part: State, place: int, instant: Instant) -> Iterator[tuple[Attempt, Step]]:

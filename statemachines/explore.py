@@ -1,9 +1,9 @@
 """Breadth-first search of a chapter's model, to the last state of a small scope.
 
 Parts are numbered when they are first met, and a world is one integer: the number of its instant, then 24 bits for each part.
-What the model answers to the calls on a part is computed once for each (instant, part, shadows of the others); from then on
-a world is expanded by additions. The first path to a world is a shortest one, so the first world in which a requirement
-decides an answer is the end of its shortest witness.
+What comes of the calls on a part is found out once for each (instant, part, shadows of the others), and the model is asked
+only where something that a call reads is new (see `reading`); from then on a world is expanded by additions. The first path to
+a world is a shortest one, so the first world in which a requirement decides an answer is the end of its shortest witness.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from fencepost.model import INVARIANTS, State
 
-from .expansion import Expansion, expanded, small
+from .expansion import Expander, Expansion, small
 from .scope import Instant, Scope
 from .situations import Cell
 from .symmetry import Symmetry
@@ -53,8 +53,8 @@ class Known(NamedTuple):
 class Figures:
     """How far a search has come. `states` are worlds, up to symmetry where that is reduced; `transitions` calls and moves.
 
-    `refused` and `beyond` (calls that lead out of the scope) are among the calls. `asked` is how many of all calls were made on
-    the model: the others are equal to one of them.
+    `beyond` (calls that lead out of the scope) are among the calls. `asked` is how many of all calls were made on the model, by
+    all workers: of the others, nothing that they read is new.
     """
 
     states: int = 1
@@ -224,7 +224,7 @@ class Search:
         for requirement, attempt in expansion.broken:
             found.broken.setdefault(requirement, Decided(world, place, attempt))
         found.cells |= expansion.cells
-        found.figures.asked += expansion.calls
+        found.figures.asked += expansion.asked
         shift = self._shifts[place]
         deltas = tuple((self._number(after) - number) << shift for after in expansion.successors)
         self._known[key] = Known(expansion.calls, expansion.beyond, deltas)
@@ -296,7 +296,8 @@ class Search:
     def _evaluator(self) -> Iterator[Evaluate]:
         """What asks the model: this process, or several of them."""
         if self.workers == 1:
-            yield lambda jobs: (expanded(self.scope, state, place, self.instants[number]) for state, place, number in jobs)
+            expander = Expander(self.scope)
+            yield lambda jobs: (expander.expanded(state, place, self.instants[number]) for state, place, number in jobs)
             return
         context = get_context("spawn")
         with context.Pool(self.workers, _begin_work, (self.scope,)) as pool:
@@ -308,18 +309,18 @@ Job = tuple[State, int, int]
 
 Evaluate = Callable[[Iterable[Job]], Iterable[Expansion]]
 
-_at_work: list[tuple[Scope, tuple[Instant, ...]]] = []
-"""The scope that this process works on, if it is a worker."""
+_at_work: list[tuple[Expander, tuple[Instant, ...]]] = []
+"""What this process works with, if it is a worker."""
 
 
 def _begin_work(scope: Scope) -> None:
-    _at_work.append((scope, scope.instants()))
+    _at_work.append((Expander(scope), scope.instants()))
 
 
 def _work(job: Job) -> Expansion:
-    scope, instants = _at_work[0]
+    expander, instants = _at_work[0]
     state, place, number = job
-    return expanded(scope, state, place, instants[number])
+    return expander.expanded(state, place, instants[number])
 
 
 def _packed(numbers: tuple[int, ...]) -> int:

@@ -100,15 +100,16 @@ def test_time_alone_makes_no_state() -> None:
 
 
 def test_processes_that_ask_the_model_find_the_same() -> None:
-    """Two workers give the figures, the witnesses and the cells of one."""
+    """Two workers give the figures, the witnesses and the cells of one; each asks for itself what it has not asked."""
     one, two = explored(TINY), explored(TINY, workers=2)
     assert (two.decided, two.cells) == (one.decided, one.cells)
-    assert replace_seconds(two) == replace_seconds(one)
+    assert of_the_scope(two) == of_the_scope(one)
+    assert two.figures.asked >= one.figures.asked
 
 
-def replace_seconds(found: Explored) -> dict[str, object]:
-    """The figures that do not depend on the time."""
-    return {name: value for name, value in vars(found.figures).items() if name != "seconds"}
+def of_the_scope(found: Explored) -> dict[str, object]:
+    """The figures that depend on the scope alone."""
+    return {name: value for name, value in vars(found.figures).items() if name not in ("seconds", "asked")}
 
 
 def test_the_shortest_witness() -> None:
