@@ -81,8 +81,8 @@ def attachments(world: Manifest) -> Iterator[Manifest | None]:
         # the scope has no set of the second alone but the one that names it twice, beside one that is not there
         yield (stamped[0], stamped[1], first_gone, second_gone, kept)
     for until in (0, 9, 10, 11):
-        shown = any(each and not each[3] and each[2] <= until for each in (one, two))
-        yield (one, two, first_gone, second_gone, kept or shown)
+        waiting = [(each[2], at, *each[:2]) for at, each in enumerate(entries) if each and not each[3] and each[2] <= until]
+        yield (one, two, first_gone, second_gone, kept or bool(sorted(waiting)))
     yield (None, two, True, second_gone, kept) if one else None
     yield (one, None, first_gone, True, kept) if two else None
     yield None
@@ -95,9 +95,10 @@ Record = tuple[int, int, int, int]
 def outputs(world: tuple[Record, ...]) -> Iterator[tuple[Record, ...] | None]:
     """The records after every call that the scope tries; one more than two leads out of it."""
     for record in product((0, 1), (0, 1), range(4), range(4 if world else 2)):
-        yield (*world, record) if len(world) < 2 else None
-    for _ in (*world, "nowhere"):
-        yield None
+        longer = (*world, record)
+        yield longer if len(longer) <= 2 else None
+    yield from (each and None for each in world)
+    yield None
     for producer in (0, 1, 2):
         next((each for each in reversed(world) if each[1] == producer), None)
         yield None
@@ -106,9 +107,54 @@ def outputs(world: tuple[Record, ...]) -> Iterator[tuple[Record, ...] | None]:
         yield None
 
 
+Receipts = tuple[tuple[int, str], ...]
+"""Number and kind of each receipt of the run: of a boundary with or without a contributing input, or made by the caller."""
+
+Written = tuple[int, int | None] | None
+"""Which input was written, and the number of the boundary that stamped it."""
+
+Runtime = tuple[Receipts, bool, Written, int | None]
+"""The receipts, whether there is a session, the input, and the state; what is beside it never changes."""
+
+BESIDE: Runtime = (((0, "contributing"),), True, (0, 0), None)
+UPDATES: tuple[tuple[int, ...], ...] = ((), (0,), (0, 1))
+
+
+def runtimes(world: Runtime) -> Iterator[Runtime | None]:
+    """The runtime after every call that the scope tries."""
+    yield from (None if after is None or len(after[0]) > 2 else after for after in written(world))
+    for receipts, session, kept, state in (world, BESIDE, ((), False, None, None)):
+        _ = (kept and (kept,), session, state, kept)
+        yield from (None,) * 5
+        for sequence in range(3):
+            next((each for each in receipts if each[0] == sequence), None)
+            yield None
+
+
+def written(world: Runtime) -> Iterator[Runtime | None]:
+    """The runtime after every call that writes, in the scope or not; None if it was refused."""
+    receipts, session, kept, state = world
+    for decodable, kind, updates in product((True, False), ("", "contributing"), UPDATES):
+        sequence = max((each for each, _ in receipts), default=-1) + 1
+        stamped = (updates[-1], sequence) if updates else kept
+        yield (tuple(sorted((*receipts, (sequence, kind)))), True, stamped, state) if decodable else None
+    for delta, sequence, updates, key in product((None, True, False), (0, 2), UPDATES[:2], (False, True)):
+        refused = delta is False or (delta and key) or any(each == sequence for each, _ in receipts)
+        after = (updates[-1], None) if updates else kept
+        made = None if refused else tuple(sorted((*receipts, (sequence, "caller"))))
+        yield None if made is None else (made, session or bool(delta), after, state)
+    for update in (0, 1):
+        yield (receipts, session, (update, None), state)
+    for becomes in (0, 1):
+        yield (receipts, session, kept, becomes)
+        for updates in UPDATES[:2]:
+            yield (receipts, session, (updates[-1], None) if updates else kept, becomes)
+
+
 STARTS: dict[str, tuple[Any, Callable[[Any], Iterator[Any]], tuple[int, int]]] = {
     "event": (((None, None, False), (None, None, False)), events, (73_984, 1_923_584)),
     "attachment": ((None, None, False, False, False), attachments, (2_311, 80_885)),
+    "runtime": (((), False, None, None), runtimes, (267, 18_156)),
     "output": ((), outputs, (2_081, 151_847)),
 }
 

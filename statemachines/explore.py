@@ -131,6 +131,9 @@ class Search:
                         return found
                 frontier = following
                 found.figures.depth += bool(frontier)
+                if len(self._shifts) == 1:
+                    # each world was looked up once, and none shares its part and instant with another
+                    self._known.clear()
         return found
 
     def _is_over(self) -> bool:
