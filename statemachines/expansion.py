@@ -82,11 +82,16 @@ class _Landed(NamedTuple):
 
 
 class Expander:
-    """Tries all calls on a part at an instant. The model is asked only where something that a call reads is new."""
+    """Tries all calls on a part at an instant.
+
+    Where everything is one part, the model is asked only where something that a call reads is new. Where parts are many each is
+    small, and was hardly read before by a call that is tried on it now: there every call is made, and nothing is kept of it.
+    """
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.values = Values()
+        self._remembers = len(scope.names) == 1
         self._read: set[int] = set()
         self._before, self._after = watching(self._read), watching(self._read, WIDTH + FIELDS)
         self._instant = watched_instant(self._read)
@@ -104,26 +109,43 @@ class Expander:
 
     def expanded(self, state: State, place: int, instant: Instant) -> Expansion:
         """Every call tried on a part. Raises `NotIndependent` if one writes where only a shadow stands."""
-        before = _Before(state, self.values.numbers(state, instant), place, instant)
+        before, found = _Before(state, self.values.numbers(state, instant), place, instant), _Found()
+        calls = self._remembered(before, found) if self._remembers else self._made(before, found)
+        decided, broken = tuple(found.decided.items()), tuple(found.broken.items())
+        cells = frozenset(cells_of(found.answers))
+        return Expansion(calls, found.asked, found.beyond, tuple(dict.fromkeys(found.successors)), decided, broken, cells)
+
+    def _made(self, before: _Before, found: _Found) -> int:
+        """Make every call on the model; how many there are."""
+        led: dict[State, bool] = {}
+        state, instant = before.state, before.instant
+        for number, attempt in enumerate(self.scope.attempts(before.part(self.scope), before.place, instant)):
+            after = self._step(attempt, attempt.call.operation in self._own, state, instant, found, number).state
+            if after is not state:
+                inside = led.get(after)
+                if inside is None:
+                    inside = led[after] = self._follow(attempt, before, after, found, number)
+                found.beyond += not inside
+        return found.asked
+
+    def _remembered(self, before: _Before, found: _Found) -> int:
+        """Make the calls that read something new, and do what the others did then; how many there are."""
         tried = self._attempts(before)
-        found = _Found()
         led: dict[Writes, bool] = {}
         for number, each in enumerate(tried):
             writes = each.writes.find(before.numbers)
             if writes is None:
                 after = self._ask(each, before, found, number)
                 if isinstance(after, State):
-                    found.beyond += not self._follow(each, before, after, found, number)
+                    found.beyond += not self._follow(each.attempt, before, after, found, number)
                     continue
                 writes = after
             if writes:
                 inside = led.get(writes)
                 if inside is None:
-                    inside = led[writes] = self._follow_writes(each, before, writes, found, number)
+                    inside = led[writes] = self._follow_writes(each.attempt, before, writes, found, number)
                 found.beyond += not inside
-        decided, broken = tuple(found.decided.items()), tuple(found.broken.items())
-        cells = frozenset(cells_of(found.answers))
-        return Expansion(len(tried), found.asked, found.beyond, tuple(dict.fromkeys(found.successors)), decided, broken, cells)
+        return len(tried)
 
     def _attempts(self, before: _Before) -> tuple[_Tried, ...]:
         known = self._lists[before.place]
@@ -151,10 +173,7 @@ class Expander:
         worthwhile = tried.writes.worthwhile
         state, instant = (self._shown(before), self._instant(*before.instant)) if worthwhile else (before.state, before.instant)
         self._read.clear()
-        step = stepped(state, tried.attempt, instant)
-        answer = answered(state, instant.now, tried.attempt.call, step) if tried.own else None
-        found.asked += 1
-        self._note(step, answer, found, number)
+        step = self._step(tried.attempt, tried.own, state, instant, found, number)
         if not worthwhile:
             return () if step.state is state else step.state
         read = {NOW, *self._read}
@@ -162,18 +181,23 @@ class Expander:
         tried.writes.keep(before.numbers, read, writes)
         return writes
 
-    def _note(self, step: Step, answer: Answered | None, found: _Found, number: int) -> None:
-        """Note what decided the answer, and the cells that it fills, as far as that is new."""
-        if answer is not None and answer not in self._answers:
-            self._answers.add(answer)
-            found.answers.append(answer)
+    def _step(self, attempt: Attempt, own: bool, state: State, instant: Instant, found: _Found, number: int) -> Step:
+        """Make a call on the model. Note what decided the answer, and the cells that it fills, as far as that is new."""
+        step = stepped(state, attempt, instant)
+        found.asked += 1
+        if own:
+            answer = answered(state, instant.now, attempt.call, step)
+            if answer not in self._answers:
+                self._answers.add(answer)
+                found.answers.append(answer)
         reasons = (step.because, step.details)
         if reasons not in self._reasons:
             self._reasons.add(reasons)
             for requirement in decided_by(step):
                 found.decided.setdefault(requirement, number)
+        return step
 
-    def _follow_writes(self, tried: _Tried, before: _Before, writes: Writes, found: _Found, number: int) -> bool:
+    def _follow_writes(self, attempt: Attempt, before: _Before, writes: Writes, found: _Found, number: int) -> bool:
         """The same for what a call writes."""
         numbers = list(before.numbers)
         for place, value in writes:
@@ -185,18 +209,18 @@ class Expander:
         if landed is None:
             landed = self._landed[before.place, after] = self._land(self.values.state(after), before.place)
         self._hold(before, after, frozenset(place for place, _ in writes), found, number)
-        return self._keep(tried, before, landed, found)
+        return self._keep(attempt, before, landed, found)
 
-    def _follow(self, tried: _Tried, before: _Before, after: State, found: _Found, number: int) -> bool:
+    def _follow(self, attempt: Attempt, before: _Before, after: State, found: _Found, number: int) -> bool:
         """Where a call leads: hold the invariants of it, and keep it if it is in the scope, which is what is told."""
         if after == before.state:
             return True
         self._hold(before, after, changed(before.state, after), found, number)
-        return self._keep(tried, before, self._land(after, before.place), found)
+        return self._keep(attempt, before, self._land(after, before.place), found)
 
-    def _keep(self, tried: _Tried, before: _Before, landed: _Landed, found: _Found) -> bool:
+    def _keep(self, attempt: Attempt, before: _Before, landed: _Landed, found: _Found) -> bool:
         if landed.others != before.others(self.scope):
-            operation, name = tried.attempt.call.operation, self.scope.names[before.place]
+            operation, name = attempt.call.operation, self.scope.names[before.place]
             raise NotIndependent(f"{operation} on {name} changes another part of the store")
         if landed.inside and landed.part != before.part(self.scope):
             found.successors.append(landed.part)

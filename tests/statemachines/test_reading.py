@@ -8,8 +8,9 @@ from fencepost.spec import Alive, DurabilityTier
 from fencepost.statemachines.expansion import Expander, small, transitions
 from fencepost.statemachines.explore import Search
 from fencepost.statemachines.reading import NOW, TABLE, Known, Values, watched_instant, watching
-from fencepost.statemachines.scope import EPOCH, Instant
+from fencepost.statemachines.scope import EPOCH, Bounds, Instant
 from fencepost.statemachines.scopes import SCOPES
+from fencepost.statemachines.scopes.event import EventScope
 from msgspec.structs import replace
 
 NOBODY = Instant(EPOCH)
@@ -35,6 +36,14 @@ def test_calls_that_are_not_made_lead_where_they_would(chapter: str) -> None:
     assert search.explored.figures.calls == made
     # each append reads all there is, and a suite has too few worlds for two with the same
     assert (asked < made) == (chapter != "output")
+
+
+@pytest.mark.parametrize(("sessions", "asked"), [(1, [13, 0]), (2, [13, 13])])
+def test_many_parts_are_not_watched(sessions: int, asked: list[int]) -> None:
+    """An expander that sees the beginning twice makes no call again, but where the search remembers whole parts itself."""
+    scope = EventScope(Bounds(sessions=sessions, rows=1))
+    expander, start = Expander(scope), small(scope, scope.begin(), 0)
+    assert [expander.expanded(start, 0, NOBODY).asked for _ in range(2)] == asked
 
 
 def test_only_what_was_read_counts() -> None:
