@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import compress
+from operator import ne
 from typing import NamedTuple
 
 from fencepost.model import INVARIANTS, TRANSITIONS, Ids, Invariant, Ports, State, Step, Why
@@ -18,26 +21,30 @@ OPERATIONS_OF: dict[str, frozenset[str]] = {
 """The calls of each chapter: a scope makes others too, and its cells are of its own."""
 
 
+Parts = tuple[State, ...]
+"""The parts that a call reaches, nearly always one."""
+
+
 class Transition(NamedTuple):
-    """A call that was tried, the model's step, and the part after it."""
+    """A call that was tried, the model's step, and the parts of its reach after it."""
 
     attempt: Attempt
     step: Step
-    after: State
+    after: Parts
 
 
 class Expansion(NamedTuple):
-    """All calls on a part at an instant, summed up.
+    """All calls on a reach at an instant, summed up.
 
     `asked` counts the calls that were made on the model, `beyond` those that lead out of the scope; `successors` are the parts
-    that calls lead to, each once. What decided answers for the first time, and which invariants were broken, comes with the
+    that calls lead to, once each. What decided answers for the first time, and which invariants were broken, comes with the
     place of the first such call among the attempts. `cells` are those that were never filled before.
     """
 
     calls: int
     asked: int
     beyond: int
-    successors: tuple[State, ...]
+    successors: tuple[Parts, ...]
     decided: tuple[tuple[str, int], ...]
     broken: tuple[tuple[str, int], ...]
     cells: frozenset[Cell]
@@ -47,16 +54,24 @@ class NotIndependent(Exception):
     """A scope is wrong about what a call reads or writes: its parts cannot be explored on their own."""
 
 
-def small(scope: Scope, parts: Sequence[State], place: int) -> State:
-    """A part with the shadows of the others: what calls on it can see."""
-    return scope.joined([part if at == place else scope.shadow(part, at) for at, part in enumerate(parts)])
+def small(scope: Scope, parts: Sequence[State], reach: int) -> State:
+    """The parts of a reach with the shadows of the others: what calls on it can see."""
+    places = scope.reaches[reach]
+    return scope.joined([part if at in places else scope.shadow(part, at) for at, part in enumerate(parts)])
 
 
-def transitions(scope: Scope, state: State, place: int, instant: Instant) -> Iterator[Transition]:
-    """The model's own steps for every call tried on the part that stands at this place of the state."""
-    part = scope.part(state, place)
-    for attempt, step in _steps(scope, state, part, place, instant):
-        yield Transition(attempt, step, part if step.state is state else scope.part(step.state, place))
+def transitions(scope: Scope, state: State, reach: int, instant: Instant) -> Iterator[Transition]:
+    """The model's own steps for every call tried on the parts of this reach of the state."""
+    places = scope.reaches[reach]
+    parts = scope.parts(state, places)
+    for attempt in scope.attempts(_told(scope, state, places), reach, instant):
+        step = stepped(state, attempt, instant)
+        yield Transition(attempt, step, parts if step.state is state else scope.parts(step.state, places))
+
+
+def _told(scope: Scope, state: State, places: Sequence[int]) -> State:
+    """What a scope is told of the parts of a reach: of several also the shadows that stand beside them."""
+    return scope.part(state, places[0]) if len(places) == 1 else state
 
 
 def stepped(state: State, attempt: Attempt, instant: Instant) -> Step:
@@ -74,15 +89,15 @@ class _Tried(NamedTuple):
 
 
 class _Landed(NamedTuple):
-    """Where calls lead: the part, whether it is within the scope, and the other parts."""
+    """Where calls lead: the parts, whether they are within the scope, and the other parts."""
 
-    part: State
+    parts: Parts
     inside: bool
-    others: tuple[State, ...]
+    others: Parts
 
 
 class Expander:
-    """Tries all calls on a part at an instant.
+    """Tries all calls on a reach at an instant.
 
     Where everything is one part, the model is asked only where something that a call reads is new. Where parts are many each is
     small, and was hardly read before by a call that is tried on it now: there every call is made, and nothing is kept of it.
@@ -97,19 +112,19 @@ class Expander:
         self._instant = watched_instant(self._read)
         self._own = OPERATIONS_OF[scope.chapter]
         self._tried: dict[Attempt, _Tried] = {}
-        self._lists: dict[int, Known[tuple[_Tried, ...]]] = {place: Known() for place in range(len(scope.names))}
+        self._list: Known[tuple[_Tried, ...]] = Known()
         self._invariants: list[tuple[Invariant, Known[frozenset[int]]]] = [(each, Known()) for each in INVARIANTS]
         self._reading = [frozenset(range(WIDTH)) for _ in INVARIANTS]
         self._last: Numbers = (-1,) * WIDTH
         self._watching: dict[tuple[frozenset[int], ...], dict[frozenset[int], tuple[Invariant, ...]]] = {}
         self._broken_by: dict[tuple[Invariant, ...], Known[tuple[str, ...]]] = {}
-        self._landed: dict[tuple[int, Numbers], _Landed] = {}
+        self._landed: dict[Numbers, _Landed] = {}
         self._reasons: set[tuple[Ids, Why]] = set()
         self._answers: set[Answered] = set()
 
-    def expanded(self, state: State, place: int, instant: Instant) -> Expansion:
-        """Every call tried on a part. Raises `NotIndependent` if one writes where only a shadow stands."""
-        before, found = _Before(state, self.values.numbers(state, instant), place, instant), _Found()
+    def expanded(self, state: State, reach: int, instant: Instant) -> Expansion:
+        """Every call tried on a reach. Raises `NotIndependent` if one writes where only a shadow stands."""
+        before, found = _Before(self, state, reach, instant), _Found()
         calls = self._remembered(before, found) if self._remembers else self._made(before, found)
         decided, broken = tuple(found.decided.items()), tuple(found.broken.items())
         cells = frozenset(cells_of(found.answers))
@@ -119,7 +134,7 @@ class Expander:
         """Make every call on the model; how many there are."""
         led: dict[State, bool] = {}
         state, instant = before.state, before.instant
-        for number, attempt in enumerate(self.scope.attempts(before.part(self.scope), before.place, instant)):
+        for number, attempt in enumerate(self.scope.attempts(_told(self.scope, state, before.places), before.reach, instant)):
             after = self._step(attempt, attempt.call.operation in self._own, state, instant, found, number).state
             if after is not state:
                 inside = led.get(after)
@@ -148,14 +163,12 @@ class Expander:
         return len(tried)
 
     def _attempts(self, before: _Before) -> tuple[_Tried, ...]:
-        known = self._lists[before.place]
-        found = known.find(before.numbers)
+        found = self._list.find(before.numbers)
         if found is None:
             self._read.clear()
-            part = self.scope.part(self._shown(before), before.place)
-            attempts = tuple(self.scope.attempts(part, before.place, self._instant(*before.instant)))
+            attempts = tuple(self.scope.attempts(self._shown(before), 0, self._instant(*before.instant)))
             found = tuple(self._tried.get(each) or self._try(each) for each in attempts)
-            known.keep(before.numbers, {NOW, *self._read}, found)
+            self._list.keep(before.numbers, {NOW, *self._read}, found)
         return found
 
     def _try(self, attempt: Attempt) -> _Tried:
@@ -205,9 +218,9 @@ class Expander:
         after = tuple(numbers)
         if after == before.numbers:
             return True
-        landed = self._landed.get((before.place, after))
+        landed = self._landed.get(after)
         if landed is None:
-            landed = self._landed[before.place, after] = self._land(self.values.state(after), before.place)
+            landed = self._landed[after] = self._land(self.values.state(after), before)
         self._hold(before, after, frozenset(place for place, _ in writes), found, number)
         return self._keep(attempt, before, landed, found)
 
@@ -216,21 +229,20 @@ class Expander:
         if after == before.state:
             return True
         self._hold(before, after, changed(before.state, after), found, number)
-        return self._keep(attempt, before, self._land(after, before.place), found)
+        return self._keep(attempt, before, self._land(after, before), found)
 
     def _keep(self, attempt: Attempt, before: _Before, landed: _Landed, found: _Found) -> bool:
-        if landed.others != before.others(self.scope):
-            operation, name = attempt.call.operation, self.scope.names[before.place]
-            raise NotIndependent(f"{operation} on {name} changes another part of the store")
-        if landed.inside and landed.part != before.part(self.scope):
-            found.successors.append(landed.part)
+        if landed.others != before.others:
+            names = " and ".join(self.scope.names[place] for place in before.places)
+            raise NotIndependent(f"{attempt.call.operation} on {names} changes another part of the store")
+        if landed.inside and landed.parts != before.parts:
+            found.successors.append(landed.parts)
         return landed.inside
 
-    def _land(self, state: State, place: int) -> _Landed:
-        scope = self.scope
-        part = scope.part(state, place)
-        others = tuple(scope.part(state, at) for at in range(len(scope.names)) if at != place)
-        return _Landed(part, scope.within(part, place), others)
+    def _land(self, state: State, before: _Before) -> _Landed:
+        parts = self.scope.parts(state, before.places)
+        inside = all(map(self.scope.within, parts, before.places))
+        return _Landed(parts, inside, self.scope.parts(state, before.elsewhere))
 
     def _hold(self, before: _Before, after: Numbers | State, changed: frozenset[int], found: _Found, number: int) -> None:
         """Hold the invariants against a change of state.
@@ -249,7 +261,7 @@ class Expander:
     def _watched_in(self, before: _Before) -> dict[frozenset[int], tuple[Invariant, ...]]:
         """The invariants that each change of this state concerns, as far as that was found out."""
         # where nothing is new that an invariant read last time it reads the same again
-        anew = {place for place, (one, other) in enumerate(zip(before.numbers, self._last, strict=True)) if one != other}
+        anew = set(compress(range(WIDTH), map(ne, before.numbers, self._last)))
         for at, (invariant, known) in enumerate(self._invariants):
             if not anew.isdisjoint(self._reading[at]):
                 self._reading[at] = self._reads(invariant, known, before)
@@ -286,24 +298,28 @@ class Expander:
 class _Before:
     """What calls are tried on."""
 
-    def __init__(self, state: State, numbers: Numbers, place: int, instant: Instant) -> None:
-        self.state, self.numbers, self.place, self.instant = state, numbers, place, instant
+    def __init__(self, expander: Expander, state: State, reach: int, instant: Instant) -> None:
+        self.state, self.reach, self.instant = state, reach, instant
+        self.scope, self.values = expander.scope, expander.values
+        self.places = self.scope.reaches[reach]
+        self.elsewhere = tuple(place for place in range(len(self.scope.names)) if place not in self.places)
         self.shown: State | None = None
         self.watching: dict[frozenset[int], tuple[Invariant, ...]] | None = None
-        self._part: State | None = None
-        self._others: tuple[State, ...] | None = None
 
-    def part(self, scope: Scope) -> State:
-        """The part that calls go to."""
-        if self._part is None:
-            self._part = scope.part(self.state, self.place)
-        return self._part
+    @cached_property
+    def numbers(self) -> Numbers:
+        """What tells the state and the instant."""
+        return self.values.numbers(self.state, self.instant)
 
-    def others(self, scope: Scope) -> tuple[State, ...]:
+    @cached_property
+    def parts(self) -> Parts:
+        """The parts that calls go to."""
+        return self.scope.parts(self.state, self.places)
+
+    @cached_property
+    def others(self) -> Parts:
         """What stands for the other parts."""
-        if self._others is None:
-            self._others = tuple(scope.part(self.state, at) for at in range(len(scope.names)) if at != self.place)
-        return self._others
+        return self.scope.parts(self.state, self.elsewhere)
 
 
 class _Found:
@@ -311,15 +327,10 @@ class _Found:
 
     def __init__(self) -> None:
         self.asked = self.beyond = 0
-        self.successors: list[State] = []
+        self.successors: list[Parts] = []
         self.answers: list[Answered] = []
         self.decided: dict[str, int] = {}
         self.broken: dict[str, int] = {}
-
-
-def _steps(scope: Scope, state: State, part: State, place: int, instant: Instant) -> Iterator[tuple[Attempt, Step]]:
-    for attempt in scope.attempts(part, place, instant):
-        yield attempt, stepped(state, attempt, instant)
 
 
 def decided_by(step: Step) -> Ids:

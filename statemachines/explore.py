@@ -1,9 +1,10 @@
 """Breadth-first search of a chapter's model, to the last state of a small scope.
 
 Parts are numbered when they are first met, and a world is one integer: the number of its instant, then 24 bits for each part.
-What comes of the calls on a part is found out once for each (instant, part, shadows of the others), and the model is asked
-only where something that a call reads is new (see `reading`); from then on a world is expanded by additions. The first path to
-a world is a shortest one, so the first world in which a requirement decides an answer is the end of its shortest witness.
+What comes of the calls on a part is found out once for each (instant, part, shadows of the others); from then on a world is
+expanded by additions. Where all is one part, the model is asked only where something that a call reads is new (see `reading`).
+The first path to a world is a shortest one, so the first world in which a requirement decides an answer is the end of its
+shortest witness.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from operator import itemgetter
 from typing import NamedTuple
 
 from fencepost.model import INVARIANTS, State
@@ -29,15 +31,15 @@ INSTANT = (1 << INSTANT_BITS) - 1
 PART = (1 << PART_BITS) - 1
 
 World = int
-Key = tuple[int, ...]
-"""What an expansion depends on: the place, the numbers of the instant and of the part, and those of the others' shadows."""
+Key = tuple[int, int, tuple[int, ...]]
+"""What an expansion depends on: the reach, the number of the instant, and those of its parts and of the others' shadows."""
 
 
 class Decided(NamedTuple):
-    """Where a requirement first decided an answer, or an invariant was first broken: world, place, and which attempt."""
+    """Where a requirement first decided an answer, or an invariant was first broken: world, reach, and which attempt."""
 
     world: World
-    place: int
+    reach: int
     attempt: int
 
 
@@ -100,12 +102,13 @@ class Search:
         self.workers = workers
         self.memory_mb = memory_mb
         self.parents: dict[World, World | None] = {}
-        self._places = range(len(scope.names))
-        self._shifts = [INSTANT_BITS + PART_BITS * place for place in self._places]
+        self._reaches = scope.reaches
+        self._shifts = [INSTANT_BITS + PART_BITS * place for place in range(len(scope.names))]
+        self._seen = [self._seen_from(places) for places in self._reaches]
         self._numbers: dict[State, int] = {}
         self._parts: list[State] = []
         self._shadows: dict[tuple[int, int], int] = {}
-        self._known: dict[Key, Known] = {}
+        self._known: list[dict[Key, Known]] = [{} for _ in self._reaches]
         self._instant_numbers = {instant: number for number, instant in enumerate(self.instants)}
         self._moves = self._moves_by_instant()
         self._symmetry = Symmetry(scope)
@@ -131,9 +134,10 @@ class Search:
                         return found
                 frontier = following
                 found.figures.depth += bool(frontier)
-                if len(self._shifts) == 1:
-                    # each world was looked up once, and none shares its part and instant with another
-                    self._known.clear()
+                for known, places in zip(self._known, self._reaches, strict=True):
+                    if len(places) == len(self._shifts):
+                        # each world was looked up once, and none shares all its parts and the instant with another
+                        known.clear()
         return found
 
     def _is_over(self) -> bool:
@@ -141,7 +145,7 @@ class Search:
 
     def forget(self) -> None:
         """Let go of all worlds; what was found stays. No path can be told any more."""
-        self.parents, self._known, self._best, self._numbers, self._parts = {}, {}, {}, {}, []
+        self.parents, self._known, self._best, self._numbers, self._parts = {}, [], {}, {}, []
 
     def parts_of(self, world: World) -> list[State]:
         """The parts of a world."""
@@ -200,37 +204,48 @@ class Search:
         ]
 
     def _keys(self, world: World) -> list[Key]:
-        """What the expansions of a world depend on, for each of its parts."""
+        """What the expansions of a world depend on, for each reach."""
         instant = world & INSTANT
         if len(self._shifts) == 1:
-            return [(0, instant, world >> INSTANT_BITS)]
+            return [(0, instant, (world >> INSTANT_BITS,))]
         numbers = [world >> shift & PART for shift in self._shifts]
         shadows = [self._shadow(place, number) for place, number in enumerate(numbers)]
-        return [(place, instant, number, *shadows[:place], *shadows[place + 1 :]) for place, number in enumerate(numbers)]
+        numbers += shadows
+        return [(reach, instant, seen(numbers)) for reach, seen in enumerate(self._seen)]
+
+    def _seen_from(self, places: tuple[int, ...]) -> itemgetter[tuple[int, ...]]:
+        """What calls on these places see, of the numbers of all parts and then of all shadows."""
+        count = len(self._shifts)
+        return itemgetter(*(place if place in places else count + place for place in range(count)))
 
     def _expand_missing(self, frontier: Iterable[World], evaluate: Evaluate) -> None:
         """Ask the model for what no world before has needed, in the order of the worlds."""
         missing: dict[Key, World] = {}
         for world in frontier:
             for key in self._keys(world):
-                if key not in self._known and key not in missing:
+                if key not in self._known[key[0]] and key not in missing:
                     missing[key] = world
         jobs = ((small(self.scope, self.parts_of(world), key[0]), key[0], key[1]) for key, world in missing.items())
         for (key, world), expansion in zip(missing.items(), evaluate(jobs), strict=True):
             self._learn(key, world, expansion)
 
     def _learn(self, key: Key, world: World, expansion: Expansion) -> None:
-        place, _, number, *_ = key
+        reach, _, numbers = key
         found = self.explored
         for requirement, attempt in expansion.decided:
-            found.decided.setdefault(requirement, Decided(world, place, attempt))
+            found.decided.setdefault(requirement, Decided(world, reach, attempt))
         for requirement, attempt in expansion.broken:
-            found.broken.setdefault(requirement, Decided(world, place, attempt))
+            found.broken.setdefault(requirement, Decided(world, reach, attempt))
         found.cells |= expansion.cells
         found.figures.asked += expansion.asked
-        shift = self._shifts[place]
-        deltas = tuple((self._number(after) - number) << shift for after in expansion.successors)
-        self._known[key] = Known(expansion.calls, expansion.beyond, deltas)
+        places = self._reaches[reach]
+        deltas = tuple(
+            sum(
+                (self._number(after) - numbers[place]) << self._shifts[place] for place, after in zip(places, each, strict=True)
+            )
+            for each in expansion.successors
+        )
+        self._known[reach][key] = Known(expansion.calls, expansion.beyond, deltas)
 
     def _level(self, frontier: Iterable[World]) -> list[World]:
         """Everything new that is one step from these worlds."""
@@ -239,7 +254,7 @@ class Search:
         known, reached = self._known, self._reached
         for world in frontier:
             for key in self._keys(world):
-                expansion = known[key]
+                expansion = known[key[0]][key]
                 calls += expansion.calls
                 beyond += expansion.beyond
                 reached(world, expansion.deltas, following)
@@ -300,7 +315,7 @@ class Search:
         """What asks the model: this process, or several of them."""
         if self.workers == 1:
             expander = Expander(self.scope)
-            yield lambda jobs: (expander.expanded(state, place, self.instants[number]) for state, place, number in jobs)
+            yield lambda jobs: (expander.expanded(state, reach, self.instants[number]) for state, reach, number in jobs)
             return
         context = get_context("spawn")
         with context.Pool(self.workers, _begin_work, (self.scope,)) as pool:
@@ -308,7 +323,7 @@ class Search:
 
 
 Job = tuple[State, int, int]
-"""A state, the place of the part that calls go to, and the number of the instant."""
+"""A state, the reach of the calls, and the number of the instant."""
 
 Evaluate = Callable[[Iterable[Job]], Iterable[Expansion]]
 
@@ -322,8 +337,8 @@ def _begin_work(scope: Scope) -> None:
 
 def _work(job: Job) -> Expansion:
     expander, instants = _at_work[0]
-    state, place, number = job
-    return expander.expanded(state, place, instants[number])
+    state, reach, number = job
+    return expander.expanded(state, reach, instants[number])
 
 
 def _packed(numbers: tuple[int, ...]) -> int:

@@ -2,7 +2,8 @@
 
 A world is an instant (what the clock says and which processes run) and the parts of the store, one for each name that calls go
 to, such as a session. A call reads its own part and, of the others, no more than their shadows: so it is made on the model
-once for each part, instant and shadow, and not in every world. That this is so is checked on whole states (see `witness`).
+once for each part, instant and shadow, and not in every world. Where calls write several parts at once, a scope says which of
+them are reached together. That this is so is checked on whole states (see `witness`).
 """
 
 from __future__ import annotations
@@ -93,6 +94,11 @@ class Scope:
         self.names: tuple[str, ...] = ("",)
         """The names of the parts."""
 
+    @property
+    def reaches(self) -> tuple[tuple[int, ...], ...]:
+        """The places of the parts that calls write: each alone, unless calls write several at once."""
+        return tuple((place,) for place in range(len(self.names)))
+
     def prelude(self) -> tuple[Call, ...]:
         """The calls that make what is there at the beginning."""
         return ()
@@ -115,7 +121,7 @@ class Scope:
         return state, events
 
     def attempts(self, part: State, place: int, instant: Instant) -> Iterable[Attempt]:
-        """Every call to try on a part."""
+        """Every call to try on a part, or on all parts of a reach: `place` is the place of the reach among them."""
         raise NotImplementedError
 
     def within(self, part: State, place: int) -> bool:
@@ -129,6 +135,10 @@ class Scope:
     def part(self, whole: State, place: int) -> State:
         """One part of a state."""
         return whole
+
+    def parts(self, whole: State, places: Iterable[int]) -> tuple[State, ...]:
+        """Several parts of a state."""
+        return tuple(self.part(whole, place) for place in places)
 
     def shadow(self, part: State, place: int) -> State:
         """What calls on other parts may see of a part: as little as there is to be seen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ def witness(search: Search, found: Decided) -> tuple[Stepped, ...]:
     if found.attempt < 0:
         return path
     instant, parts = search.instant_of(found.world), search.parts_of(found.world)
-    tried = transitions(search.scope, small(search.scope, parts, found.place), found.place, instant)
+    tried = transitions(search.scope, small(search.scope, parts, found.reach), found.reach, instant)
     attempt, step, _ = next(islice(tried, found.attempt, None))
     return (*path, Stepped(Event(instant.now, attempt.call, step.answer), step.because))
 
@@ -43,10 +43,10 @@ def witness(search: Search, found: Decided) -> tuple[Stepped, ...]:
 def steps_from(search: Search, world: World) -> Iterator[tuple[Stepped, World | None]]:
     """Every call and move in a world, with the world that it leads to; None if that lies beyond the scope."""
     scope, instant, parts = search.scope, search.instant_of(world), search.parts_of(world)
-    for place in range(len(parts)):
-        for attempt, step, after in transitions(scope, small(scope, parts, place), place, instant):
-            inside = scope.within(after, place)
-            follows = search.world_of(instant, [*parts[:place], after, *parts[place + 1 :]]) if inside else None
+    for reach, places in enumerate(scope.reaches):
+        for attempt, step, after in transitions(scope, small(scope, parts, reach), reach, instant):
+            inside = all(map(scope.within, after, places))
+            follows = search.world_of(instant, _replaced(parts, places, after)) if inside else None
             yield Stepped(Event(instant.now, attempt.call, step.answer), step.because), follows
     for later, move in scope.moves(instant):
         yield Stepped(Event(later.now, move)), search.world_of(later, parts)
@@ -57,12 +57,19 @@ def step_between(search: Search, before: World, after: World) -> Stepped:
     instant, later = search.instant_of(before), search.instant_of(after)
     if later != instant:
         return Stepped(Event(later.now, _move(search, instant, later)))
-    parts, changed = search.parts_of(before), search.parts_of(after)
-    place = next(place for place, part in enumerate(parts) if changed[place] != part)
-    for attempt, step, part in transitions(search.scope, small(search.scope, parts, place), place, instant):
-        if part == changed[place]:
-            return Stepped(Event(instant.now, attempt.call, step.answer), step.because)
+    scope, parts, changed = search.scope, search.parts_of(before), search.parts_of(after)
+    for reach, places in enumerate(scope.reaches):
+        if _replaced(parts, places, [changed[place] for place in places]) == changed:
+            for attempt, step, reached in transitions(scope, small(scope, parts, reach), reach, instant):
+                if _replaced(parts, places, reached) == changed:
+                    return Stepped(Event(instant.now, attempt.call, step.answer), step.because)
     raise LookupError(f"no call leads from world {before} to world {after}")
+
+
+def _replaced(parts: Sequence[State], places: Sequence[int], becomes: Sequence[State]) -> list[State]:
+    """The parts, with others at these places."""
+    found = dict(zip(places, becomes, strict=True))
+    return [found.get(place, part) for place, part in enumerate(parts)]
 
 
 def _move(search: Search, instant: Instant, later: Instant) -> Move:
@@ -72,8 +79,8 @@ def _move(search: Search, instant: Instant, later: Instant) -> Move:
 def require_independence(search: Search, worlds: int = 100) -> int:
     """Make every call of some worlds on their whole state, and compare with what their parts gave; how many calls.
 
-    The worlds are spread evenly over all that were met. Answers, all that decided them, the part afterwards and the other
-    parts must be the same, and the invariants must hold of the whole. Raises `NotIndependent`.
+    The worlds are spread evenly over all that were met. Answers, all that decided them, the parts afterwards and the other
+    parts must be the same, the parts must be all there is, and the invariants must hold of the whole. Raises `NotIndependent`.
     """
     stride = max(1, len(search.parents) // worlds)
     return sum(_compare(search, world) for world in islice(search.parents, 0, None, stride))
@@ -83,12 +90,15 @@ def _compare(search: Search, world: World) -> int:
     scope, instant, parts = search.scope, search.instant_of(world), search.parts_of(world)
     whole, compared = scope.joined(parts), 0
     held: set[State] = {whole}
-    for place in range(len(parts)):
-        for attempt, step, after in transitions(scope, small(scope, parts, place), place, instant):
+    for reach, places in enumerate(scope.reaches):
+        for attempt, step, after in transitions(scope, small(scope, parts, reach), reach, instant):
             said = stepped(whole, attempt, instant)
-            expected = [after if at == place else part for at, part in enumerate(parts)]
-            if _shown(said) != _shown(step) or [scope.part(said.state, at) for at in range(len(parts))] != expected:
-                raise NotIndependent(f"{attempt.call.operation} on {scope.names[place]} sees more than its part of the store")
+            now = list(scope.parts(said.state, range(len(parts))))
+            if _shown(said) != _shown(step) or now != _replaced(parts, places, after):
+                names = " and ".join(scope.names[place] for place in places)
+                raise NotIndependent(f"{attempt.call.operation} on {names} sees more than its part of the store")
+            if scope.joined(now) != said.state:
+                raise NotIndependent(f"{attempt.call.operation} writes what no part of the store shows")
             if said.state not in held:
                 held.add(said.state)
                 _require_invariants(whole, said.state)

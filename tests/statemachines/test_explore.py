@@ -13,8 +13,10 @@ from fencepost.statemachines.checker import Call
 from fencepost.statemachines.expansion import NotIndependent, stepped
 from fencepost.statemachines.explore import Explored, Search
 from fencepost.statemachines.scope import Bounds, Instant, Scope
+from fencepost.statemachines.scopes.attachment import AttachmentScope
 from fencepost.statemachines.scopes.lease import RENEW, LeaseScope
 from fencepost.statemachines.witness import path_to, require_independence, witness
+from immutables import Map
 from msgspec.structs import replace
 
 SMALL = Bounds(owners=3, processes=2, sessions=2, times=1, tokens=1, ttls=(0, 2))
@@ -179,6 +181,41 @@ def test_a_scope_that_hides_too_much_is_found_out() -> None:
     assert require_independence(explored(TINY).search) > 1_000
     with pytest.raises(NotIndependent, match="try_claim_session_execution_lease on s1 sees more than its part"):
         require_independence(Search(Blind(TINY)).run().search)
+
+
+class Alone(AttachmentScope):
+    """A scope that takes a call on all attachments for one on the first."""
+
+    def _reach(self, call: Call) -> tuple[int, ...]:
+        return super()._reach(call)[:1]
+
+
+class Forgetful(AttachmentScope):
+    """A scope whose parts leave out what was forgotten."""
+
+    def part(self, whole: State, place: int) -> State:
+        """The entry alone."""
+        part = super().part(whole, place)
+        return replace(part, attachment=replace(part.attachment, forgotten=Map()))
+
+
+def test_calls_reach_several_parts() -> None:
+    """A stamp of two attachments writes both, and a list tells of the store: 7,385 calls on whole states do the same."""
+    search = Search(AttachmentScope()).run().search
+    assert search.scope.reaches == ((0,), (1,), (2,), (0, 1), (0, 1, 2))
+    assert require_independence(search, 200) == 7_385
+
+
+def test_a_call_that_reaches_further_is_found_out() -> None:
+    """A list that would be seen alone changes what it does not reach."""
+    with pytest.raises(NotIndependent, match="list_uncommitted on a1 changes another part of the store"):
+        Search(Alone()).run()
+
+
+def test_parts_that_leave_something_out_are_found_out() -> None:
+    """What no part shows would be lost: joined, the parts must be the whole."""
+    with pytest.raises(NotIndependent, match="forget writes what no part of the store shows"):
+        require_independence(Search(Forgetful()).run().search)
 
 
 def test_memory_is_bounded() -> None:
