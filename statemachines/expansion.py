@@ -99,8 +99,8 @@ class _Landed(NamedTuple):
 class Expander:
     """Tries all calls on a reach at an instant.
 
-    Where everything is one part, the model is asked only where something that a call reads is new. Where parts are many each is
-    small, and was hardly read before by a call that is tried on it now: there every call is made, and nothing is kept of it.
+    Where all is one part, the model is asked only where something that a call reads is new. Where parts are many, each is small
+    and a call reads most of it: there every call is made, and nothing is kept of what it read.
     """
 
     def __init__(self, scope: Scope) -> None:
