@@ -6,6 +6,7 @@ anyhow, so that here it is about what callers name: sessions, owners, threads, p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 from unicodedata import normalize
@@ -30,13 +31,25 @@ PAIRS: tuple[Callable[[str], tuple[str, str]], ...] = (
 )
 """Two texts that look alike, made of one: by case, a blank at the end, composition, and what stands from a NUL on."""
 
+SHORTEST = 255
+"""At how many characters a store may cut a text."""
+
+_BEYOND_16_BITS = re.compile("[\U00010000-\U0010ffff]")
+_DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
+
 UNLIKE = "another"
 """What looks like no text that is drawn."""
 
 
 def look(text: str) -> str:
-    """What is left of a text for a store that folds case, trims, composes and ends texts at a NUL, all at once."""
-    return normalize("NFC", text.partition("\0")[0]).rstrip().casefold()
+    """What is left of a text for a store that folds, trims, drops and cuts all that some store does, all at once."""
+    left = normalize("NFC", text.partition("\0")[0]).rstrip("\\%\N{ZERO WIDTH SPACE}").rstrip().casefold()
+    return _plain_number(_BEYOND_16_BITS.sub("?", left.replace("\r\n", "\n")))[:SHORTEST]
+
+
+def _plain_number(text: str) -> str:
+    """A decimal without the zeros that make no other number of it; any other text as it is."""
+    return text.rstrip("0").rstrip(".") if _DECIMAL.fullmatch(text) else text
 
 
 def texts(call: Call) -> list[str]:

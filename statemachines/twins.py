@@ -7,7 +7,7 @@ one of these calls as if it were the other, or keeps what it should not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count, islice, product
 from pathlib import Path
@@ -79,16 +79,60 @@ class Scene(NamedTuple):
 Spelling: TypeAlias = Callable[[str], str]
 """Gives another text that looks like one."""
 
-SPELLINGS: tuple[Spelling, ...] = (
-    lambda text: text[:1].swapcase() + text[1:],
-    lambda text: f"{text} ",
-    lambda text: normalize("NFD", text),
-    lambda text: f"{text}\0",
-)
-"""Of a text that begins with a letter and ends with `MARK`: by case, by a blank, by composition, and by a NUL."""
 
-MARK = "é"
-"""What texts of plays end with, so that there are two ways to compose them."""
+class Hand(NamedTuple):
+    """How all names of a play are written, and in which other ways."""
+
+    stem: Callable[[str], str]
+    mark: str
+    spellings: tuple[Spelling, ...]
+
+    def written(self, call: Call) -> Call:
+        """The call with marked names: those that came with answers have their mark already, and instants are no names."""
+
+        def mark(text: str, _: str) -> str:
+            return self.stem(text) + self.mark if text[:1].isalpha() and not text.endswith(self.mark) else text
+
+        return changed(call, mark)
+
+
+MARK = "\N{SUSHI}\né"
+"""What texts of plays end with: beyond 16 bits and latin1, with a line's end, and with two ways to compose it."""
+
+LENGTH = 8_000
+"""How many zeros stand at the end of a number: as long as a text of a fixed length is in any database."""
+
+
+def _number(text: str) -> str:
+    """Another number for every word."""
+    return str(int(text, 36)) if text.isascii() and text.isalnum() else text
+
+
+WORDS = Hand(
+    str,
+    MARK,
+    (
+        lambda text: text[:1].swapcase() + text[1:],
+        lambda text: f"{text} ",
+        lambda text: normalize("NFD", text),
+        lambda text: f"{text}\0",
+        lambda text: text.replace("\N{SUSHI}", "\N{BEER MUG}"),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: f"{text}\N{ZERO WIDTH SPACE}",
+        lambda text: f"{text}\\",
+        lambda text: f"{text}%",
+    ),
+)
+"""By case, a blank, composition and a NUL, by what a narrow character set or other ends of lines make of a text, by what is not
+seen, by what escapes others, and by what stands for any others in a pattern."""
+
+NUMBERS = Hand(_number, "." + "0" * LENGTH, (lambda text: f"{text}0",))
+"""By a digit that makes no other number, and stands behind all that is kept of a text that is cut."""
+
+HANDS = (WORDS, NUMBERS)
+
+FIRST_WINS = ("record_intent", "atomic_apply")
+"""Calls of which the first is kept, and others beside it are not: what it spells would hide all other spellings."""
 
 TTL = 600_000
 """Milliseconds: by the time of day too, no play takes so long."""
@@ -338,53 +382,54 @@ def told_apart(machine: type[Machine], setup: Setup) -> Violation | None:
 def met(machine: type[Machine], setup: Setup) -> Violation | None:
     """Play the scenes of the machine's chapter with the twins of each call; the first violation, as it came about."""
     try:
-        for scene in SCENES[machine.chapter]:
+        for scene, hand in product(SCENES[machine.chapter], HANDS):
             if machine.offered.issuperset(scene.beside):
-                _play(scene, setup, machine.chapter)
+                _play(scene, hand, setup, machine.chapter)
     except Violation as violation:
         return violation
     return None
 
 
-def _play(scene: Scene, setup: Setup, chapter: str) -> None:
+def _play(scene: Scene, hand: Hand, setup: Setup, chapter: str) -> None:
     """Play a scene up to the twins of each call of the chapter, and, if the call writes, up to the call and then its twins.
 
-    Of a call that is still to be made, and writes, only one spelling may have an effect: each has a store of its own.
+    Before a call of which the first one wins each spelling has a store of its own.
     """
     for place, operation in enumerate(operations(scene, setup.directory)):
         if operation.chapter != chapter:
             continue
         if operation.reads:
-            _Trial(scene, setup).run(place, SPELLINGS)
+            _Trial(scene, hand, setup).run(place, hand.spellings)
             continue
-        for spelling in SPELLINGS:
-            _Trial(scene, setup).run(place, (spelling,))
-        _Trial(scene, setup).run(place, SPELLINGS, later=True)
+        for spellings in ((each,) for each in hand.spellings) if operation.name in FIRST_WINS else (hand.spellings,):
+            _Trial(scene, hand, setup).run(place, spellings)
+        _Trial(scene, hand, setup).run(place, hand.spellings, later=True)
 
 
 def operations(scene: Scene, directory: Path) -> Iterator[Operation]:
     """What the calls of a play are, where all is as it should be."""
     environment = Environment(directory)
     model = Checker(ModelStore(environment), environment, Tally())
-    for call in played(scene, lambda call: model.perform(call, look=False)):
+    for call in played(scene, WORDS, lambda call: model.perform(call, look=False)):
         yield OPERATIONS[call.operation]
 
 
-def played(scene: Scene, perform: Callable[[Call], object]) -> Iterator[Call]:
-    """The calls of a play, each of them before it is performed."""
+def played(scene: Scene, hand: Hand, perform: Callable[[Call], object]) -> Iterator[Call]:
+    """The calls of a play in one hand, each of them before it is performed."""
     play = scene.play()
     with suppress(StopIteration):
-        call = marked(next(play))
+        call = hand.written(next(play))
         while True:
             yield call
-            call = marked(play.send(perform(call)))
+            call = hand.written(play.send(perform(call)))
 
 
 class _Trial:
     """A scene on a fresh store, up to one of its calls, the twins of that call, and the reads."""
 
-    def __init__(self, scene: Scene, setup: Setup) -> None:
+    def __init__(self, scene: Scene, hand: Hand, setup: Setup) -> None:
         self._scene = scene
+        self._hand = hand
         self._setup = setup
         self._environment = Environment(setup.directory, setup.declared)
         self._store = setup.open_store(self._environment)
@@ -405,13 +450,13 @@ class _Trial:
             self._setup.close_store(self._store)
 
     def _make_twins(self, place: int, spellings: Sequence[Spelling], *, later: bool) -> None:
-        call = next(islice(played(self._scene, self._perform), place, None), None)
+        call = next(islice(played(self._scene, self._hand, self._perform), place, None), None)
         if call is None:
             # where nobody is provably dead, nothing can be taken over: the play is shorter
             return
         if later:
             self._perform(call)
-        found = list(twins(call, spellings))
+        found = list(twins(call, spellings, self._hand.mark))
         # those that do nothing come first, while there is all that they could do harm to
         idle = [twin for twin in found if not self._does_something(twin)]
         self._make(idle)
@@ -426,7 +471,7 @@ class _Trial:
             self._perform(call)
             self._setup.tally.reached["VALUE-12"] += 1
         for read in self._scene.reads if calls else ():
-            self._perform(marked(read))
+            self._perform(self._hand.written(read))
 
     def _perform(self, call: Call) -> object:
         return self._checker.perform(call, look=False)
@@ -438,24 +483,15 @@ class _Trial:
         return self._checker.following.ours(made)[0].state is not self._checker.state
 
 
-def marked(call: Call) -> Call:
-    """The call with names of two compositions: those that came with answers have them already, and instants are no names."""
-
-    def mark(text: str, _: str) -> str:
-        return text + MARK if text[:1].isalpha() and not text.endswith(MARK) else text
-
-    return changed(call, mark)
-
-
-def twins(call: Call, spellings: Sequence[Spelling] = SPELLINGS) -> Iterator[Call]:
-    """The call with each name, in one of its places at a time, in each of these spellings."""
-    for place, spelling in product(range(_places(call)), spellings):
+def twins(call: Call, spellings: Iterable[Spelling], mark: str) -> Iterator[Call]:
+    """The call with each name, which ends with the mark, in one of its places at a time, in each of these spellings."""
+    for place, spelling in product(range(_places(call, mark)), spellings):
         with suppress(InvalidArgument):
             # some records cannot be built with just any text
-            yield _with(call, place, spelling)
+            yield _with(call, mark, place, spelling)
 
 
-def _places(call: Call) -> int:
+def _places(call: Call, mark: str) -> int:
     """In how many places the call has a name."""
     found: list[str] = []
 
@@ -464,14 +500,14 @@ def _places(call: Call) -> int:
         return text
 
     changed(call, note)
-    return sum(text.endswith(MARK) for text in found)
+    return sum(text.endswith(mark) for text in found)
 
 
-def _with(call: Call, place: int, spelling: Spelling) -> Call:
+def _with(call: Call, mark: str, place: int, spelling: Spelling) -> Call:
     """The call with the name in one place in another spelling."""
     places = count()
 
     def spell(text: str, _: str) -> str:
-        return spelling(text) if text.endswith(MARK) and next(places) == place else text
+        return spelling(text) if text.endswith(mark) and next(places) == place else text
 
     return changed(call, spell)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 from unicodedata import normalize
 
@@ -91,3 +93,16 @@ def tasks_cut_at_nul(patch: Patch) -> None:
 def producers_trimmed(patch: Patch) -> None:
     """Producers whose names differ in a blank at the end are one."""
     taken_for_one(patch, "output", ("producer_agent", "name"), str.rstrip)
+
+
+@bug("VALUE-12", Kind.leak, "output")
+def tasks_cut_at_255_characters(patch: Patch) -> None:
+    """Tasks whose ids differ behind 255 characters alone are one."""
+    taken_for_one(patch, "output", ("task_id",), lambda text: text[:255])
+
+
+@bug("VALUE-12", Kind.selection, "output")
+def producers_of_16_bits(patch: Patch) -> None:
+    """Producers whose names differ in a character beyond 16 bits alone are one."""
+    narrow = partial(re.sub, "[\U00010000-\U0010ffff]", "?")
+    taken_for_one(patch, "output", ("producer_agent", "name"), narrow)

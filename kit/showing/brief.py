@@ -51,6 +51,9 @@ from ..backend import shortened, told
 from .source import simple
 
 MANY = 6
+
+LONGEST_ID = 200
+"""Longer ids are shown as source, which says how often a character is repeated."""
 """Lists of more items are cut."""
 
 
@@ -143,7 +146,7 @@ def listed(words: Iterable[str]) -> str:
 
 def named(text: str) -> str:
     """An id as it is, if it can be read as one."""
-    return text if text.isprintable() and text and " " not in text else simple(text)
+    return text if text.isprintable() and text and " " not in text and len(text) <= LONGEST_ID else simple(text)
 
 
 def held(claim: TurnInputClaim | QueuedWorkClaim) -> str:
@@ -154,7 +157,9 @@ def held(claim: TurnInputClaim | QueuedWorkClaim) -> str:
 
 def holder(owner: LeaseOwnerIdentity) -> str:
     """An owner with its incarnation."""
-    return "/".join(name if name.isprintable() and name else simple(name) for name in owner.incarnation)
+    return "/".join(
+        name if name.isprintable() and name and len(name) <= LONGEST_ID else simple(name) for name in owner.incarnation
+    )
 
 
 def call_in_words(call: Call) -> str:

@@ -256,10 +256,20 @@ def texts(value: object) -> Iterator[str]:
     return (each for each in plain_values(value) if isinstance(each, str))
 
 
+_LONG_RUN = re.compile(r"(.)\1{63,}", re.DOTALL)
+
+
 def simple(value: object) -> str:
-    """A plain value: text in double quotes as far as that needs no more escapes, numbers at the ends of ranges by powers."""
+    """A plain value: text in double quotes as far as that needs no more escapes, numbers at the ends of ranges by powers.
+
+    Of a character that is repeated often it is said how often.
+    """
     if type(value) is int:
         return _number(value)
+    if isinstance(value, str) and (run := _LONG_RUN.search(value)):
+        before, after = value[: run.start()], value[run.end() :]
+        repeated = f"{simple(run[1])} * {len(run[0]):_}"
+        return " + ".join(((simple(before),) if before else ()) + (repeated,) + ((simple(after),) if after else ()))
     plain = repr(value)
     if isinstance(value, str) and plain.startswith("'") and '"' not in value:
         return '"' + plain[1:-1].replace("\\'", "'") + '"'

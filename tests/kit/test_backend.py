@@ -106,8 +106,9 @@ def test_every_example_has_a_store_and_a_directory_of_its_own() -> None:
     verify(load_factory("faulty:Closing"), Request("faulty:Closing", ("lease",), 0, 5, 10))
     assert Closing.opened == 0
     assert Closing.most == 1
-    # one to try the factory, one an example, and five for the twins of each call of a play of four
-    assert len(Closing.used_directories) == 26
+    # one to try the factory, one an example, and four for the twins of each call of a play of four: in words and in numbers,
+    # before the call and after it
+    assert len(Closing.used_directories) == 22
     assert not any(Path(directory).exists() for directory in Closing.used_directories)
 
 

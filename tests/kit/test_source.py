@@ -250,3 +250,10 @@ def test_a_tuple_of_one_stays_a_tuple() -> None:
 def test_a_surrogate_is_written_escaped() -> None:
     """Text that no file could carry is still source."""
     assert simple("\ud800") == '"\\ud800"'
+
+
+def test_of_a_character_that_is_repeated_often_it_is_said_how_often() -> None:
+    """A text that is as long as a store may cut it can be read, and is the same text."""
+    long = "7." + "0" * 8_001 + "é"
+    assert simple(long) == '"7." + "0" * 8_001 + "é"'
+    assert simple("x" * 63) == '"' + "x" * 63 + '"'
