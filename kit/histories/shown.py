@@ -53,7 +53,8 @@ class Shown:
 
     def __init__(self, path: Path, *, certain: bool = False) -> None:
         self._path = path
-        self._certain = certain
+        self.is_certain = certain
+        """Whether nothing is told but what follows from the reads of logs that nobody cleared."""
         self._is_read = False
         self._no_calls: list[int] = []
         self._first: dict[Key, tuple[int, int]] = {}
@@ -66,7 +67,7 @@ class Shown:
     def place_of(self, call: Call, outcome: object, line: int, over: int) -> Place | None:
         """What is known of the place of what the call wrote that ended in this line; None if there is nothing."""
         if isinstance(outcome, PendingTurnInput | QueuedWorkBatch) and call.operation.startswith("enqueue_"):
-            return None if self._certain else Place((line, line), (call.operation,), (outcome.enqueue_seq, 0))
+            return None if self.is_certain else Place((line, line), (call.operation,), (outcome.enqueue_seq, 0))
         if call.operation == "event.append" and outcome is None:
             self._look_through()
             return self._of_event(call, self._during(line, over))
@@ -81,7 +82,7 @@ class Shown:
         assert isinstance(envelope, AgentEventEnvelope)
         name = ("event", thread_id, envelope.event_id)
         first = self._first.get(name, NEVER)
-        is_unsure = self._appended[name] > 1 or (self._certain and thread_id in self._cleared)
+        is_unsure = self._appended[name] > 1 or (self.is_certain and thread_id in self._cleared)
         return None if is_unsure or first[0] < during[0] else Place(during, ("event", thread_id, turn), first)
 
     def _of_output(self, call: Call, ref: OutputRef, during: Interval) -> Place | None:
