@@ -136,6 +136,7 @@ class Trial:
         self._calls = 0
         self._back = 0
         self._ahead: dict[int, Waiting] = {}
+        self._unlike: deque[Spanned] = deque()
         self._is_closed = True
         self.resumed: list[int] = []
         """The lines in which a recording goes on with a store that should be as it was."""
@@ -213,6 +214,8 @@ class Trial:
             if waiting.lane == lane:
                 waiting.later.append(number)
         self._ahead[number] = Waiting(span, lane, span.made.over > 0)
+        if isinstance(span.made.call, Invalid) and _may_do_anything(span.made.call, span.made.outcome):
+            self._unlike.append(span)
 
     def _take(self, newest: Spanned | None) -> Judgement | None:
         """Take the first of the calls ahead over; the judgement, if it is the last word. More may be behind the newest."""
@@ -227,6 +230,11 @@ class Trial:
             self._follower.doubts = {(part,): waiting.span.unsure for part in PARTS} | self._follower.doubts
         if newest is not None and newest.beside <= at:
             self._follower.doubt(made.call, TOO_LONG.format(f"{made.line:,}", AHEAD))
+        for span in tuple(self._unlike):
+            # it may have done so as soon as it began
+            if span.beside <= at:
+                self._follower.doubt(span.made.call, UNLIKE.format(f"{span.made.line:,}"))
+                self._unlike.remove(span)
         spans = {at: waiting.span}
         for number in waiting.later:
             spans[number] = self._ahead[number].span
@@ -251,12 +259,15 @@ class Trial:
         if isinstance(made.outcome, Refused):
             return None
         if call.foreign or isinstance(made.outcome, Lost):
-            if not isinstance(made.outcome, Crashed):
-                self._follower.doubt(call, UNLIKE.format(f"{made.line:,}"))
             return None
         self._follower.tally.reached["VALUE-1"] += 1
         says = f"{call.operation} has to refuse these arguments with InvalidArgument ({call.arguments})."
         return replace(self.so_far(Verdict.violates), made=made, requirements=("VALUE-1", "VALUE-2"), says=says)
+
+
+def _may_do_anything(call: Invalid, outcome: object) -> bool:
+    """Whether nobody knows what the call did: the protocol has none like it, or its caller went away."""
+    return isinstance(outcome, Lost) or (call.foreign and not isinstance(outcome, Refused | Crashed))
 
 
 def _reason(made: Recorded, violation: Violation) -> str:

@@ -120,6 +120,21 @@ def test_a_caller_that_went_away_beside_others_leaves_a_doubt(lost: int, tmp_pat
     )
 
 
+def test_a_call_that_the_protocol_does_not_know_leaves_a_doubt_from_its_beginning(tmp_path: Path) -> None:
+    """What it did may be shown before it has ended, so that is no fault."""
+    first, _, read = events(1, 2)
+    file = history(tmp_path / "h.jsonl", first, read, append(1) | {"over": 2})
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    lines[3]["call"] = {"operation": "event.append", "foreign": "('t', 0, 'said', 'more')"}
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    judgement = judge_history(file, from_empty=True)
+    assert (judgement.verdict, judgement.says) == (
+        Verdict.not_evaluated,
+        "What the call in line 4 did is not known: the protocol has none like it. "
+        "So it cannot be decided whether line 3 is right.",
+    )
+
+
 def outputs(number: int, draw: random.Random) -> Worker:
     """Appends outputs of two attempts under two names, and asks for the latest of one; hardly ever lists an attempt."""
     mine = 0
