@@ -3,7 +3,7 @@
 An append says nothing of its place. But a log only grows, so the first read that shows what was appended tells it, of whatever
 else it shows, and of what is shown later; the latest of a name is behind all that was there before it was asked for; and a
 number of admission is the place itself. What is left out for it may be wrong all the same, where a store is: so nothing is said
-to be broken before it was held again by what is `certain`, the reads of logs that nobody cleared.
+to be broken before it was held again by what is `certain`: single reads, and those of logs that nobody cleared.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Shown:
     def __init__(self, path: Path, *, certain: bool = False) -> None:
         self._path = path
         self.is_certain = certain
-        """Whether nothing is told but what follows from the reads of logs that nobody cleared."""
+        """Whether nothing is told but what follows from single reads, and from those of logs that nobody cleared."""
         self._is_read = False
         self._no_calls: list[int] = []
         self._first: dict[Key, tuple[int, int]] = {}
@@ -82,8 +82,7 @@ class Shown:
         assert isinstance(envelope, AgentEventEnvelope)
         name = ("event", thread_id, envelope.event_id)
         first = self._first.get(name, NEVER)
-        is_unsure = self._appended[name] > 1 or (self.is_certain and thread_id in self._cleared)
-        return None if is_unsure or first[0] < during[0] else Place(during, ("event", thread_id, turn), first)
+        return None if self._appended[name] > 1 or first[0] < during[0] else Place(during, ("event", thread_id, turn), first)
 
     def _of_output(self, call: Call, ref: OutputRef, during: Interval) -> Place | None:
         task_id, attempt, producer, *_ = call.arguments
@@ -101,8 +100,14 @@ class Shown:
             return False
         if one.first == other.first:
             # which of two came first that are never shown, and are nowhere but in this log, makes no difference
-            return one.log[0] == "event" and one.during[1] < other.during[1]
-        return one.first < other.first and (one.first[0] == other.first[0] or not self._may_be_cleared(one, other))
+            return one.log[0] == "event" and one.during[1] < other.during[1] and not self._is_unsure(one)
+        return one.first < other.first and (
+            one.first[0] == other.first[0] or not (self._is_unsure(one) or self._may_be_cleared(one, other))
+        )
+
+    def _is_unsure(self, one: Place) -> bool:
+        """Whether only what one read shows is certain of its log, which may have been cleared."""
+        return self.is_certain and one.log[0] == "event" and one.log[1] in self._cleared
 
     def _may_be_cleared(self, one: Place, other: Place) -> bool:
         """Whether the other may have been cleared away before the first read that shows the one."""
