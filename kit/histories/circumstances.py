@@ -122,9 +122,17 @@ def only(state: State, lane: Lane) -> State:
     return replace(state, event=EventState(), runtime=RuntimeRecords(), output=OutputState())
 
 
-def unordered(state: State) -> State:
-    """The state without the order of all outputs, which no answer shows; their order by attempt and by producer stays."""
-    return replace(state, output=replace(state.output, records=Log())) if state.output.records else state
+def unordered(state: State, attempt: tuple[str, int] | None, producer: str | None) -> State:
+    """The state without the order of all outputs, which no answer shows; nor that of this attempt, nor the latest of this name.
+
+    The order of other attempts stays, and the latest of other producers.
+    """
+    output = replace(state.output, records=Log())
+    if attempt is not None:
+        output = replace(output, attempts=output.attempts.set(attempt, output.attempts[attempt]._replace(records=Log())))
+    if producer is not None:
+        output = replace(output, producers=output.producers.delete(producer))
+    return replace(state, output=output)
 
 
 def changes_nothing(call: Call, outcome: object) -> bool:

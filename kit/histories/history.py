@@ -192,16 +192,18 @@ def _outcome(call: Call | Invalid, line: dict[str, Any]) -> Any:
     if len(found) != 1:
         raise ValueError(f"it has {' and '.join(found) or 'no outcome'}, expected one of {', '.join(OUTCOMES)}")
     given = line[found[0]]
+    if found[0] in ("crash", "strange", "lost") and not isinstance(given, str):
+        raise ValueError(f"its {found[0]} is {shortened(given)}, expected words")
     match found[0]:
         case "answer":
             return answer_from_wire(call.operation, given) if isinstance(call, Call) else given
         case "error":
             return Refused(error_from_wire(given))
         case "crash":
-            return Crashed(printable(str(given)))
+            return Crashed(printable(given))
         case "strange":
-            return Strange(printable(str(given)))
-    return Lost(printable(str(given)))
+            return Strange(printable(given))
+    return Lost(printable(given))
 
 
 def _why(error: Exception) -> str:

@@ -74,6 +74,8 @@ class Follower:
 
     def __init__(self, *, strict: bool) -> None:
         self.tally = Tally()
+        self.guessed: set[Lane] = set()
+        """Where orders were left out that later answers speak against: what nothing explains there is to be held again."""
         self.doubts: dict[Lane, str] = {}
         """What cannot be known any more of a lane, or of a whole store, and so of all that it answers later; a sentence."""
         self.failures = 0
@@ -90,7 +92,8 @@ class Follower:
         made, checker = span.made, self._checker
         assert isinstance(made.call, Call)
         if isinstance(made.outcome, Lost):
-            return self._lost(ways, made, made.call), None
+            self.doubt_lost(made)
+            return ways, None
         checker.following.candidates = ways
         checker.tally = self.tally if alone else self.beside
         checker.performed = []
@@ -143,11 +146,11 @@ class Follower:
         # instants are bound to the intervals of calls alone: a store may read its clock before it takes its turn
         return tuple(each._replace(now=0) if each.now else each for each in following.candidates)
 
-    def _lost(self, ways: Ways, made: Recorded, call: Call) -> Ways:
-        if not OPERATIONS[call.operation].reads:
+    def doubt_lost(self, made: Recorded) -> None:
+        """Remember that nobody knows what a call did, if its caller went away, and it was to do anything."""
+        if isinstance(made.outcome, Lost) and isinstance(made.call, Call) and not OPERATIONS[made.call.operation].reads:
             words = made.outcome.words
-            self.doubt(call, f"What became of the call in line {made.line} is not known: its caller went away ({words}).")
-        return ways
+            self.doubt(made.call, f"What became of the call in line {made.line} is not known: its caller went away ({words}).")
 
     def doubt(self, call: Call | Invalid, sentence: str) -> None:
         """Remember what cannot be known any more of what the call is about, or of all that its store has."""

@@ -10,17 +10,18 @@ one whose place is shown later, in that place; two ways to one state with the sa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from fencepost.model import State
 from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.following import Call, Candidate, Made
 
 from .circumstances import Lane, Reach, changes_nothing, lane_of, only, unordered
 from .judge import START, Follower, Spanned, Ways
-from .shown import NEVER, Key, Place, Shown
+from .shown import Place, Shown
 
 Ahead = frozenset[int]
 """The numbers of calls that took effect before one that ended earlier."""
@@ -46,19 +47,10 @@ class Overlapping:
     span: Spanned
     made: Made
     reach: Reach
-    place: tuple[Key, Place] | None
+    place: Place | None
     changes_nothing: bool
     tried: dict[int, tuple[Candidate, Ways]] = field(default_factory=dict)
     counted: bool = False
-
-    def is_behind(self, other: Overlapping) -> bool:
-        """Whether the other has its place before this one; of two that are never shown the first to end may as well have it."""
-        if self.place is None or other.place is None or self.place[0] != other.place[0]:
-            return False
-        (_, own), (_, place) = self.place, other.place
-        if (own == NEVER) != (place == NEVER):
-            return False
-        return (place, other.span.made.line) < (own, self.span.made.line)
 
 
 class Order:
@@ -69,6 +61,7 @@ class Order:
         self._follower = follower
         self._shown = shown
         self._calls: dict[int, Overlapping] = {}
+        self._line = 0
 
     def alone(self, span: Spanned, *, alone: bool) -> Violation | None:
         """Take a call over that overlaps none of the lane; why it cannot be right, if it cannot."""
@@ -80,8 +73,14 @@ class Order:
     def take(self, at: int, spans: dict[int, Spanned]) -> Violation | None:
         """Take the call of this number over; why no order allows it, if none does. `spans` are it and those that overlap it."""
         calls = {number: self._call(number, span) for number, span in spans.items() if isinstance(span.made.call, Call)}
-        search = Search(at, calls, self.after, NARROW if self._follower.doubted(spans[at].made.call) else WIDE)
-        found = search.found(self.ways, by_place=True) or search.found(self.ways, by_place=False)
+        self._line = spans[at].made.line
+        for span in spans.values():
+            self._follower.doubt_lost(span.made)
+        search = Search(at, calls, self, NARROW if self._follower.doubted(spans[at].made.call) else WIDE)
+        found = search.found(self.ways, by_place=True)
+        if search.passed_over:
+            self._follower.guessed.add(lane_of(spans[at].made.call))
+        found = found or search.found(self.ways, by_place=False)
         del self._calls[at]
         if search.gave_up:
             made = spans[at].made
@@ -100,18 +99,33 @@ class Order:
     def after(self, candidate: Candidate, call: Overlapping) -> Ways:
         """The states after a call, from this one; remembered."""
         after = self._follower.tried(candidate, call.span, call.made, first=not call.counted)
-        after = tuple(each._replace(state=unordered(each.state)) for each in after)
+        after = tuple(each._replace(state=self._unordered(each.state, call.made.call)) for each in after)
         call.counted = call.counted or bool(after)
         call.tried[id(candidate.state)] = (candidate, after)
         return after
+
+    def _unordered(self, state: State, call: Call) -> State:
+        """The state without the order of what nobody asks for any more."""
+        if call.operation != "output.append":
+            return state
+        task_id, attempt, producer, *_ = call.arguments
+        assert isinstance(task_id, str)
+        assert isinstance(attempt, int)
+        assert isinstance(producer, str)
+        asked = self._shown.is_asked(("output", task_id, attempt), self._line)
+        named = self._shown.is_asked(("latest", producer), self._line)
+        return unordered(state, None if asked else (task_id, attempt), None if named else producer)
+
+    def is_before(self, one: Overlapping, other: Overlapping) -> bool:
+        """Whether the one has its place before the other, as far as that is known."""
+        return one.place is not None and other.place is not None and self._shown.is_before(one.place, other.place)
 
     def _call(self, number: int, span: Spanned) -> Overlapping:
         """A call that may be placed, as it is tried."""
         known = self._calls.get(number)
         if known is None:
             made = self._follower.made(span, alone=False)
-            # of the lines before the one that a call ended in, so many are those that it overlapped
-            place = self._shown.place_of(made.call, span.made.outcome, span.made.line - span.made.over)
+            place = self._shown.place_of(made.call, span.made.outcome, span.made.line, span.made.over)
             still = changes_nothing(made.call, span.made.outcome)
             known = self._calls[number] = Overlapping(span, made, Reach.of(made.call), place, still)
         return known
@@ -120,13 +134,11 @@ class Order:
 class Search:
     """The ways to place one call: the states after it, for each set of calls that are placed before one that ended earlier."""
 
-    def __init__(
-        self, at: int, calls: dict[int, Overlapping], after: Callable[[Candidate, Overlapping], Ways], bounds: Bounds
-    ) -> None:
+    def __init__(self, at: int, calls: dict[int, Overlapping], order: Order, bounds: Bounds) -> None:
         self._at = at
         self._bounds = bounds
         self._calls = calls
-        self._after = after
+        self._order = order
         self._near = {
             number: {other for other, there in calls.items() if other != number and not call.reach.commutes(there.reach)}
             for number, call in calls.items()
@@ -134,6 +146,8 @@ class Search:
         self.others = sorted(self._connected(calls.keys()) - {at})
         """Those whose place before the call makes a difference, to it or by way of one that does."""
         self.gave_up = False
+        self.passed_over = False
+        """Whether an order was left out because the places that are known speak against it."""
         self._tries = 0
         self._kept = 0
 
@@ -202,9 +216,11 @@ class Search:
     def _is_late(self, number: int, placed: Ahead) -> bool:
         """Whether one that is not placed yet has its place before this one."""
         own = self._calls[number]
-        return own.place is not None and any(
-            own.is_behind(other) for each, other in self._calls.items() if each not in placed and each != number
+        late = own.place is not None and any(
+            self._order.is_before(other, own) for each, other in self._calls.items() if each not in placed and each != number
         )
+        self.passed_over = self.passed_over or late
+        return late
 
     def _tried(self, state: Candidate, number: int) -> Ways:
         call = self._calls[number]
@@ -212,7 +228,7 @@ class Search:
         if known is not None and known[0].state is state.state and known[0].departed == state.departed:
             return known[1]
         self._tries += 1
-        return self._after(state, call)
+        return self._order.after(state, call)
 
 
 class Lanes:
@@ -258,4 +274,7 @@ def add(found: dict[Ahead, list[Candidate]], ahead: Ahead, more: Iterable[Candid
     return new
 
 
-TOO_MANY = "Not every order was tried of the call in line {} and {} others that it overlaps and depends on."
+TOO_MANY = (
+    "Not every order was tried of the call in line {} and {} others that it overlaps and depends on. There are fewer orders "
+    "with fewer callers at once, or where reads list more often what was written."
+)

@@ -46,6 +46,8 @@ class Judgement:
     background: Background | None = None
     tally: Tally = field(default_factory=Tally)
     seconds: float = 0.0
+    is_guess: bool = False
+    """Whether orders were left out that may explain it all the same."""
 
 
 def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = False, persists: bool = False) -> Judgement:
@@ -63,6 +65,8 @@ def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = 
                 raise Unreadable(f"{path} is empty. Expected a history, as `fencepost.record` writes it.")
             head = read_head(first)
             judgement = trial.judged(read_calls(file))
+        if judgement.is_guess:
+            judgement = _held_again(Path(path), strict=strict)
         if judgement.violation is not None and judgement.made is not None and judgement.verdict is Verdict.violates:
             judgement = _looked_back(Path(path), judgement, from_empty=from_empty)
             if not persists:
@@ -72,6 +76,14 @@ def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = 
     except (Unreadable, Undecided) as error:
         judgement = replace(trial.so_far(), verdict=Verdict.not_evaluated, says=str(error))
     return replace(judgement, head=head, seconds=time.perf_counter() - started)
+
+
+def _held_again(path: Path, *, strict: bool, since: int = 0, to: float = float("inf")) -> Judgement:
+    """The judgement on the lines behind `since`, up to `to`, if no order is left out but what is certain."""
+    with path.open("rb") as file:
+        file.readline()
+        lines = (each for each in read_calls(file) if since < each.line <= to)
+        return Trial(strict=strict, shown=Shown(path, certain=True)).judged(lines)
 
 
 def _looked_back(path: Path, judgement: Judgement, *, from_empty: bool) -> Judgement:
@@ -96,6 +108,8 @@ def _from_a_resume(path: Path, judgement: Judgement, resumed: Sequence[int], *, 
             # those that overlap the call in question belong to it
             since = (each for each in read_calls(file) if start < each.line <= line + AHEAD)
             found = Trial(strict=strict, shown=Shown(path)).judged(since)
+        if found.is_guess:
+            found = _held_again(path, strict=strict, since=start, to=line + AHEAD)
         if found.made is None or found.made.line > line:
             return replace(judgement, verdict=Verdict.not_evaluated, says=EMPTY_THERE.format(f"{start:,}"))
     return judgement
@@ -122,6 +136,7 @@ class Trial:
         self._calls = 0
         self._back = 0
         self._ahead: dict[int, Waiting] = {}
+        self._unlike: deque[Spanned] = deque()
         self._is_closed = True
         self.resumed: list[int] = []
         """The lines in which a recording goes on with a store that should be as it was."""
@@ -199,6 +214,8 @@ class Trial:
             if waiting.lane == lane:
                 waiting.later.append(number)
         self._ahead[number] = Waiting(span, lane, span.made.over > 0)
+        if isinstance(span.made.call, Invalid) and _may_do_anything(span.made.call, span.made.outcome):
+            self._unlike.append(span)
 
     def _take(self, newest: Spanned | None) -> Judgement | None:
         """Take the first of the calls ahead over; the judgement, if it is the last word. More may be behind the newest."""
@@ -208,10 +225,16 @@ class Trial:
             # nothing that was before is known of it, or unknown
             self._lanes = Lanes(self._follower, self._shown)
             self._follower.doubts = {}
+            self._follower.guessed = set()
         if waiting.span.unsure:
             self._follower.doubts = {(part,): waiting.span.unsure for part in PARTS} | self._follower.doubts
         if newest is not None and newest.beside <= at:
             self._follower.doubt(made.call, TOO_LONG.format(f"{made.line:,}", AHEAD))
+        for span in tuple(self._unlike):
+            # it may have done so as soon as it began
+            if span.beside <= at:
+                self._follower.doubt(span.made.call, UNLIKE.format(f"{span.made.line:,}"))
+                self._unlike.remove(span)
         spans = {at: waiting.span}
         for number in waiting.later:
             spans[number] = self._ahead[number].span
@@ -224,7 +247,8 @@ class Trial:
 
     def _broken(self, made: Recorded, violation: Violation) -> Judgement:
         doubt = self._follower.doubted(made.call)
-        found = replace(self.so_far(), made=made, violation=violation, requirements=violation.requirements)
+        is_guess = lane_of(made.call) in self._follower.guessed
+        found = replace(self.so_far(), made=made, violation=violation, requirements=violation.requirements, is_guess=is_guess)
         if doubt:
             says = f"{doubt} So it cannot be decided whether line {made.line:,} is right."
             return replace(found, verdict=Verdict.not_evaluated, says=says)
@@ -235,12 +259,15 @@ class Trial:
         if isinstance(made.outcome, Refused):
             return None
         if call.foreign or isinstance(made.outcome, Lost):
-            if not isinstance(made.outcome, Crashed):
-                self._follower.doubt(call, UNLIKE.format(f"{made.line:,}"))
             return None
         self._follower.tally.reached["VALUE-1"] += 1
         says = f"{call.operation} has to refuse these arguments with InvalidArgument ({call.arguments})."
         return replace(self.so_far(Verdict.violates), made=made, requirements=("VALUE-1", "VALUE-2"), says=says)
+
+
+def _may_do_anything(call: Invalid, outcome: object) -> bool:
+    """Whether nobody knows what the call did: the protocol has none like it, or its caller went away."""
+    return isinstance(outcome, Lost) or (call.foreign and not isinstance(outcome, Refused | Crashed))
 
 
 def _reason(made: Recorded, violation: Violation) -> str:

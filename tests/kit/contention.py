@@ -123,27 +123,35 @@ def work(number: int, draw: random.Random) -> Worker:
 
 
 def commits(number: int, draw: random.Random) -> Worker:
-    """Commits to one session, with the number of the head that it saw last, right or not; reads it, and renews its name."""
-    revision, leaf, mine = 0, None, 0
+    """Leases a session for a moment, and commits to it with the number of the head that it saw last, right or not; reads it."""
+    revision, leaf, mine, owner = 0, None, 0, LeaseOwnerIdentity(f"worker-{number}", "1")
     while True:
-        mine += 1
-        node = SessionNodeRecord(f"node-{number}-{mine}", leaf, EventPayload(Json(number)), INSTANT)
-        commit = RuntimeCommit(
-            session_id="s0",
-            expected_head_revision=revision,
-            config=PersistedSessionConfig("provider", Json(number)),
-            graph=Append((node,), node.node_id),
-            checkpoint=HydratedSessionCheckpoint(),
-        )
-        yield ("runtime_persistence", "commit_runtime_state", commit)
-        yield ("runtime_persistence", "load_node", node.node_id)
-        seen = yield ("runtime_persistence", "load_session", ActivePath())
-        if seen is not None and not isinstance(seen, StoreError):
-            revision, leaf = seen.head_revision, seen.graph.leaf_node_id
+        outcome = yield ("runtime_persistence", "try_claim_session_execution_lease", "s0", owner, draw.choice((0, 30, 90)))
+        if not isinstance(outcome, Acquired):
+            continue
+        for _ in range(draw.randrange(2, 6)):
+            mine += 1
+            node = SessionNodeRecord(f"node-{number}-{mine}", leaf, EventPayload(Json(number)), INSTANT)
+            commit = RuntimeCommit(
+                session_id="s0",
+                expected_head_revision=revision,
+                config=PersistedSessionConfig("provider", Json(number)),
+                graph=Append((node,), node.node_id),
+                checkpoint=HydratedSessionCheckpoint(),
+                session_execution_lease=outcome.lease.fence(),
+            )
+            yield ("runtime_persistence", "commit_runtime_state", commit)
+            if draw.random() < 0.2:
+                yield ("runtime_persistence", "load_node", node.node_id)
+            seen = yield ("runtime_persistence", "load_session", ActivePath())
+            if seen is not None and not isinstance(seen, StoreError):
+                revision, leaf = seen.head_revision, seen.graph.leaf_node_id
         if draw.random() < 0.1:
             yield ("runtime_persistence", "gc_unreachable")
         if draw.random() < 0.1:
             yield ("runtime_persistence", "vacuum")
+        if draw.random() < 0.8:
+            yield ("runtime_persistence", "release_session_execution_lease", outcome.lease.completion())
 
 
 def attachments(number: int, draw: random.Random) -> Worker:

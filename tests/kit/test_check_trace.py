@@ -399,6 +399,10 @@ UNREADABLE = {
     '{"format":"fencepost-history/1","at":1,"protocols":["event"]}\n{"at":[1,2],"call":{"operation":"fly"}}\n{}\n': (
         "Line 2 is no call that can be read (ValueError: there is no operation 'fly')"
     ),
+    '{"format":"fencepost-history/1","at":1,"protocols":["event"]}\n'
+    '{"at":[1,2],"call":{"operation":"clear","arguments":{"thread_id":"t"}},"crash":5}\n{}\n': (
+        "Line 2 is no call that can be read (ValueError: its crash is 5, expected words)"
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from contention import CONTENDED, laid_over
 from fencepost.kit.histories.trial import judge_history
 from fencepost.kit.result import Verdict
-from fencepost.spec import Acquired
+from fencepost.spec import Acquired, HeadRevisionConflict
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.model_store import ModelStore
 from msgspec.structs import replace
@@ -33,6 +34,20 @@ def test_what_the_model_did_for_eight_callers_conforms(chapter: str, seed: int, 
     assert (judgement.verdict, judgement.says, judgement.calls) == (Verdict.conforms, "", 240)
 
 
+def granted(file: Path) -> list[bool]:
+    """Of each commit of a history whether it was granted."""
+    lines = [json.loads(line) for line in file.read_text().splitlines()[1:-1]]
+    return ["answer" in line for line in lines if line["call"]["operation"] == "commit_runtime_state"]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_commits_of_eight_callers_are_granted_and_refused(seed: int, tmp_path: Path) -> None:
+    """What is laid over each other is no row of refusals alone: a quarter of the commits is granted, and some are not."""
+    commits = granted(laid_over(tmp_path / "history.jsonl", "commit", 240, seed))
+    assert len(commits) > 25
+    assert len(commits) / 4 < sum(commits) < len(commits)
+
+
 class Bent(ModelStore):
     """The model, which gives one answer otherwise: from the hundredth call on, the first of an operation that fits."""
 
@@ -49,6 +64,30 @@ class Bent(ModelStore):
             self._bent = ("", None)
             return bend(answer)
         return answer
+
+
+class Swallowed(ModelStore):
+    """The model, which answers a commit of a head that is not the latest any more as it answered the one before."""
+
+    before: object = None
+
+    def _call(self, operation: Any, arguments: tuple[object, ...]) -> object:
+        try:
+            answer = super()._call(operation, arguments)
+        except HeadRevisionConflict:
+            if self.before is None:
+                raise
+            return self.before
+        if operation.name == "commit_runtime_state":
+            self.before = answer
+        return answer
+
+
+def test_a_stale_commit_among_eight_callers_is_named(tmp_path: Path) -> None:
+    """One that is answered as if it had been granted breaks the law: at itself, or at the first read that lacks it."""
+    judgement = judge_history(laid_over(tmp_path / "history.jsonl", "commit", 240, 1, Swallowed), from_empty=True)
+    assert judgement.made is not None
+    assert (judgement.verdict, judgement.made.call.operation) == (Verdict.violates, "commit_runtime_state")
 
 
 def token_of_before(outcome: Any) -> Any:
