@@ -17,6 +17,7 @@ from .adapter import PROTOCOL, Adapter
 from .backend import ANSWER_S, BackendError, fresh_environment, shortened
 from .choices import OF_CHAPTERS, STORES, chosen_chapters
 from .console import Terminal
+from .leftovers import nothing_left_behind
 from .scaffold import LANGUAGES, ScaffoldRefused, skeleton_of, write
 from .serve import serve
 from .verify import offered_by
@@ -40,6 +41,7 @@ def adapter_group() -> None:
 @click.argument("command")
 @click.option("--timeout", default=ANSWER_S, show_default=True, type=click.FloatRange(min=0, min_open=True), help="Seconds.")
 @click.pass_context
+@nothing_left_behind()
 def check_command(context: click.Context, command: str, timeout: float) -> None:
     """Start COMMAND, let it introduce itself, echo what is hard to carry, and give an empty store twice.
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ..backend import ANSWER_S, EXEC, BackendError, load_factory
 from ..console import Terminal
+from ..leftovers import nothing_left_behind
 from .brief import brief, call_in_words, written
 from .replay import Outcome, Replayed, replay
 from .trace import TraceError, read_trace
@@ -25,6 +26,7 @@ STYLES = {Outcome.reproduced: "bold red", Outcome.another: "bold yellow", Outcom
     "--timeout", default=ANSWER_S, show_default=True, type=click.FloatRange(min=0, min_open=True), help="Seconds for an answer."
 )
 @click.pass_context
+@nothing_left_behind()
 def replay_command(context: click.Context, trace: str, backend: str | None, command: str | None, timeout: float) -> None:
     """Run TRACE, the .jsonl file of a counterexample, again, and tell whether the violation is still there.
 
