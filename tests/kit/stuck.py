@@ -81,6 +81,26 @@ class ExitsWell(Bent):
         os._exit(0)
 
 
+class ExitsUnseen(Bent):
+    """A renewal ends the process, as if all were well, and goes on where that did not succeed."""
+
+    def renew_session_execution_lease(self, *arguments: object) -> object:
+        with contextlib.suppress(Exception):
+            os._exit(0)
+        return self.right("renew_session_execution_lease", *arguments)
+
+
+class Forks(Bent):
+    """A renewal starts a process that ends."""
+
+    def renew_session_execution_lease(self, *arguments: object) -> object:
+        process = os.fork()
+        if not process:
+            os._exit(0)
+        os.waitpid(process, 0)
+        return self.right("renew_session_execution_lease", *arguments)
+
+
 class Faults(Bent):
     """A renewal reads where there is nothing, as an extension in C may."""
 

@@ -175,6 +175,29 @@ def test_a_run_that_could_not_be_evaluated_fails_every_test(directory: Path) -> 
     assert "Traceback" not in found.stdout
 
 
+@pytest.mark.parametrize("backend", ["ExitsWell", "ExitsUnseen"])
+def test_a_store_that_ends_its_process_does_not_end_the_tests(backend: str, directory: Path) -> None:
+    """It would end them with the exit code of its choice, such as 0: they fail, and say in which call it was."""
+    (directory / "test_stores.py").write_text(
+        f'import fencepost\nTestIt = fencepost.conformance("stuck:{backend}", chapters=("lease",), examples=3)\n'
+    )
+    found = run_pytest(directory, "-v")
+    assert found.returncode == 1
+    assert set(ends(found.stdout).values()) == {"FAILED"}
+    said = "The store ended the process in renew_session_execution_lease, with exit code 0. Expected every call to return or to"
+    assert said in found.stdout
+
+
+def test_a_process_that_a_store_forks_may_end(directory: Path) -> None:
+    """It is the store's own."""
+    (directory / "test_stores.py").write_text(
+        'import fencepost\nTestIt = fencepost.conformance("stuck:Forks", chapters=("lease",), examples=3)\n'
+    )
+    found = run_pytest(directory, "-v")
+    assert found.returncode == 0, found.stdout
+    assert "PASSED" in ends(found.stdout).values()
+
+
 def test_an_interrupted_run_ends_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C is no failure of the store: it goes on to pytest."""
     interrupted = Result(Request("x", ("lease",)), (), (), interrupted=True)
