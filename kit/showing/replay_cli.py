@@ -9,7 +9,7 @@ from fencepost.spec.catalogue import requirements
 from rich.text import Text
 
 from ..backend import ANSWER_S, EXEC, BackendError, load_factory
-from ..console import Terminal
+from ..console import Terminal, complain
 from ..leftovers import nothing_left_behind
 from .brief import brief, call_in_words, written
 from .replay import Outcome, Replayed, replay
@@ -43,7 +43,7 @@ def replay_command(context: click.Context, trace: str, backend: str | None, comm
         factory = load_factory(backend or f"{EXEC}{command}", timeout)
         replayed = replay(factory, recorded)
     except (BackendError, TraceError) as error:
-        click.echo(f"Error: {error}", err=True)
+        complain(str(error))
         context.exit(2)
     console = Terminal()
     console.show(Text.assemble((replayed.outcome.value, STYLES[replayed.outcome]), f"  {factory.name}"))

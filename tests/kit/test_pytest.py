@@ -290,6 +290,19 @@ def test_protocols_are_chosen_in_a_file_as_by_the_option(tmp_path: Path) -> None
         conformance(Model, stores="poems")
 
 
+def test_names_are_given_as_on_the_command_line() -> None:
+    """With commas between them, or one by one; what is no name is told of."""
+    both = [name for name in vars(conformance(Model, stores="output, event")) if name.startswith("Test")]
+    assert both == ["TestEvent", "TestOutput"]
+    assert [name for name in vars(conformance(Model, stores=["output", "event"])) if name.startswith("Test")] == both
+    assert [name for name in vars(conformance(Model, chapters="event,output")) if name.startswith("Test")] == both
+    for given in (None, 5, [5]):
+        with pytest.raises(
+            BackendError, match=rf"Received the stores {re.escape(str(given))}, expected some of .*: a name, or"
+        ):
+            conformance(Model, stores=given)  # type: ignore[arg-type]  # who does not check types
+
+
 def test_a_strict_run_and_its_steps_are_chosen_by_options(tmp_path: Path) -> None:
     """The command that finds a violation again says both."""
     options = ("--fencepost-backend", "faulty_logs:OtherIds", "--fencepost-strict", "--fencepost-steps", "7")
