@@ -68,9 +68,9 @@ def supervised(command: Callable[[], None]) -> int:
         return _code_of(command)
     # until both know what to do on a signal, it has to wait
     before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
-    process = os.fork()
+    waiting, process = os.getpid(), os.fork()
     if not process:
-        _follow_the_other()
+        _follow(waiting)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         code = _code_of(command)
         about_to_end(code)
@@ -187,16 +187,19 @@ def _is_stdout_broken() -> bool:
     return False
 
 
-def _follow_the_other() -> None:
+def _follow(other: int) -> None:
     """Be told of a Ctrl-C once, and end with the process that waits, where that can be said."""
     signal.signal(signal.SIGINT, _once())
-    end_with_parent()
+    end_with(other)
 
 
-def end_with_parent() -> None:
+def end_with(parent: int) -> None:
     """Let this process end as soon as the one that started it has, however that was, where the system can be told so."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:
+        # it has ended before that could be said
+        os._exit(2)
 
 
 def _once() -> Callable[[int, FrameType | None], None]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
+import re
 import shlex
 import signal
 import subprocess
@@ -170,6 +173,29 @@ def test_a_signal_to_end_leaves_no_process_and_no_folder(workers: str, number: s
         process.communicate(timeout=10)
     assert process.returncode == -number
     assert [each.name for each in tmp_path.iterdir() if each != begun] == []
+
+
+@pytest.mark.parametrize("workers", ["1", SLOW])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_leaves_the_terminal_with_its_cursor(number: signal.Signals, workers: str, tmp_path: Path) -> None:
+    """The line that is drawn over and over hides it."""
+    ours, theirs = pty.openpty()
+    begun, sent = tmp_path / "begun", b""
+    command = [*COMMAND, "--backend", "stuck:Sleeps", "--timeout", FOREVER, "--workers", workers]
+    environment = {**os.environ, "STUCK": str(begun), "TERM": "xterm-256color"}
+    with subprocess.Popen(command, cwd=HERE, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        while not begun.exists():
+            time.sleep(0.05)
+            assert process.poll() is None
+        process.send_signal(number)
+        # a terminal whose last writer is gone gives an error, or nothing
+        with contextlib.suppress(OSError):
+            while received := os.read(ours, 65_536):
+                sent += received
+    os.close(ours)
+    assert process.returncode == -number
+    assert re.findall(rb"\x1b\[\?25[lh]", sent) == [b"\x1b[?25l", b"\x1b[?25h"]
 
 
 @pytest.mark.slow
