@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,7 +16,7 @@ from fencepost.kit.console import Terminal
 from fencepost.kit.files import write_whole
 from fencepost.kit.leftovers import nothing_left_behind
 from fencepost.kit.planted import written
-from fencepost.kit.supervision import end_with_parent
+from fencepost.kit.supervision import end_with
 from fencepost.statemachines.run import CHAPTERS
 from rich.text import Text
 
@@ -143,7 +144,9 @@ def hunts(names: Sequence[str], seed: int, workers: int) -> Iterator[Catch]:
         yield from map(hunt, names)
         return
     # spawned: a store's threads and connections do not survive a fork
-    with ProcessPoolExecutor(min(workers, len(names)), get_context("spawn"), initializer=end_with_parent) as pool:
+    with ProcessPoolExecutor(
+        min(workers, len(names)), get_context("spawn"), initializer=end_with, initargs=(os.getpid(),)
+    ) as pool:
         yield from pool.map(hunt, names)
 
 

@@ -27,6 +27,7 @@ from fencepost.statemachines.environment import CAPABILITIES, Environment, Unava
 
 from .backend import ANSWER_S, BackendError, shortened
 from .marks import DECLARES, OFFERS
+from .supervision import GROUP, LEFT_OVER
 
 PROTOCOL = "fencepost-adapter/1"
 """Raised with every change that an adapter could stumble over."""
@@ -78,6 +79,7 @@ class Pipe:
                 f"The adapter {self.name} cannot be started: {error.strerror or error}. Expected a program."
             ) from error
         atexit.register(self.close)
+        self._note = self._noted()
         self._input, self._output = _file_of(self._process.stdin), _file_of(self._process.stdout)
         os.set_blocking(self._input, False)
 
@@ -108,9 +110,20 @@ class Pipe:
             # there may be some that are left of a program that has ended
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        if self._note is not None:
+            self._note.unlink(missing_ok=True)
         for each in (self._process.stdin, self._process.stdout, self._errors):
             if each is not None:
                 each.close()
+
+    def _noted(self) -> Path | None:
+        """Note the group among what is temporary: whoever clears up after a process that could not ends it."""
+        folder = LEFT_OVER.read()
+        if not folder:
+            return None
+        note = Path(folder, f"{self._process.pid}{GROUP}")
+        note.touch()
+        return note
 
     def _exchanged(self, line: bytes, what: str) -> bytes:
         deadline, pending = time.monotonic() + self._seconds, line

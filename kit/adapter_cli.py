@@ -16,7 +16,8 @@ from rich.text import Text
 from .adapter import PROTOCOL, Adapter
 from .backend import ANSWER_S, BackendError, fresh_environment, shortened
 from .choices import OF_CHAPTERS, STORES, chosen_chapters
-from .console import Terminal
+from .console import Terminal, complain
+from .leftovers import nothing_left_behind
 from .scaffold import LANGUAGES, ScaffoldRefused, skeleton_of, write
 from .serve import serve
 from .verify import offered_by
@@ -40,6 +41,7 @@ def adapter_group() -> None:
 @click.argument("command")
 @click.option("--timeout", default=ANSWER_S, show_default=True, type=click.FloatRange(min=0, min_open=True), help="Seconds.")
 @click.pass_context
+@nothing_left_behind()
 def check_command(context: click.Context, command: str, timeout: float) -> None:
     """Start COMMAND, let it introduce itself, echo what is hard to carry, and give an empty store twice.
 
@@ -65,7 +67,7 @@ def check_command(context: click.Context, command: str, timeout: float) -> None:
         console.show(Text("reset   ok    an empty store, twice"))
         adapter.pipe.close()
     except BackendError as error:
-        click.echo(f"Error: {error}", err=True)
+        complain(str(error))
         context.exit(2)
     context.exit(2 if wrong else 0)
 
@@ -85,7 +87,7 @@ def serve_command(context: click.Context, factory: str) -> None:
     try:
         serve(factory, sys.stdin, sys.stdout)
     except BackendError as error:
-        click.echo(f"Error: {error}", err=True)
+        complain(str(error))
         context.exit(2)
 
 
@@ -117,7 +119,7 @@ def scaffold_command(
     try:
         write(skeleton, Path(output))
     except ScaffoldRefused as error:
-        click.echo(f"Error: {error}", err=True)
+        complain(str(error))
         context.exit(2)
     click.echo(f"Wrote {', '.join(skeleton.files)} to {output}. Edit {' and '.join(skeleton.edit)}, where EDIT stands.")
     click.echo("Next, in that folder:")

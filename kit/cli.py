@@ -22,7 +22,7 @@ from fencepost import __version__
 from .adapter_cli import adapter_group
 from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
 from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
-from .console import Terminal, complain, let_go_of_stdout
+from .console import Terminal, complain
 from .histories.history_cli import check_trace_command
 from .leftovers import nothing_left_behind, sweep
 from .progress import progress
@@ -82,6 +82,7 @@ def cli() -> None:
 @click.option("--report", "folder", metavar="DIR", help="Write a folder: page, JSON, JUnit XML, summary, counterexamples.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the report as JSON; - for standard output.")
 @click.pass_context
+@nothing_left_behind()
 def verify_command(
     context: click.Context,
     backend: str,
@@ -121,7 +122,7 @@ def verify_command(
             factory = load_factory(backend, timeout)
             wanted = chosen or factory.has
             request = replace(request, chapters=(wanted or CHAPTERS) if suite is None else chapters_of(suite, wanted))
-            with nothing_left_behind(), progress(console, request, factory.declares) as observer:
+            with progress(console, request, factory.declares) as observer:
                 if workers > 1:
                     result = verify_at_once(factory, request, observer, timeout)
                 else:
@@ -203,15 +204,12 @@ cli.add_command(check_trace_command)
 
 
 def main() -> None:
-    """The entry point of `fencepost`; a reader that goes away, such as `head`, is no mistake."""
+    """The command line, whose output any terminal and any file can take."""
     for stream in (sys.stdout, sys.stderr):
         # what a terminal's encoding lacks is no reason to fail
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    try:
-        cli.main(prog_name="fencepost", standalone_mode=True)
-    except BrokenPipeError:
-        let_go_of_stdout()
+    cli.main(prog_name="fencepost", standalone_mode=True)
 
 
 def _end(observer: Observer, sentence: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from fencepost.spec.operations import PROTOCOLS
 from fencepost.statemachines.run import CHAPTERS
 
-from .backend import BackendError, Factory, load_factory
+from .backend import BackendError, Factory, load_factory, shortened
 from .choices import chapters_of
 from .groups import Group, Runs, groups_of, settle
 from .verify import EXAMPLES, STEPS
@@ -48,10 +48,14 @@ def conformance(
 
 
 def _names(what: str, given: str | Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    chosen = (given,) if isinstance(given, str) else tuple(given)
+    expected = f"expected some of {', '.join(known)}"
+    if not isinstance(given, str | Sequence) or not all(isinstance(each, str) for each in given):
+        raise BackendError(f"Received the {what} {shortened(given)}, {expected}: a name, or several.")
+    # as on the command line: "event,output"
+    chosen = tuple(each.strip() for each in given.split(",")) if isinstance(given, str) else tuple(given)
     unknown = [each for each in chosen if each not in known]
     if unknown:
-        raise BackendError(f"Received the {what} {unknown!r}, expected some of {', '.join(known)}.")
+        raise BackendError(f"Received the {what} {unknown!r}, {expected}.")
     return chosen
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from fencepost.spec.values import printable
 from rich.console import Console, RenderableType
 from rich.text import Text
 
@@ -38,7 +39,9 @@ def complain(sentence: str) -> None:
     """Tell of a mistake on standard error."""
     console = Terminal(stderr=True)
     # a terminal wraps at words; a log keeps the sentence on one line
-    console.show(Text(f"Error: {sentence}"), soft_wrap=not console.is_terminal)
+    # there may be names in it, of files and of what a store calls its own
+    text = "\n".join(map(printable, sentence.splitlines()))
+    console.show(Text(f"Error: {text}"), soft_wrap=not console.is_terminal)
 
 
 def let_go_of_stdout() -> None:

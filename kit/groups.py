@@ -6,13 +6,18 @@ fails if a violation is laid on one of them, or if the run could not be evaluate
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from fencepost.spec.catalogue import chapters
+from fencepost.statemachines.environment import Unavailable
 
 from .backend import BackendError, Factory
 from .result import MISSED, Judged, Request, Result, Status, Verdict, not_evaluated, scope
+from .supervision import IN_CALL, how_it_ended
 from .verify import EXAMPLES, STEPS, verify
 
 ELSEWHERE = "other_chapters"
@@ -69,9 +74,43 @@ class Runs:
         how = (self.seed, self.examples, self.steps, self.strict)
         request = Request(self.backend.name, (chapter,), *how, offered=self.offered)
         try:
-            return verify(self.backend, request)
+            with _survived():
+                return verify(self.backend, request)
         except BackendError as error:
             return not_evaluated(request, str(error))
+
+
+class ProcessEnded(BackendError, Unavailable):
+    """A store that ends the process of the tests, which would be taken for their end; the text says in which call."""
+
+
+@contextmanager
+def _survived() -> Iterator[None]:
+    """Have `os._exit` raise instead: it would end pytest, with the exit code of the store's choice. Raises `ProcessEnded`."""
+    ends, process, ended = os._exit, os.getpid(), list[ProcessEnded]()
+
+    def end(status: int) -> NoReturn:
+        # a process that the store has forked is its own
+        if os.getpid() != process:
+            ends(status)
+        ended.append(ProcessEnded(f"The store ended the process {_where()}, {how_it_ended(status)}. {TO_RETURN}"))
+        raise ended[0]
+
+    os._exit = end
+    try:
+        yield
+    finally:
+        os._exit = ends
+    if ended:
+        # whoever has caught it
+        raise ended[0]
+
+
+TO_RETURN = "Expected every call to return or to raise."
+
+
+def _where() -> str:
+    return f"in {calls}" if (calls := IN_CALL.read()) else "between two calls"
 
 
 def settle(group: Group, runs: Runs, record: Callable[[tuple[str, str]], None]) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from .supervision import LEFT_OVER
+from .supervision import LEFT_OVER, remove
 
 
 @contextlib.contextmanager
@@ -41,6 +40,6 @@ SWEPT: list[Path] = []
 
 
 def sweep() -> None:
-    """Remove what is temporary, for a process that ends at once."""
+    """Remove what is temporary, and end what adapters have started, for a process that ends at once."""
     for each in SWEPT:
-        shutil.rmtree(each, ignore_errors=True)
+        remove(each)

@@ -7,12 +7,28 @@ from typing import Any
 
 import click
 
+from .console import complain, let_go_of_stdout
+
 UPSTAIRS = {"gallery": "fencepost.gallery.cli:gallery_group", "demo": "fencepost.gallery.demo:demo_command"}
 """Where the commands are found."""
 
 
 class WithUpstairs(click.Group):
-    """A group of commands, and those that are loaded only when they are called for."""
+    """A group of commands, and those that are loaded only when they are called for.
+
+    What click would end with exit code 1, which says that a store violates, ends otherwise: a reader that goes away, such as
+    `head`, is no mistake, and Ctrl-C leaves no result.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            let_go_of_stdout()
+        except KeyboardInterrupt:
+            complain("interrupted before there was a result.")
+            ctx.exit(2)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in the order of the alphabet."""

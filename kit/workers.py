@@ -26,7 +26,7 @@ from .backend import BackendError, Factory, load_factory, told
 from .chapter_check import Observer
 from .leftovers import nothing_left_behind, sweep
 from .result import ChapterRun, Request, Result, Verdict
-from .supervision import UNEXPECTED, end_with_parent, how_it_ended
+from .supervision import UNEXPECTED, end_with, how_it_ended
 from .verify import of_runs, verify
 from .watch import GRACE_S, LOOK_S, Watch
 
@@ -97,7 +97,7 @@ def _worker(name: str, request: Request, timeout: float) -> Worker:
     # spawned: a store's threads and connections do not survive a fork
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(there, name, request, timeout, tempfile.gettempdir()))
+    process = context.Process(target=_work, args=(os.getpid(), there, name, request, timeout, tempfile.gettempdir()))
     process.start()
     there.close()
     return Worker(request.seed, process, here)
@@ -138,9 +138,9 @@ def _received(name: str, worker: Worker) -> Told:
     return told
 
 
-def _work(there: Connection, name: str, request: Request, timeout: float, directory: str) -> None:
+def _work(parent: int, there: Connection, name: str, request: Request, timeout: float, directory: str) -> None:
     """Check one seed, in a process of its own, and tell what came of it."""
-    end_with_parent()
+    end_with(parent)
     # once the run is over, Ctrl-C has nothing to end here
     signal.signal(signal.SIGINT, lambda *_: None)
     tempfile.tempdir = directory

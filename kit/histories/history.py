@@ -147,7 +147,7 @@ def read_line(number: int, text: str | bytes) -> Recorded | Mark:
         raise Unreadable(f"Line {number} is {_cut(text)}. Expected a JSON object: a call with its outcome.")
     for what in MARKS:
         if what in line:
-            return Mark(number, what, line[what], line.get("fresh") is True)
+            return _mark(number, what, line)
     try:
         call = _call(line["call"])
         began, ended = line["at"]
@@ -157,6 +157,15 @@ def read_line(number: int, text: str | bytes) -> Recorded | Mark:
         return Recorded(number, began, ended, by, over, call, _outcome(call, line))
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"Line {number} is no call that can be read ({_why(error)}): {_cut(text)}.") from None
+
+
+def _mark(number: int, what: str, line: dict[str, Any]) -> Mark:
+    says = line[what]
+    is_why = what == "stopped"
+    if not (isinstance(says, str) if is_why else _is_instant(says)):
+        expected = "why, in words" if is_why else "epoch milliseconds"
+        raise Unreadable(f"Line {number} says {what} {shortened(says)}. Expected {expected}.")
+    return Mark(number, what, printable(says) if is_why else says, line.get("fresh") is True)
 
 
 def _cut(text: str | bytes) -> str:
@@ -241,6 +250,25 @@ def read_calls(lines: Iterable[bytes]) -> Iterator[Recorded | Mark | Torn]:
         yield line
     if broken:
         yield broken
+
+
+def fitting(head: Head, lines: Iterable[Recorded | Mark | Torn]) -> Iterator[Recorded | Mark | Torn]:
+    """All lines behind the head, as they come. Raises `Unreadable` for a call that does not fit it, or those before."""
+    calls = 0
+    for line in lines:
+        if isinstance(line, Recorded):
+            chapter = OPERATIONS[line.call.operation].chapter
+            if not any(chapter in PROTOCOLS[each] for each in head.protocols):
+                raise Unreadable(
+                    f"Line {line.line} has a call of {line.call.operation}, which is of {chapter}. Expected calls of the "
+                    f"protocols in line 1: {', '.join(head.protocols)}."
+                )
+            if line.over > calls:
+                raise Unreadable(
+                    f"Line {line.line} says that it overlaps {line.over} calls before it. Expected at most {calls}."
+                )
+            calls += 1
+        yield line
 
 
 def last_line_is_whole(path: Path) -> bool:

@@ -8,6 +8,7 @@ import click
 from fencepost.model import Refused
 from fencepost.spec.catalogue import requirements
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, PROTOCOLS
+from fencepost.spec.values import printable
 from fencepost.statemachines.checker import Call, Violation, value_at
 from rich.table import Table
 from rich.text import Text
@@ -41,7 +42,7 @@ def check_trace_command(context: click.Context, file: Path, strict: bool, from_e
     if judgement.calls:
         console.show(Text(_coverage(judgement)))
     console.show()
-    console.show(Text.assemble((judgement.verdict.value, VERDICT_STYLES[judgement.verdict]), f"  {file}"))
+    console.show(Text.assemble((judgement.verdict.value, VERDICT_STYLES[judgement.verdict]), f"  {printable(str(file))}"))
     if judgement.says and judgement.verdict is not Verdict.violates:
         console.show(Text(judgement.says), soft_wrap=not console.is_terminal)
     if judgement.seconds and judgement.calls:

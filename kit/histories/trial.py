@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fencepost.model import Ids, Refused
+from fencepost.spec.values import printable
 from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.environment import Undecided
 from fencepost.statemachines.tally import Tally
@@ -16,7 +17,7 @@ from fencepost.statemachines.tally import Tally
 from ..result import Verdict
 from .background import Background, background
 from .circumstances import Lane, lane_of
-from .history import Crashed, Head, Invalid, Lost, Mark, Recorded, Torn, Unreadable, read_calls, read_head
+from .history import Crashed, Head, Invalid, Lost, Mark, Recorded, Torn, Unreadable, fitting, read_calls, read_head
 from .judge import Follower, Spanned
 from .orders import Lanes
 from .shown import Shown
@@ -62,9 +63,9 @@ def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = 
         with open(path, "rb") as file:
             first = file.readline()
             if not first.strip():
-                raise Unreadable(f"{path} is empty. Expected a history, as `fencepost.record` writes it.")
+                raise Unreadable(f"{printable(str(path))} is empty. Expected a history, as `fencepost.record` writes it.")
             head = read_head(first)
-            judgement = trial.judged(read_calls(file))
+            judgement = trial.judged(fitting(head, read_calls(file)))
         if judgement.is_guess:
             judgement = _held_again(Path(path), strict=strict)
         if judgement.violation is not None and judgement.made is not None and judgement.verdict is Verdict.violates:
@@ -72,7 +73,7 @@ def judge_history(path: str | Path, *, strict: bool = False, from_empty: bool = 
             if not persists:
                 judgement = _from_a_resume(Path(path), judgement, trial.resumed, strict=strict)
     except OSError as error:
-        judgement = Judgement(Verdict.not_evaluated, f"{path} cannot be read: {error.strerror or error}.")
+        judgement = Judgement(Verdict.not_evaluated, f"{printable(str(path))} cannot be read: {error.strerror or error}.")
     except (Unreadable, Undecided) as error:
         judgement = replace(trial.so_far(), verdict=Verdict.not_evaluated, says=str(error))
     return replace(judgement, head=head, seconds=time.perf_counter() - started)

@@ -9,7 +9,8 @@ from fencepost.spec.catalogue import requirements
 from rich.text import Text
 
 from ..backend import ANSWER_S, EXEC, BackendError, load_factory
-from ..console import Terminal
+from ..console import Terminal, complain
+from ..leftovers import nothing_left_behind
 from .brief import brief, call_in_words, written
 from .replay import Outcome, Replayed, replay
 from .trace import TraceError, read_trace
@@ -25,6 +26,7 @@ STYLES = {Outcome.reproduced: "bold red", Outcome.another: "bold yellow", Outcom
     "--timeout", default=ANSWER_S, show_default=True, type=click.FloatRange(min=0, min_open=True), help="Seconds for an answer."
 )
 @click.pass_context
+@nothing_left_behind()
 def replay_command(context: click.Context, trace: str, backend: str | None, command: str | None, timeout: float) -> None:
     """Run TRACE, the .jsonl file of a counterexample, again, and tell whether the violation is still there.
 
@@ -41,7 +43,7 @@ def replay_command(context: click.Context, trace: str, backend: str | None, comm
         factory = load_factory(backend or f"{EXEC}{command}", timeout)
         replayed = replay(factory, recorded)
     except (BackendError, TraceError) as error:
-        click.echo(f"Error: {error}", err=True)
+        complain(str(error))
         context.exit(2)
     console = Terminal()
     console.show(Text.assemble((replayed.outcome.value, STYLES[replayed.outcome]), f"  {factory.name}"))

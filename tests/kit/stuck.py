@@ -3,6 +3,7 @@
 # ruff: noqa: D102 - what a method does wrong stands in the docstring of its class
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import threading
@@ -80,11 +81,46 @@ class ExitsWell(Bent):
         os._exit(0)
 
 
+class ExitsUnseen(Bent):
+    """A renewal ends the process, as if all were well, and goes on where that did not succeed."""
+
+    def renew_session_execution_lease(self, *arguments: object) -> object:
+        with contextlib.suppress(Exception):
+            os._exit(0)
+        return self.right("renew_session_execution_lease", *arguments)
+
+
+class Forks(Bent):
+    """A renewal starts a process that ends."""
+
+    def renew_session_execution_lease(self, *arguments: object) -> object:
+        process = os.fork()
+        if not process:
+            os._exit(0)
+        os.waitpid(process, 0)
+        return self.right("renew_session_execution_lease", *arguments)
+
+
 class Faults(Bent):
     """A renewal reads where there is nothing, as an extension in C may."""
 
     def renew_session_execution_lease(self, *_arguments: object) -> object:
         return ctypes.string_at(0)
+
+
+class ClosesStdout(Bent):
+    """A renewal closes standard output."""
+
+    def renew_session_execution_lease(self, *arguments: object) -> object:
+        with contextlib.suppress(OSError):
+            os.close(1)
+        return self.right("renew_session_execution_lease", *arguments)
+
+
+def leaves_a_thread(environment: Environment) -> object:
+    """A factory that starts a thread that never ends, and that Python waits for."""
+    threading.Thread(target=lambda: time.sleep(3600)).start()
+    return Bent(environment)
 
 
 def never_opens(environment: Environment) -> object:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -269,6 +271,16 @@ def test_an_id_is_a_number_and_no_truth() -> None:
         adapter(environment)
 
 
+def has_ended(process: int) -> bool:
+    """Whether the process ends within some seconds."""
+    for _ in range(100):
+        state = Path(f"/proc/{process}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
 @pytest.mark.parametrize("way", ["with a child", "with a child, dead"])
 def test_what_an_adapter_has_started_ends_with_it(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether it hangs or has ended before: nothing is left running."""
@@ -276,11 +288,24 @@ def test_what_an_adapter_has_started_ends_with_it(way: str, tmp_path: Path, monk
     monkeypatch.setenv("CHILD", str(note))
     result = held(wrong(way), "output", seconds=1)
     assert result.verdict is Verdict.not_evaluated
-    child = int(note.read_text())
-    for _ in range(100):
-        state = Path(f"/proc/{child}/stat")
-        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
-            break
-        time.sleep(0.05)
-    else:
-        pytest.fail(f"{child} is running")
+    assert has_ended(int(note.read_text()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_what_an_adapter_has_started_ends_with_the_command(number: signal.Signals, workers: str, tmp_path: Path) -> None:
+    """A signal ends the command, or the process that it works in, and with it all that was started, in every worker."""
+    note = tmp_path / "child"
+    command = [sys.executable, "-m", "fencepost.kit", "verify", "--exec", wrong("with a child"), "--stores", "output"]
+    environment = {**os.environ, "CHILD": str(note), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([*command, "--timeout", "60", "--workers", workers], env=environment, stderr=-3) as process:
+        while not note.exists() or not note.read_text():
+            time.sleep(0.05)
+            assert process.poll() is None
+        worker = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+        os.kill(worker if number == signal.SIGKILL else process.pid, number)
+        process.wait(10)
+    assert process.returncode == (2 if number == signal.SIGKILL else -number)
+    assert has_ended(int(note.read_text()))
+    assert list(tmp_path.iterdir()) == [note]

@@ -383,6 +383,13 @@ def test_a_line_in_the_middle_that_cannot_be_read_ends_it(site: Site) -> None:
     assert judgement.says.startswith("Line 2 is no JSON: ")
 
 
+OF_EVENTS = '{"format":"fencepost-history/1","at":1,"protocols":["event"]}\n'
+OF_OUTPUTS = OF_EVENTS.replace("event", "output")
+LATEST = (
+    '{"at":[1,2],"by":1,"call":{"operation":"get_latest_by_name","arguments":{"name":"a"}},'
+    '"error":{"kind":"OutputNotFound","message":"a"}}\n'
+)
+
 UNREADABLE = {
     '{"format":"fencepost-history/9","at":1,"protocols":["event"]}\n': (
         'Line 1 has the format \'fencepost-history/9\'. Expected "format":"fencepost-history/1", as `fencepost.record` of this '
@@ -402,6 +409,15 @@ UNREADABLE = {
     '{"format":"fencepost-history/1","at":1,"protocols":["event"]}\n'
     '{"at":[1,2],"call":{"operation":"clear","arguments":{"thread_id":"t"}},"crash":5}\n{}\n': (
         "Line 2 is no call that can be read (ValueError: its crash is 5, expected words)"
+    ),
+    f'{OF_EVENTS}{{"resumed":"x"}}\n{{}}\n': "Line 2 says resumed 'x'. Expected epoch milliseconds.",
+    f'{OF_EVENTS}{{"closed":true}}\n{{}}\n': "Line 2 says closed True. Expected epoch milliseconds.",
+    f'{OF_EVENTS}{{"stopped":5}}\n{{}}\n': "Line 2 says stopped 5. Expected why, in words.",
+    OF_EVENTS + LATEST: (
+        "Line 2 has a call of get_latest_by_name, which is of output. Expected calls of the protocols in line 1: event."
+    ),
+    OF_OUTPUTS + LATEST + LATEST.replace('"by":1', '"by":1,"over":2'): (
+        "Line 3 says that it overlaps 2 calls before it. Expected at most 1."
     ),
 }
 

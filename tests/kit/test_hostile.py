@@ -70,3 +70,18 @@ def test_a_terminal_that_knows_few_letters_gets_the_rest_escaped() -> None:
     done = verify("--backend", "faulty:Crashing", "--chapters", "lease", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (1, b"")
     assert b"\\xb7" in done.stdout
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_name_of_a_file_is_shown_escaped(is_there: bool, tmp_path: Path) -> None:
+    """Whatever a file is called, a terminal is not sent it as it is."""
+    file = tmp_path / "odd\nname \x1b[31m.jsonl"
+    if is_there:
+        file.touch()
+    command = [sys.executable, "-m", "fencepost.kit"]
+    done = subprocess.run([*command, "check-trace", str(file)], capture_output=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert RAW.findall(done.stdout.decode()) == []
+    assert b"odd\\nname \\x1b[31m.jsonl" in done.stdout.replace(b"\n", b"")
+    done = subprocess.run([*command, "replay", str(file)], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, RAW.findall(done.stderr.decode())) == (2, [])

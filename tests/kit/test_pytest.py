@@ -175,6 +175,29 @@ def test_a_run_that_could_not_be_evaluated_fails_every_test(directory: Path) -> 
     assert "Traceback" not in found.stdout
 
 
+@pytest.mark.parametrize("backend", ["ExitsWell", "ExitsUnseen"])
+def test_a_store_that_ends_its_process_does_not_end_the_tests(backend: str, directory: Path) -> None:
+    """It would end them with the exit code of its choice, such as 0: they fail, and say in which call it was."""
+    (directory / "test_stores.py").write_text(
+        f'import fencepost\nTestIt = fencepost.conformance("stuck:{backend}", chapters=("lease",), examples=3)\n'
+    )
+    found = run_pytest(directory, "-v")
+    assert found.returncode == 1
+    assert set(ends(found.stdout).values()) == {"FAILED"}
+    said = "The store ended the process in renew_session_execution_lease, with exit code 0. Expected every call to return or to"
+    assert said in found.stdout
+
+
+def test_a_process_that_a_store_forks_may_end(directory: Path) -> None:
+    """It is the store's own."""
+    (directory / "test_stores.py").write_text(
+        'import fencepost\nTestIt = fencepost.conformance("stuck:Forks", chapters=("lease",), examples=3)\n'
+    )
+    found = run_pytest(directory, "-v")
+    assert found.returncode == 0, found.stdout
+    assert "PASSED" in ends(found.stdout).values()
+
+
 def test_an_interrupted_run_ends_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C is no failure of the store: it goes on to pytest."""
     interrupted = Result(Request("x", ("lease",)), (), (), interrupted=True)
@@ -265,6 +288,19 @@ def test_protocols_are_chosen_in_a_file_as_by_the_option(tmp_path: Path) -> None
         BackendError, match=r"Received the stores \['poems'\], expected some of runtime_persistence, turn_input"
     ):
         conformance(Model, stores="poems")
+
+
+def test_names_are_given_as_on_the_command_line() -> None:
+    """With commas between them, or one by one; what is no name is told of."""
+    both = [name for name in vars(conformance(Model, stores="output, event")) if name.startswith("Test")]
+    assert both == ["TestEvent", "TestOutput"]
+    assert [name for name in vars(conformance(Model, stores=["output", "event"])) if name.startswith("Test")] == both
+    assert [name for name in vars(conformance(Model, chapters="event,output")) if name.startswith("Test")] == both
+    for given in (None, 5, [5]):
+        with pytest.raises(
+            BackendError, match=rf"Received the stores {re.escape(str(given))}, expected some of .*: a name, or"
+        ):
+            conformance(Model, stores=given)  # type: ignore[arg-type]  # who does not check types
 
 
 def test_a_strict_run_and_its_steps_are_chosen_by_options(tmp_path: Path) -> None:

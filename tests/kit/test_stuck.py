@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import stuck
+from fencepost.kit.supervision import _code_of
 
 HERE = Path(stuck.__file__).parent
 
@@ -151,8 +157,9 @@ def test_a_store_that_ends_its_process_is_told_of_by_workers() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_signal_to_end_leaves_no_process_and_no_folder(workers: str, tmp_path: Path) -> None:
+def test_a_signal_to_end_leaves_no_process_and_no_folder(workers: str, number: signal.Signals, tmp_path: Path) -> None:
     """Whoever ends the command has ended all that it had started, and what was temporary is gone."""
     begun = tmp_path / "begun"
     command = [*COMMAND, "--backend", "stuck:Sleeps", "--timeout", FOREVER, "--workers", workers]
@@ -161,8 +168,85 @@ def test_a_signal_to_end_leaves_no_process_and_no_folder(workers: str, tmp_path:
         while not begun.exists():
             time.sleep(0.05)
             assert process.poll() is None
-        process.terminate()
+        process.send_signal(number)
         # whatever was started holds the other end of the pipe for as long as it lives
         process.communicate(timeout=10)
-    assert process.returncode == -signal.SIGTERM
+    assert process.returncode == -number
     assert [each.name for each in tmp_path.iterdir() if each != begun] == []
+
+
+@pytest.mark.parametrize("workers", ["1", SLOW])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_leaves_the_terminal_with_its_cursor(number: signal.Signals, workers: str, tmp_path: Path) -> None:
+    """The line that is drawn over and over hides it."""
+    ours, theirs = pty.openpty()
+    begun, sent = tmp_path / "begun", b""
+    command = [*COMMAND, "--backend", "stuck:Sleeps", "--timeout", FOREVER, "--workers", workers]
+    environment = {**os.environ, "STUCK": str(begun), "TERM": "xterm-256color"}
+    with subprocess.Popen(command, cwd=HERE, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        while not begun.exists():
+            time.sleep(0.05)
+            assert process.poll() is None
+        process.send_signal(number)
+        # a terminal whose last writer is gone gives an error, or nothing
+        with contextlib.suppress(OSError):
+            while received := os.read(ours, 65_536):
+                sent += received
+    os.close(ours)
+    assert process.returncode == -number
+    assert re.findall(rb"\x1b\[\?25[lh]", sent) == [b"\x1b[?25l", b"\x1b[?25h"]
+
+
+@pytest.mark.slow
+def test_a_thread_that_a_store_leaves_does_not_keep_the_command() -> None:
+    """Once the verdict is told the command ends with it, soon."""
+    began = time.monotonic()
+    code, out, err = ended("leaves_a_thread")
+    assert (code, "conforms" in out, err) == (0, True, "")
+    assert time.monotonic() - began < 30
+
+
+def shell(line: str) -> tuple[int, str]:
+    """The exit code of a small run with this behind it, and what it said on standard error."""
+    command = f"{shlex.join((*COMMAND[:4], '--chapters', 'lease', '--examples', '2'))} {line}"
+    done = subprocess.run(command, shell=True, cwd=HERE, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "1>&- 2>&-", "0<&- 1>&- 2>&-"])
+def test_nothing_is_told_where_output_is_closed(closed: str) -> None:
+    """The exit code is that of the verdict."""
+    assert shell(f"--backend stuck:Bent {closed}") == (0, "")
+    assert shell(f"--backend faulty:Crashing {closed}") == (1, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_output_that_cannot_be_written_is_no_verdict() -> None:
+    """Exit code 2 and a sentence: nobody has been told of a verdict, and 1 would be one."""
+    said = "Error: standard output cannot be written: No space left on device. Expected one that takes what is told.\n"
+    assert shell("--backend stuck:Bent >/dev/full") == (2, said)
+    assert shell("--backend stuck:Bent >/dev/full 2>&1") == (2, "")
+    closed = "Error: standard output cannot be written: Bad file descriptor. Expected one that takes what is told.\n"
+    assert shell("--backend stuck:ClosesStdout") == (2, closed)
+
+
+def raises(error: BaseException) -> Callable[[], None]:
+    """A command that ends with this."""
+
+    def command() -> None:
+        raise error
+
+    return command
+
+
+def test_what_nobody_meant_is_no_violation(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2: a mistake of ours shows where it was made, anything else is a sentence."""
+    assert _code_of(raises(ValueError("a mistake"))) == 2
+    assert "Traceback" in (told := capsys.readouterr().err)
+    assert told.endswith("ValueError: a mistake\n")
+    assert _code_of(raises(SystemExit("a sentence"))) == 2
+    assert capsys.readouterr().err == "a sentence\n"
+    assert _code_of(raises(KeyboardInterrupt())) == 2
+    assert capsys.readouterr().err == "Error: interrupted before there was a result.\n"
+    assert [_code_of(raises(SystemExit(code))) for code in (None, 0, 1, 2)] == [0, 0, 1, 2]
