@@ -115,7 +115,9 @@ def scaffold_command(
     if language and kind != "program":
         raise click.UsageError(f"received --language {language}, expected --kind program beside it: a class is in Python.")
     chosen = chosen_chapters(stores, chapters) or CHAPTERS
-    skeleton = skeleton_of(kind, language or "python", offered_by(chosen))
+    # commits are read back
+    read = ("session",) if "commit" in chosen else ()
+    skeleton = skeleton_of(kind, language or "python", offered_by((*chosen, *read)))
     try:
         write(skeleton, Path(output))
     except ScaffoldRefused as error:

@@ -40,6 +40,9 @@ ANSWER_S = 10.0
 DEFAULT_BACKEND = "fencepost.kit.duckdb:file"
 """Our own DuckDB store, embedded and in a file."""
 
+READ_BACK = ("load_session",)
+"""What a check of commits calls besides their own chapter: a commit shows in what is read."""
+
 EXPECTED = "module:factory, such as mystore.testing:open_store"
 SIGNATURE = "a factory takes one argument, the environment (clock, process_alive, directory), and gives a fresh, empty store"
 AGAIN = "when it was called again with the same environment. Expected the store that was closed, with all that was in it"
@@ -182,7 +185,8 @@ class Factory:
             more = f" and {len(missing) - FEW} more calls" if len(missing) > FEW else ""
             raise BackendError(
                 f"The store of {self.name}, a {type(store).__name__}, has no {', '.join(missing[:FEW])}{more}. "
-                f"Expected every call of what was chosen: add what is missing, or {_others(store)}.{_inherited(missing)}"
+                f"Expected every call of what was chosen: add what is missing, or {_others(store)}."
+                f"{_reading(operations, missing)}{_inherited(missing)}"
             )
 
         if misfits:
@@ -202,11 +206,11 @@ class Factory:
 
 
 def _whole(store: object) -> tuple[str, ...]:
-    """The chapters whose calls the store has, all of them."""
+    """The chapters whose calls the store has, all of them, and what it takes to see what they do."""
     there = {name for name, operation in OPERATIONS.items() if operation.of(store)}
-    return tuple(
-        chapter for chapter in CHAPTERS if there >= {name for name, each in OPERATIONS.items() if each.chapter == chapter}
-    )
+    needed = {chapter: {name for name, each in OPERATIONS.items() if each.chapter == chapter} for chapter in CHAPTERS}
+    needed["commit"] |= set(READ_BACK)
+    return tuple(chapter for chapter in CHAPTERS if there >= needed[chapter])
 
 
 def _others(store: object) -> str:
@@ -216,6 +220,14 @@ def _others(store: object) -> str:
     if protocols:
         return f"check the protocols that it has, with --stores {','.join(protocols)}"
     return f"check the chapters that it has, with --chapters {','.join(chapters)}" if chapters else OTHERS
+
+
+def _reading(operations: Collection[str], missing: Collection[str]) -> str:
+    """A sentence on what is missing although no chapter that has it was chosen."""
+    sessions = [each for each, operation in OPERATIONS.items() if operation.chapter == "session"]
+    if not set(READ_BACK) & set(missing) or set(sessions) <= set(operations):
+        return ""
+    return f" A check of commits reads them back with {' and '.join(READ_BACK)}, of the chapter session."
 
 
 def _inherited(missing: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.run import CHAPTERS, uses
 from fencepost.statemachines.tally import Tally
 
-from .backend import BackendError, Factory
+from .backend import READ_BACK, BackendError, Factory
 from .chapter_check import ChapterCheck, Observer
 from .result import ChapterRun, Request, Result, judge, reachable, scope
 from .watch import Watch
@@ -156,5 +156,5 @@ def operations_of(chapters: Collection[str]) -> tuple[str, ...]:
     """The calls that a run of these chapters makes: those of all chapters it uses; and commits are read back."""
     offered = offered_by(chapters)
     used = {each for chapter in chapters for each in uses(chapter, offered)}
-    read_back = {"load_session"} if "commit" in used else set()
+    read_back = set(READ_BACK) if "commit" in used else set()
     return tuple(name for name, each in OPERATIONS.items() if each.chapter in used or name in read_back)

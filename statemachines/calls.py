@@ -23,7 +23,10 @@ class Waiting(NamedTuple):
 
 
 class Calls:
-    """The calls in progress, one a thread. `until` is when the time is up; once `stopped`, no other call begins."""
+    """The calls in progress, one a thread. `until` is when the time is up; once `stopped`, no other call begins.
+
+    What a call answers that was under way by then is not judged.
+    """
 
     def __init__(self) -> None:
         self.until = math.inf

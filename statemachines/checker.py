@@ -233,20 +233,23 @@ class Checker:
         self.calls.begins(call.operation)
         try:
             method: Any = operation.of(self.store)
-            answer = method(*call.arguments)
+            answer: object = method(*call.arguments)
             # a store may answer lists where the protocol says a sequence (VALUE-4)
             answer = tuple(answer) if type(answer) is list else answer
             if not isinstance(store_of(self.store, operation.chapter), CHAPTERS[operation.chapter]):
                 operation.require_contract(call.arguments, answer)
         except StoreError as error:
-            return Refused(error)
+            answer = Refused(error)
         except (KeyboardInterrupt, Unavailable):
             raise
         except BaseException as error:
             # SystemExit too: a store that ends the process must not end the check of it
-            return Crash(error)
+            answer = Crash(error)
         finally:
             self.calls.ends()
+        if self.calls.stopped:
+            # an engine may have made an answer or a failure of its own of the interrupt: that is nothing to judge
+            raise KeyboardInterrupt
         return answer
 
     def _confirm(self, call: Call, step: Step) -> None:

@@ -70,7 +70,7 @@ def show_counterexample(console: Terminal, found: Counterexample, chapters: list
     facts.add_row("expected", _expected(found))
     facts.add_row("given", _given(found))
     if found.path:
-        facts.add_row("differs", written(found.path).lstrip("."))
+        facts.add_row("differs", _field(found))
     if found.is_race:
         facts.add_row("because", f"{found.reason}.")
     if found.story:
@@ -100,12 +100,16 @@ def _where(console: Terminal, found: Counterexample, result: Result, folder: Pat
     console.show(Text(f"  {where / page}, and {beside} beside it{again}"), soft_wrap=True)
 
 
+def _field(found: Counterexample) -> str:
+    return written(found.path).lstrip(".")
+
+
 def _expected(found: Counterexample) -> Text:
     text = Text(brief(found.expected))
     if not found.path:
         others = dict.fromkeys(map(brief, found.admissible[1:]))
         return text.append("".join(f"\nor {other}" for other in others))
-    return text if _is_said(found) else text.append(f"\n{due_at(found)}", "green")
+    return text if _is_said(found) else text.append(f"\n{_field(found)} = {due_at(found)}", "green")
 
 
 def _given(found: Counterexample) -> Text:
@@ -113,7 +117,7 @@ def _given(found: Counterexample) -> Text:
     if not found.path or _is_said(found):
         text.stylize("red")
         return text
-    return text.append(f"\n{given_at(found)}", "red")
+    return text.append(f"\n{_field(found)} = {given_at(found)}", "red")
 
 
 def _is_said(found: Counterexample) -> bool:
@@ -176,12 +180,30 @@ def _only_ids(console: Terminal, result: Result) -> None:
 def _not_reached(console: Terminal, result: Result) -> None:
     """First what this run missed, with sentences; then what no such run can reach, by reason."""
     judged = result.with_status(Status.not_reached)
-    _sentences(console, "Not reached in this run", [each for each in judged if each.reason == MISSED], "yellow")
+    missed = [each for each in judged if each.reason == MISSED]
+    unbegun = _not_begun(console, result, missed)
+    _sentences(
+        console, "Not reached in this run", [each for each in missed if each.requirement.chapter not in unbegun], "yellow"
+    )
     beyond = [each for each in judged if each.reason != MISSED]
     _by_reason(console, "Not reached by calls one after the other", [each for each in beyond if not _unseen(each)])
     _by_reason(console, "Not seen through the protocol", [each for each in beyond if _unseen(each)])
     _by_reason(console, "Not declared", result.with_status(Status.not_declared))
     _cells(console, result)
+
+
+def _not_begun(console: Terminal, result: Result, missed: Sequence[Judged]) -> tuple[str, ...]:
+    """Print a line for each chapter that no step was made of, which none of its requirements needs to say; the chapters."""
+    unbegun = (*result.unbegun, *(run.chapter for run in result.runs if not run.tally.steps))
+    counts = {each: sum(one.requirement.chapter == each for one in missed) for each in unbegun}
+    if not any(counts.values()):
+        return ()
+    _title(console, "Not begun", len(unbegun))
+    table = _pairs("yellow")
+    for chapter, count in counts.items():
+        table.add_row(chapter, f"{count:,} requirements that a run may reach")
+    console.show(_indented(table))
+    return unbegun
 
 
 def _cells(console: Terminal, result: Result) -> None:
@@ -190,7 +212,10 @@ def _cells(console: Terminal, result: Result) -> None:
     if not 0 < len(missed) <= FEW:
         return
     _title(console, "Situations not exercised", len(missed))
-    table = _pairs("")
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table.add_column()
+    # one id has room, however long the situation is
+    table.add_column(min_width=12)
     for (outcome, met), ids in missed.items():
         table.add_row(f"{outcome}, {met}", Text(", ".join(_runs(ids)), style="dim"))
     console.show(_indented(table))

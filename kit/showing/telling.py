@@ -37,7 +37,7 @@ def _therefore(found: Counterexample) -> str:
         answer = f"be {due}" if isinstance(found.expected, Refused) else f"answer: {due}"
         return f"{by} the store had to {answer}; it {given} instead."
     if found.path:
-        return f"{by} {written(found.path)[1:]} had to be {due_at(found)}; the store answered {given_at(found)}."
+        return f"{by} {written(found.path).lstrip('.')} had to be {due_at(found)}; the store answered {given_at(found)}."
     return f"{by} the answer had to be: {due}; the store answered: {given}."
 
 

@@ -40,13 +40,14 @@ GOOD_FOR_NOTHING = {
     "methods such as try_claim_session_execution_lease; does the factory return its store?",
     "faulty:CannotClose": "close() of the store of faulty:CannotClose raised RuntimeError: busy. Expected it to return.",
     "faulty:LeasesOnly": "The store of faulty:LeasesOnly, a LeasesOnly, has no commit_runtime_state, load_session. Expected "
-    "every call of what was chosen: add what is missing, or check the chapters that it has, with --chapters lease.",
+    "every call of what was chosen: add what is missing, or check the chapters that it has, with --chapters lease. "
+    "A check of commits reads them back with load_session, of the chapter session.",
     "faulty_logs:events_and_outputs": "The stores of faulty_logs:events_and_outputs have no runtime_persistence. Expected "
     "every store of what was chosen: add what is missing, or choose others with --stores or --chapters.",
     "faulty_shapes:events": "The store of faulty_shapes:events, a Events, has no try_claim_session_execution_lease, "
     "reclaim_session_execution_lease, renew_session_execution_lease, release_session_execution_lease, commit_runtime_state, "
     "load_session. Expected every call of what was chosen: add what is missing, or check the protocols that it has, with "
-    "--stores event.",
+    "--stores event. A check of commits reads them back with load_session, of the chapter session.",
     "faulty_shapes:a_class": "The factory faulty_shapes:a_class gave the class Events. Expected a store of that class: does "
     "the factory call it, as in Events(environment)?",
     "./folder/store.py:factory": "Received --backend './folder/store.py:factory', which names a file. Expected a module: "

@@ -167,6 +167,14 @@ def test_what_a_chapter_cannot_do_without_is_in_the_skeleton_too(tmp_path: Path)
     assert "--chapters lease,queued_work" in (folder / "README.md").read_text()
 
 
+@pytest.mark.parametrize("kind", ["python", "program"])
+def test_commits_are_read_back_so_sessions_are_in_the_skeleton_too(kind: str, tmp_path: Path) -> None:
+    """The command that comes next asks for no call that the skeleton does not have."""
+    folder = scaffolded(tmp_path / "mine", "--chapters", "lease,commit", "--kind", kind)
+    assert "--chapters lease,commit,session" in (folder / "README.md").read_text()
+    assert "def load_session(" in (folder / "store.py").read_text()
+
+
 def test_no_file_that_is_there_is_touched(tmp_path: Path) -> None:
     """One file of the skeleton is there already: that is said, nothing is written, and the exit code is 2."""
     (tmp_path / "store.py").write_text("mine")

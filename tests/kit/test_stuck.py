@@ -116,6 +116,23 @@ def test_ctrl_c_that_the_store_swallows_ends_the_run(workers: str, tmp_path: Pat
     assert "The run was interrupted: all figures are partial. It had not got to event, output." in out
 
 
+@pytest.mark.parametrize("how", ["--examples=3", "--suite=builtin"])
+def test_an_answer_that_was_under_way_at_ctrl_c_is_not_judged(how: str) -> None:
+    """What a store made of the interrupt breaks no requirement, whoever chose the calls, and the verdict is none."""
+    command = [*COMMAND[:4], "--chapters", "lease", how, "--backend", "stuck:Interrupted"]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "The run was interrupted: all figures are partial." in done.stdout
+    assert "violated" not in done.stdout
+
+
+def test_chapters_that_an_interrupted_run_had_not_begun_are_a_line_each() -> None:
+    """None of their requirements is told with its sentence: that the run came to none of them says all."""
+    _, out, _ = ended("Interrupted")
+    assert "Not begun 2 event 33 requirements that a run may reach output 24 requirements that a run may reach" in out
+    assert "EVENT-1 " not in out
+
+
 def test_ctrl_c_before_a_store_is_open_ends_the_run(tmp_path: Path) -> None:
     """A factory that does not return is interrupted, too."""
     code, _, err = interrupted("never_opens", tmp_path)
