@@ -124,6 +124,7 @@ def test_tests_are_chosen_by_requirement(directory: Path) -> None:
     found = run_pytest(directory, *options, "--collect-only", "-q")
     assert "fencepost::lease::expiry" in found.stdout.splitlines()
     assert "marked ('LEASE-5', 'LEASE-6', 'LEASE-7', 'LEASE-8')" in found.stdout
+    assert "1/15 tests collected (14 deselected)" in found.stdout
 
 
 def test_the_machine_of_a_chapter_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
