@@ -42,7 +42,7 @@ def chosen_by(command: Any) -> Any:
     return command
 
 
-@click.group("gallery", invoke_without_command=True)
+@click.group("gallery", short_help="List, show and hunt planted faults of the DuckDB store.", invoke_without_command=True)
 @chosen_by
 @click.option("--uncovered", is_flag=True, help="List the LAW requirements without a fault instead, and why they have none.")
 @click.pass_context

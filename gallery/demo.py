@@ -40,7 +40,7 @@ fencepost gallery   all other faults that the kit is held to catch
 fencepost adapter scaffold --stores turn_input --output my_adapter   your own store"""
 
 
-@click.command("demo")
+@click.command("demo", short_help="Watch a subtle fault being caught and explained.")
 def demo_command() -> None:
     """Watch a subtle fault of a store being caught, in about half a minute.
 

@@ -32,7 +32,7 @@ ECHOES: dict[str, Any] = {
 """What an adapter has to give back just as it came."""
 
 
-@click.group("adapter")
+@click.group("adapter", short_help="Begin and check an adapter, in any language.")
 def adapter_group() -> None:
     """For authors of adapters: programs in any language that put a store behind JSON lines."""
 

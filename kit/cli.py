@@ -64,7 +64,7 @@ def cli() -> None:
     """
 
 
-@cli.command("verify")
+@cli.command("verify", short_help="Hold a store against the model.")
 @click.option("--backend", default=DEFAULT_BACKEND, show_default=True, metavar="MODULE:FACTORY", help="The store to check.")
 @click.option("--exec", "command", metavar="COMMAND", help="Check the store of a program that speaks JSON lines, instead.")
 @click.option("--timeout", default=ANSWER_S, show_default=True, type=SECONDS, help=OF_TIMEOUT)
@@ -157,7 +157,7 @@ def _write(result: Result, json_path: str | None, folder: str | None) -> None:
     tell_github(result)
 
 
-@cli.command("requirements")
+@cli.command("requirements", short_help="Print the catalogue, a chapter of it, or one requirement.")
 @click.argument("requirement_id", required=False, metavar="[ID|CHAPTER]")
 @click.option(
     "--markdown", "pages", type=click.Path(path_type=Path), metavar="DIR", help="Write a page for each chapter, instead."
@@ -177,7 +177,7 @@ def requirements_command(requirement_id: str | None, pages: Path | None) -> None
         _give_up(f"There is no requirement {requirement_id!r}.{hint} `fencepost requirements` lists all.")
 
 
-@cli.command("report-schema")
+@cli.command("report-schema", short_help="Print the JSON Schema of the reports.")
 def report_schema_command() -> None:
     """Print the JSON Schema of the reports that `verify` writes with --report and --json."""
     json.dump(schema(), sys.stdout, indent=2)

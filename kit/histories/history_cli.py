@@ -22,7 +22,7 @@ from .history import Crashed, Recorded, Strange
 from .trial import Judgement, judge_history
 
 
-@click.command("check-trace")
+@click.command("check-trace", short_help="Hold a recorded history against the model.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--strict", is_flag=True, help="Fail where the store differs from a CURRENT requirement, too.")
 @click.option("--from-empty", is_flag=True, help="The store is known to have been empty when the recording began.")

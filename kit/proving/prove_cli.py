@@ -25,7 +25,7 @@ PROCESSORS = os.cpu_count() or 1
 STYLES = {Outcome.undecided: "yellow", Outcome.refuted: "bold red", Outcome.unevaluable: "bold yellow"}
 
 
-@click.command("prove")
+@click.command("prove", short_help="Prove the lemmas of the model.")
 @click.option(
     "--chapter", "chapters", multiple=True, type=click.Choice(tuple(CHAPTERS)), help="Only this one; can be repeated."
 )

@@ -79,7 +79,7 @@ def bounds_of(chapter: str, chosen: dict[str, Any], default: Bounds | None = Non
     return bounds
 
 
-@click.command("explore")
+@click.command("explore", short_help="Search every state of a small scope of the model.")
 @click.option(
     "--chapter", type=click.Choice((*CHAPTERS, ALL)), default="lease", show_default=True, help="Whose model to search."
 )

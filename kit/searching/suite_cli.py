@@ -29,7 +29,7 @@ def require_nothing_drawn(context: click.Context) -> None:
         raise click.UsageError(f"received --suite and {says}, {expected}.")
 
 
-@click.command("suite")
+@click.command("suite", short_help="Write call sequences that cover a small scope.")
 @click.option("--chapter", type=click.Choice(tuple(SCOPES)), default="lease", show_default=True, help="Whose calls.")
 @click.option(
     "--cover", type=click.Choice(COVERS), default="edges", show_default=True, help="What to cover, each once or more."

@@ -18,7 +18,7 @@ from .trace import TraceError, read_trace
 STYLES = {Outcome.reproduced: "bold red", Outcome.another: "bold yellow", Outcome.gone: "bold green"}
 
 
-@click.command("replay")
+@click.command("replay", short_help="Run a counterexample again: REPRODUCED or GONE.")
 @click.argument("trace", metavar="TRACE")
 @click.option("--backend", metavar="MODULE:FACTORY", help="The store to run it on.")
 @click.option("--exec", "command", metavar="COMMAND", help="The store of a program that speaks JSON lines, instead.")
