@@ -123,6 +123,9 @@ def test_a_quick_run_ends_as_the_table_and_the_report_say(row: Example, tmp_path
         assert report_of(tmp_path)[0] == verdict == row.verdict
         assert not row.is_published or failed <= set(row.failed)
         return
-    assert report_of(tmp_path) == (row.verdict, set(row.failed))
+    verdict, failed = report_of(tmp_path)
+    # so few examples may show a part of what a whole run does, and nothing else
+    assert (verdict, bool(failed)) == (row.verdict, bool(row.failed))
+    assert failed <= set(row.failed)
     if row.is_published:
         assert report_of(ROOT / "reports" / row.folder) == (row.verdict, set(row.failed))
