@@ -17,7 +17,7 @@ from fencepost.statemachines.environment import Unavailable
 
 from .backend import BackendError, Factory
 from .result import MISSED, Judged, Request, Result, Status, Verdict, not_evaluated, scope
-from .supervision import IN_CALL, how_it_ended
+from .supervision import TO_RETURN, how_it_ended, where_it_was
 from .verify import EXAMPLES, STEPS, verify
 
 ELSEWHERE = "other_chapters"
@@ -93,7 +93,7 @@ def _survived() -> Iterator[None]:
         # a process that the store has forked is its own
         if os.getpid() != process:
             ends(status)
-        ended.append(ProcessEnded(f"The store ended the process {_where()}, {how_it_ended(status)}. {TO_RETURN}"))
+        ended.append(ProcessEnded(f"The store ended the process {where_it_was()}, {how_it_ended(status)}. {TO_RETURN}"))
         raise ended[0]
 
     os._exit = end
@@ -104,13 +104,6 @@ def _survived() -> Iterator[None]:
     if ended:
         # whoever has caught it
         raise ended[0]
-
-
-TO_RETURN = "Expected every call to return or to raise."
-
-
-def _where() -> str:
-    return f"in {calls}" if (calls := IN_CALL.read()) else "between two calls"
 
 
 def settle(group: Group, runs: Runs, record: Callable[[tuple[str, str]], None]) -> None:

@@ -30,7 +30,9 @@ LEAVE_S = 2
 GROUP = ".group"
 """What the name of a file ends with that stands for a group of processes: its number is the rest."""
 
-UNEXPECTED = "the store ended it, or something under the store. Expected every call to return or to raise."
+TO_RETURN = "Expected every call to return or to raise."
+
+UNEXPECTED = f"the store ended it, or something under the store. {TO_RETURN}"
 
 
 class Slate:
@@ -112,6 +114,11 @@ def how_it_ended(status: int) -> str:
     with contextlib.suppress(ValueError):
         return f"by {signal.Signals(-status).name}"
     return f"by signal {-status}"
+
+
+def where_it_was() -> str:
+    """In which calls the process is, or was when it ended, in words."""
+    return f"in {calls}" if (calls := IN_CALL.read()) else "between two calls"
 
 
 def _open_what_is_closed() -> None:
@@ -218,10 +225,9 @@ def _ended_all_of_a_sudden(status: int) -> int:
     """Clean up, and say in which call."""
     from .console import complain
 
-    where = f"in {calls}" if (calls := IN_CALL.read()) else "between two calls"
     hint = " PYTHONFAULTHANDLER=1 in the environment shows where in the code." if status < 0 else ""
     _clean_up()
-    complain(f"the process ended all of a sudden {where}, {how_it_ended(status)}: {UNEXPECTED}{hint}")
+    complain(f"the process ended all of a sudden {where_it_was()}, {how_it_ended(status)}: {UNEXPECTED}{hint}")
     return 2
 
 

@@ -17,7 +17,7 @@ from ..console import Terminal
 from ..coverage import coverage
 from ..reporting.report import VERDICT_STYLES
 from ..result import Verdict
-from ..showing.brief import brief, call_in_words, written
+from ..showing.brief import brief, call_in_words, field_at
 from .history import Crashed, Recorded, Strange
 from .trial import Judgement, judge_history
 
@@ -100,14 +100,14 @@ def _expected(judgement: Judgement) -> Text:
     text = Text(ours)
     if violation.path:
         due = value_at(violation.admissible[0].answer, violation.path)
-        return text.append(f"\n{written(violation.path)[1:]} = {due!r}", "green")
+        return text.append(f"\n{field_at(violation.path)} = {due!r}", "green")
     return text.append("".join(f"\nor {each}" for each in rest))
 
 
 def _given(made: Recorded, violation: Violation | None) -> str:
     if violation is None or not violation.path:
         return _answer(made)
-    return f"{_answer(made)}\n{written(violation.path)[1:]} = {value_at(made.outcome, violation.path)!r}"
+    return f"{_answer(made)}\n{field_at(violation.path)} = {value_at(made.outcome, violation.path)!r}"
 
 
 def _answer(made: Recorded) -> str:

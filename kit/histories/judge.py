@@ -158,7 +158,8 @@ class Follower:
 
     def doubted(self, call: Call | Invalid) -> str | None:
         """What cannot be known any more of what the call is about; a sentence."""
-        return self.doubts.get(lane_of(call)) or self.doubts.get(lane_of(call)[:1])
+        lane = lane_of(call)
+        return self.doubts.get(lane) or self.doubts.get(lane[:1])
 
 
 def _storage_failed(outcome: object) -> bool:

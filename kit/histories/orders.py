@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from fencepost.model import State
 from fencepost.statemachines.checker import Violation
-from fencepost.statemachines.following import Call, Candidate, Made
+from fencepost.statemachines.following import Call, Candidate, Made, place_of
 
 from .circumstances import Lane, Reach, changes_nothing, lane_of, only, unordered
 from .judge import START, Follower, Spanned, Ways
@@ -265,7 +265,7 @@ def add(found: dict[Ahead, list[Candidate]], ahead: Ahead, more: Iterable[Candid
     known = found.setdefault(ahead, [])
     new = []
     for each in more:
-        place = next((place for place, one in enumerate(known) if one.state is each.state or one.state == each.state), None)
+        place = place_of(each.state, known)
         if place is None:
             known.append(each)
             new.append(each)

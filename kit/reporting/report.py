@@ -18,7 +18,7 @@ from rich.text import Text
 from ..console import NARROW, Terminal
 from ..coverage import Coverage, in_all, together
 from ..result import MISSED, UNSEEN, Judged, Result, Status, Verdict
-from ..showing.brief import brief, call_in_words, written
+from ..showing.brief import brief, call_in_words, field_at
 from ..showing.counterexample import Counterexample, is_fresh
 from ..showing.exhibits import FOLDER, names
 from ..showing.telling import due_at, given_at
@@ -70,7 +70,7 @@ def show_counterexample(console: Terminal, found: Counterexample, chapters: list
     facts.add_row("expected", _expected(found))
     facts.add_row("given", _given(found))
     if found.path:
-        facts.add_row("differs", _field(found))
+        facts.add_row("differs", field_at(found.path))
     if found.is_race:
         facts.add_row("because", f"{found.reason}.")
     if found.story:
@@ -100,16 +100,12 @@ def _where(console: Terminal, found: Counterexample, result: Result, folder: Pat
     console.show(Text(f"  {where / page}, and {beside} beside it{again}"), soft_wrap=True)
 
 
-def _field(found: Counterexample) -> str:
-    return written(found.path).lstrip(".")
-
-
 def _expected(found: Counterexample) -> Text:
     text = Text(brief(found.expected))
     if not found.path:
         others = dict.fromkeys(map(brief, found.admissible[1:]))
         return text.append("".join(f"\nor {other}" for other in others))
-    return text if _is_said(found) else text.append(f"\n{_field(found)} = {due_at(found)}", "green")
+    return text if _is_said(found) else text.append(f"\n{field_at(found.path)} = {due_at(found)}", "green")
 
 
 def _given(found: Counterexample) -> Text:
@@ -117,7 +113,7 @@ def _given(found: Counterexample) -> Text:
     if not found.path or _is_said(found):
         text.stylize("red")
         return text
-    return text.append(f"\n{_field(found)} = {given_at(found)}", "red")
+    return text.append(f"\n{field_at(found.path)} = {given_at(found)}", "red")
 
 
 def _is_said(found: Counterexample) -> bool:

@@ -201,3 +201,8 @@ def _argument(value: object) -> str:
 def written(path: str) -> str:
     """The path as it is written behind an answer: `.graph.nodes[0].node_id`."""
     return "".join(f"[{name}]" if name.isdigit() else f".{name}" for name in path.split("."))
+
+
+def field_at(path: str) -> str:
+    """The path as it is written by itself: `graph.nodes[0].node_id`, or `[0].finished` of several."""
+    return written(path).removeprefix(".")

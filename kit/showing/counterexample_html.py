@@ -15,7 +15,7 @@ from fencepost.statemachines.environment import BEGINNING
 from fencepost import __version__
 
 from ..result import Request
-from .brief import brief, call_in_words, written
+from .brief import brief, call_in_words, field_at
 from .counterexample import Counterexample, is_fresh
 from .counterexample_css import STYLE
 from .html_page import html_page
@@ -76,7 +76,7 @@ class _Page:
     def _answers(self) -> Iterator[str]:
         ours, theirs = rows_of_answer(self.found.expected), rows_of_answer(self.found.last.answer)
         if is_fresh(self.found):
-            ours[written(self.found.path)[1:]] = due_at(self.found)
+            ours[field_at(self.found.path)] = due_at(self.found)
         others = list(dict.fromkeys(map(brief, self.found.admissible[1:])))
         or_else = f'<p class="faint">or {escape("; or ".join(others))}</p>' if others else ""
         yield _answer("expected", "Expected", brief(self.found.expected), ours, theirs, or_else)

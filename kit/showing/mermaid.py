@@ -10,7 +10,7 @@ from fencepost.model import Refused
 from fencepost.statemachines.checker import Crash, Move, Performed
 from fencepost.statemachines.environment import BEGINNING
 
-from .brief import brief, call_in_words, written
+from .brief import brief, call_in_words, field_at
 from .counterexample import Counterexample
 from .lanes import actor, actors, bars
 
@@ -47,7 +47,7 @@ def _lines(found: Counterexample) -> Iterator[str]:
     yield _note(everybody, f"{found.requirements[0]}: {found.says}")
     yield _note(everybody, f"expected: {_short(brief(found.expected))}")
     if found.path:
-        yield _note(everybody, f"differs in {written(found.path).lstrip('.')}")
+        yield _note(everybody, f"differs in {field_at(found.path)}")
     yield "end"
 
 

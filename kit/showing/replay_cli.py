@@ -11,7 +11,7 @@ from rich.text import Text
 from ..backend import ANSWER_S, EXEC, BackendError, load_factory
 from ..console import Terminal, complain
 from ..leftovers import nothing_left_behind
-from .brief import brief, call_in_words, written
+from .brief import brief, call_in_words, field_at
 from .replay import Outcome, Replayed, replay
 from .trace import TraceError, read_trace
 
@@ -72,7 +72,7 @@ def told(replayed: Replayed) -> Iterator[str]:
     yield f"  expected  {' or '.join(dict.fromkeys(brief(step.answer) for step in violation.admissible))}"
     yield f"  given     {brief(last.answer)}"
     if violation.path:
-        yield f"  differs   {written(violation.path)[1:]}"
+        yield f"  differs   {field_at(violation.path)}"
 
 
 def _with_sentence(requirement_id: str) -> str:

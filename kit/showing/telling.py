@@ -6,7 +6,7 @@ from fencepost.model import Refused
 from fencepost.spec import ContractBroken
 from fencepost.statemachines.checker import Crash, value_at
 
-from .brief import brief, written
+from .brief import brief, field_at
 from .counterexample import Counterexample, is_fresh
 from .lanes import NOBODY, actor
 from .source import Minted, on_one_line
@@ -37,7 +37,7 @@ def _therefore(found: Counterexample) -> str:
         answer = f"be {due}" if isinstance(found.expected, Refused) else f"answer: {due}"
         return f"{by} the store had to {answer}; it {given} instead."
     if found.path:
-        return f"{by} {written(found.path).lstrip('.')} had to be {due_at(found)}; the store answered {given_at(found)}."
+        return f"{by} {field_at(found.path)} had to be {due_at(found)}; the store answered {given_at(found)}."
     return f"{by} the answer had to be: {due}; the store answered: {given}."
 
 

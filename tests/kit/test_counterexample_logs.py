@@ -8,6 +8,7 @@ import pytest
 from caller import Caller
 from fencepost.kit.backend import load_factory
 from fencepost.kit.result import Request
+from fencepost.kit.showing.brief import field_at
 from fencepost.kit.verify import verify
 from fencepost.spec import AgentEventEnvelope, Final, Inline, Json, OutputRef, Progress, Start
 
@@ -90,3 +91,8 @@ assert answer == AppendToFinishedTurn(
 ), answer
 """
     )
+
+
+def test_a_field_of_several_answers_keeps_its_bracket() -> None:
+    """What differs is told alike everywhere, by names and by places in square brackets."""
+    assert (field_at("0.finished"), field_at("graph.leaf"), field_at("1")) == ("[0].finished", "graph.leaf", "[1]")
