@@ -15,9 +15,10 @@ from fencepost.statemachines.checker import Call, Checker
 from fencepost.statemachines.environment import CAPABILITIES, Environment
 from fencepost.statemachines.lookalikes import changed, look, told_apart
 from fencepost.statemachines.model_store import ModelStore
+from fencepost.statemachines.plays import SCENES
 from fencepost.statemachines.run import MACHINES, Setup, machine_of
 from fencepost.statemachines.tally import Tally
-from fencepost.statemachines.twins import MARK, NUMBERS, SCENES, WORDS, met, operations, played, twins
+from fencepost.statemachines.twins import MARK, NUMBERS, WORDS, met, operations, played, twins
 from fencepost.statemachines.twins import told_apart as told
 
 FOLDINGS: dict[str, Callable[[str], str]] = {
