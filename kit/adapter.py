@@ -22,7 +22,7 @@ from typing import IO, Any, NamedTuple
 
 from fencepost.spec import InvalidArgument, StoreError, Stores
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, Operation, part_of
-from fencepost.spec.wire import answer_from_wire, arguments_to_wire, error_from_wire
+from fencepost.spec.wire import answer_from_wire, arguments_to_wire, as_line, error_from_wire
 from fencepost.statemachines.environment import CAPABILITIES, Environment, Unavailable
 
 from .backend import ANSWER_S, BackendError, shortened
@@ -88,8 +88,8 @@ class Pipe:
         if self._failure is not None:
             raise self._failure
         self._number += 1
-        line = json.dumps({"id": self._number, **request}, separators=(",", ":"), allow_nan=False)
-        answer = self._read(self._exchanged(line.encode() + b"\n", what), what)
+        line = as_line({"id": self._number, **request}) + "\n"
+        answer = self._read(self._exchanged(line.encode(), what), what)
         number = answer.get("id")
         # to Python 1.0 and true are 1 as well
         if type(number) is not int or number != self._number:
@@ -126,17 +126,14 @@ class Pipe:
         return note
 
     def _exchanged(self, line: bytes, what: str) -> bytes:
-        deadline, pending = time.monotonic() + self._seconds, line
+        deadline, pending = time.monotonic() + self._seconds, self._unsent(line)
         while pending or b"\n" not in self._received:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self.failed(f"did not answer {what} within {self._seconds:g} s. {LINE}")
             readable, writable, _ = select.select([self._output], [self._input] if pending else [], [], left)
             if writable:
-                try:
-                    pending = pending[os.write(self._input, pending) :]
-                except OSError:
-                    pending = b""  # it has ended, as reading shows
+                pending = self._unsent(pending)
             if readable:
                 chunk = os.read(self._output, 1 << 16)
                 if not chunk:
@@ -145,9 +142,18 @@ class Pipe:
         answer, _, self._received = self._received.partition(b"\n")
         return answer
 
+    def _unsent(self, line: bytes) -> bytes:
+        """Send what the pipe takes; the rest."""
+        try:
+            return line[os.write(self._input, line) :]
+        except BlockingIOError:
+            return line
+        except OSError:
+            return b""  # it has ended, as reading shows
+
     def _read(self, line: bytes, what: str) -> dict[str, Any]:
         try:
-            answer = json.loads(line, parse_constant=_no_json)
+            answer = _JSON.decode(line.decode())
         except (ValueError, RecursionError):
             raise self.failed(f"answered {what} with {shortened(line.decode(errors='replace'))}. {LINE}") from None
         if not isinstance(answer, dict):
@@ -279,3 +285,6 @@ def _file_of(stream: IO[bytes] | None) -> int:
 
 def _no_json(text: str) -> float:
     raise ValueError(f"{text} is no JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_json)

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from fencepost.spec import StoreError
 from fencepost.spec.operations import OPERATIONS
-from fencepost.spec.wire import arguments_from_wire, to_wire
+from fencepost.spec.wire import arguments_from_wire, as_line, to_wire
 from fencepost.statemachines.environment import Environment
 
 from .adapter import DECLARABLE, PROTOCOL
@@ -90,7 +90,7 @@ def serve(name: str, requests: IO[str], answers: IO[str]) -> None:
     server = Server(load_factory(name))
     try:
         for line in requests:
-            answers.write(json.dumps(server.answer(json.loads(line)), separators=(",", ":")) + "\n")
+            answers.write(as_line(server.answer(json.loads(line))) + "\n")
             answers.flush()
     finally:
         server.close()

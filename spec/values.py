@@ -156,7 +156,13 @@ class Json:
 
 def canonical_json(value: object) -> str:
     """JSON without white space, object keys in code-point order, text unescaped."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+_AS_IT_IS, _NESTED = (type(None), bool, int), (list, tuple, dict)
 
 
 def _json_problem(value: object) -> str | None:
@@ -164,22 +170,22 @@ def _json_problem(value: object) -> str | None:
     pending = [(value, 0)]
     while pending:
         item, depth = pending.pop()
-        if item is None or isinstance(item, bool | int):
+        if isinstance(item, _AS_IT_IS):
             continue
         if isinstance(item, str):
-            if not _is_text(item):
+            if not (item.isascii() or _is_text(item)):
                 return f"{item!r} (a lone surrogate)"
         elif isinstance(item, float):
             if item != item or item in (float("inf"), float("-inf")):
                 return repr(item)
-        elif isinstance(item, list | tuple | dict):
+        elif isinstance(item, _NESTED):
             if depth == JSON_DEPTH:
                 return f"more than {JSON_DEPTH} levels of lists and objects"
             if isinstance(item, dict):
                 if not all(isinstance(key, str) for key in item):
                     return f"an object with the keys {shown(list(item))}"
-                pending.extend((inner, depth + 1) for inner in item.values())
-            pending.extend((inner, depth + 1) for inner in item)
+                pending.extend([(inner, depth + 1) for inner in item.values()])
+            pending.extend([(inner, depth + 1) for inner in item])
         else:
             return f"{type(item).__name__} {shown(item)}"
     return None

@@ -12,10 +12,12 @@ from __future__ import annotations
 import base64
 import binascii
 import enum
+import json
 import types
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
+from operator import attrgetter
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -32,6 +34,9 @@ from .values import Finite, Form, Json, Range, canonical_uuid, shown
 Read = Callable[[Any, str], Any]
 """Reads JSON data that stands at a place; raises `InvalidArgument` that names the place."""
 
+Write = Callable[[Any], Any]
+"""Gives a value as JSON data."""
+
 ERRORS: dict[str, type[StoreError]] = {
     name: each
     for name, each in vars(errors).items()
@@ -40,33 +45,70 @@ ERRORS: dict[str, type[StoreError]] = {
 """Every kind of refusal by its name."""
 
 
-AS_IT_IS = (str, int, bool, float, type(None))
+AS_IT_IS = frozenset((str, int, bool, float, type(None)))
 """What JSON has too."""
+
+_LINE = json.JSONEncoder(separators=(",", ":"))
+
+
+def as_line(data: Any) -> str:
+    """JSON data as a line of the wire, without its end."""
+    return _LINE.encode(data)
 
 
 def to_wire(value: Any) -> Any:
     """The value as JSON data: what `json.dumps` takes."""
-    if type(value) in AS_IT_IS:
+    kind = type(value)
+    if kind in AS_IT_IS:
         return value
-    if isinstance(value, AgentEventEnvelope):
-        return envelope_data(value)
-    if isinstance(value, OutputRef):
-        return value.value
-    if isinstance(value, msgspec.Struct):
-        tag, keys = _written(type(value))
-        given = [(key, getattr(value, name), may_be_absent) for key, name, may_be_absent in keys]
-        return tag | {key: to_wire(each) for key, each, may_be_absent in given if each is not None or not may_be_absent}
-    if isinstance(value, StoreError):
-        return {"kind": value.kind} | {name: to_wire(getattr(value, name)) for name, _ in _error_fields(type(value))}
-    if isinstance(value, tuple | list):
-        return [to_wire(item) for item in value]
-    if isinstance(value, Json):
-        return value.value()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, enum.Enum):
-        return value.value
-    return str(value) if isinstance(value, UUID) else value
+    write = _WRITERS.get(kind)
+    if write is None:
+        write = _WRITERS[kind] = _writer_of(kind)
+    return write(value)
+
+
+_WRITERS: dict[type[Any], Write] = {}
+
+
+def _writer_of(kind: type[Any]) -> Write:
+    if issubclass(kind, AgentEventEnvelope):
+        return envelope_data
+    if issubclass(kind, OutputRef):
+        return attrgetter("value")
+    if issubclass(kind, msgspec.Struct):
+        return _record_writer(kind)
+    if issubclass(kind, StoreError):
+        return _error_to_wire
+    if issubclass(kind, tuple | list):
+        return lambda items: [to_wire(item) for item in items]
+    if issubclass(kind, Json):
+        return Json.value
+    if issubclass(kind, bytes):
+        return lambda value: base64.b64encode(value).decode()
+    if issubclass(kind, enum.Enum):
+        return attrgetter("value")
+    return str if issubclass(kind, UUID) else lambda value: value
+
+
+def _record_writer(kind: type[msgspec.Struct]) -> Write:
+    config = kind.__struct_config__
+    tag = {} if config.tag_field is None else {config.tag_field: config.tag}
+    # the key and the name of each field, and whether it is left out where it is None
+    keys = [(each.encode_name, each.name, each.default is None) for each in msgspec.structs.fields(kind)]
+
+    def write(record: Any) -> dict[str, Any]:
+        data: dict[str, Any] = {**tag}
+        for key, name, may_be_absent in keys:
+            value = getattr(record, name)
+            if value is not None or not may_be_absent:
+                data[key] = to_wire(value)
+        return data
+
+    return write
+
+
+def _error_to_wire(error: StoreError) -> dict[str, Any]:
+    return {"kind": error.kind} | {name: to_wire(getattr(error, name)) for name, _ in _error_fields(type(error))}
 
 
 def arguments_to_wire(operation: str, arguments: tuple[object, ...]) -> dict[str, Any]:
@@ -131,14 +173,6 @@ def _parameters(operation: str) -> dict[str, Read]:
 @cache
 def _hints(operation: str) -> dict[str, Any]:
     return get_type_hints(OPERATIONS[operation].method, include_extras=True)
-
-
-@cache
-def _written(kind: type[msgspec.Struct]) -> tuple[dict[str, Any], tuple[tuple[str, str, bool], ...]]:
-    """The tag, if there is one; and the key and the name of each field, and whether it is left out where it is None."""
-    config = kind.__struct_config__
-    fields = ((each.encode_name, each.name, each.default is None) for each in msgspec.structs.fields(kind))
-    return ({} if config.tag_field is None else {config.tag_field: config.tag}), tuple(fields)
 
 
 def _for_people(kind: type[StoreError]) -> set[str]:

@@ -11,7 +11,6 @@ import atexit
 import inspect
 import io
 import itertools
-import json
 import logging
 import os
 import threading
@@ -24,7 +23,7 @@ from typing import IO, Any, get_type_hints
 from fencepost.spec import InvalidArgument, StoreError, Stores
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, Operation, part_of
 from fencepost.spec.values import Check, check_for
-from fencepost.spec.wire import arguments_to_wire, to_wire
+from fencepost.spec.wire import arguments_to_wire, as_line, to_wire
 
 from fencepost import __version__
 
@@ -151,7 +150,7 @@ class Recorder:
             # a forked process has the same file, and must not write into the middle of it
             self._file = None
             return
-        _put(self._file, json.dumps(line, separators=(",", ":")) + "\n")
+        _put(self._file, as_line(line) + "\n")
 
     def _stop(self, why: str) -> None:
         file, self._file = self._file, None
@@ -160,7 +159,7 @@ class Recorder:
         LOG.error("fencepost records no more: %s. The history ends with the call before.", why)
         try:
             # what was written of the line that failed must not run into this one
-            _put(file, "\n" + json.dumps({"stopped": why}) + "\n")
+            _put(file, "\n" + as_line({"stopped": why}) + "\n")
         except Exception:
             LOG.debug("and the history does not say so")
         finally:
