@@ -17,6 +17,8 @@ from fencepost.spec import FullGraph
 from impl_builders import NOW, run
 from impl_load import Lane, lanes, opened
 
+pytestmark = pytest.mark.slow
+
 
 def killed_load(path: Path, label: str, seed: int, program: ModuleType = impl_load) -> dict[str, tuple[int, list[str]]]:
     """Of each lane, how many steps a process acknowledged before it was killed, and the names that it was given."""
@@ -93,13 +95,11 @@ def kill_again_and_again(path: Path, seed: int, kills: int) -> int:
     return calls
 
 
-@pytest.mark.slow
 def test_a_killed_load_leaves_what_it_acknowledged(tmp_path: Path) -> None:
     """Killed three times, a file shows every acknowledged call and each unacknowledged one wholly or not at all (VALUE-9)."""
     assert kill_again_and_again(tmp_path / "store.db", seed=1, kills=3) > 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 12))
 def test_a_killed_load_leaves_what_it_acknowledged_in_the_long_run(tmp_path: Path, seed: int) -> None:
     """Ten files, killed six times each, under loads drawn from ten seeds."""

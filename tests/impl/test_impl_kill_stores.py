@@ -11,6 +11,8 @@ from impl_builders import run
 from impl_logs_load import LogLane, Outputs, lanes, opened
 from test_impl_kill import killed_load
 
+pytestmark = pytest.mark.slow
+
 
 def require_all_or_nothing(lane: LogLane, stores: DuckDBStores, steps: int) -> None:
     """What the lane left is there after its acknowledged steps, or after one more."""
@@ -43,13 +45,11 @@ def kill_again_and_again(path: Path, seed: int, kills: int) -> int:
     return calls
 
 
-@pytest.mark.slow
 def test_a_killed_load_leaves_what_it_acknowledged(tmp_path: Path) -> None:
     """Killed three times, a file shows every acknowledged call and each unacknowledged one wholly or not at all (VALUE-9)."""
     assert kill_again_and_again(tmp_path / "store.db", seed=1, kills=3) > 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 8))
 def test_a_killed_load_leaves_what_it_acknowledged_in_the_long_run(tmp_path: Path, seed: int) -> None:
     """Six files, killed six times each, under loads of six seeds."""

@@ -129,6 +129,7 @@ def test_a_wrong_store_behind_a_good_adapter_is_caught_and_shown_as_a_program() 
     assert f"open_store = Adapter({wrong('forgetful')!r})\n".replace("'", '"') in text.replace("'", '"')
 
 
+@pytest.mark.slow
 def test_our_store_behind_a_pipe_conforms() -> None:
     """Clock, processes, reopening and every chapter pass the pipe."""
     result = held(SERVED, "lease", "turn_input", "commit", "runtime", "event", examples=2)
@@ -176,6 +177,7 @@ def test_a_large_request_to_a_program_that_does_not_read_ends() -> None:
         assert adapter.pipe._process.poll() is not None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js to run the example with")
 def test_the_example_in_another_language_conforms() -> None:
     """The adapter of an event log and an output log in Node.js, which has no dependencies, obeys the law."""
@@ -192,6 +194,7 @@ def test_numbers_pass_the_example_exactly() -> None:
         adapter.pipe.close()
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_a_command(tmp_path: Path) -> None:
     """`verify --exec` checks the program's store, and prints the command that does so again."""
     options = "--chapters output --examples 1 --steps 10"

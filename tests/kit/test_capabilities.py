@@ -45,6 +45,7 @@ def test_time_of_day_goes_on_by_itself_and_is_waited_for() -> None:
     assert clock.now < begun + 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["by_the_time_of_day", "everybody_is_dead"])
 def test_a_store_without_controlled_clock_and_oracle_conforms(name: str) -> None:
     """Whatever instant of a call it took, and whomever it takes for dead: both are admissible."""

@@ -172,6 +172,7 @@ def test_stores_are_chosen_by_their_protocols() -> None:
     assert " --steps 30 --stores turn_input,output\n" in result.stdout
 
 
+@pytest.mark.slow
 def test_one_total_is_told_of_a_run_that_races() -> None:
     """What only calls made at once can reach counts from the beginning, where they are made."""
     command = "verify --backend fencepost.kit.duckdb:memory --chapters commit,maintenance --examples 1 --steps 10"

@@ -72,6 +72,7 @@ def outcome_of(name: str, result: Result) -> str:
     return failed(group, result) or skipped(group, judged_in(group, result), result) or ""
 
 
+@pytest.mark.slow
 def test_a_class_has_a_test_for_each_section(directory: Path) -> None:
     """The section that is broken fails with requirement, sentence and program; those not decided before say so."""
     found = run_pytest(directory, "-v", "-ra", "-W", "error", "--strict-markers", "--junit-xml=junit.xml")
@@ -311,6 +312,7 @@ def test_a_strict_run_and_its_steps_are_chosen_by_options(tmp_path: Path) -> Non
     assert "--examples 2 --steps 7 --chapters output --strict" in found.stdout
 
 
+@pytest.mark.slow
 def test_a_class_of_tests_does_without_the_plug_in(tmp_path: Path) -> None:
     """Its marker is unknown then: neither a warning that is an error nor strict markers keep the tests from running."""
     (tmp_path / "test_own.py").write_text(

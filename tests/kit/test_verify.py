@@ -30,6 +30,7 @@ def judged(result: Result) -> dict[str, Judged]:
     return {each.requirement.id: each for each in result.judged}
 
 
+@pytest.mark.slow
 def test_a_store_that_obeys_conforms() -> None:
     """The model as its own store conforms, and has reached something in every chapter."""
     result = run("Bent")
@@ -273,6 +274,7 @@ def reopening(backend: str, *chapters: str, examples: int = 60) -> Result:
     return verify(load_factory(name), Request(name, chapters, 0, examples, 40))
 
 
+@pytest.mark.slow
 def test_a_store_that_can_be_opened_again_is_held_to_it() -> None:
     """With the mark VALUE-9 is reached and passes; without it is not declared, and the reason says how to declare it."""
     assert judged(reopening("Forgetting", "lease"))["VALUE-9"].status is Status.passed

@@ -91,6 +91,7 @@ def test_a_fault_whose_store_has_changed_is_not_planted(monkeypatch: pytest.Monk
     assert hunt.hunted("token-reused").trouble == "the store with it no longer keeps an event"
 
 
+@pytest.mark.slow
 def test_a_healthy_store_gives_a_hunt_nothing_to_catch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault that does nothing is not caught: the hunt can fail."""
     harmless = BY_NAME["live-at-its-expiry"]._replace(plant=lambda _: None)
