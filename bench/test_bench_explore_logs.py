@@ -2,18 +2,18 @@
 
 Both make the same calls, those that are refused and those that lead out of the scope too: worlds and calls must be as many.
 The plain search makes each next world and finds what a read answers. It names no requirement and holds no invariant, which the
-search of the model does. There is no such search of `queued_work`, `commit`, `session` and `maintenance`: their ratios are
-not known.
+search of the model does. What both keep is measured too, each in a process of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import product
+from multiprocessing import get_context
 from typing import Any
 
 import pytest
-from fencepost.statemachines.explore import Search
+from fencepost.statemachines.explore import Search, resident_mb
 from fencepost.statemachines.scopes import SCOPES
 
 Turn = tuple[tuple[int, ...], bool] | None
@@ -23,12 +23,12 @@ Thread = tuple[Turn, Turn, bool]
 Entry = tuple[int, int, int, bool] | None
 """Session, uri, time of the intent, and whether it is stamped."""
 
-Manifest = tuple[Entry, Entry, bool, bool, bool]
-"""Two attachments, whether each was ever forgotten, and whether the store was seen to keep any."""
+Manifest = tuple[tuple[Entry, ...], tuple[bool, ...], bool]
+"""Three attachments, whether each was ever forgotten, and whether the store was seen to keep any."""
 
 
-def plainly(start: Any, after: Callable[[Any], Iterator[Any]]) -> tuple[int, int]:
-    """Worlds and calls of the plain search; a call that leads nowhere gives None."""
+def plainly(start: Any, after: Callable[[Any], Iterator[Any]]) -> tuple[set[Any], int]:
+    """All worlds, and the calls of the plain search; a call that leads nowhere gives None."""
     met, frontier, made = {start}, [start], 0
     while frontier:
         following = []
@@ -39,7 +39,20 @@ def plainly(start: Any, after: Callable[[Any], Iterator[Any]]) -> tuple[int, int
                     met.add(each)
                     following.append(each)
         frontier = following
-    return len(met), made
+    return met, made
+
+
+def on_either(calls: Callable[[Any], Iterator[Any]]) -> Callable[[Any], Iterator[Any]]:
+    """Both parts after every call on one of them."""
+
+    def after(world: tuple[Any, Any]) -> Iterator[Any]:
+        first, second = world
+        for one in calls(first):
+            yield None if one is None else (one, second)
+        for other in calls(second):
+            yield None if other is None else (first, other)
+
+    return after
 
 
 def calls_on_thread(thread: Thread) -> Iterator[Thread | None]:
@@ -64,53 +77,53 @@ def calls_on_thread(thread: Thread) -> Iterator[Thread | None]:
     yield (None, None, True) if first or second else None
 
 
-def events(world: tuple[Thread, Thread]) -> Iterator[Any]:
-    """Both threads after every call on one of them."""
-    for one in calls_on_thread(world[0]):
-        yield None if one is None else (one, world[1])
-    for other in calls_on_thread(world[1]):
-        yield None if other is None else (world[0], other)
-
-
 def attachments(world: Manifest) -> Iterator[Manifest | None]:
     """The manifest after every call that the scope tries."""
-    one, two, first_gone, second_gone, kept = world
-    entries = (one, two)
-    for place, session, uri, at in product((0, 1), (0, 1), (0, 1), (10, 11)):
+    entries, gone, kept = world
+    for place, session, uri, at in product((0, 1, 2), (0, 1), (0, 1), (10, 11)):
         known = entries[place]
         entry = (known[0], uri, max(at, known[2]), known[3]) if known else (session, uri, at, False)
-        yield (entry, two, first_gone, second_gone, kept) if place == 0 else (one, entry, first_gone, second_gone, kept)
-    for session, places in product((0, 1, 2), ((), (0,), (0, 1), (1, 1))):
+        yield ((*entries[:place], entry, *entries[place + 1 :]), gone, kept)
+    for session, places in product((0, 1, 2), ((), (0,), (0, 1, 2), (2, 2))):
         stamped = [
             (*each[:3], True) if each and each[0] == session and at in places else each for at, each in enumerate(entries)
         ]
-        # the scope has no set of the second alone but the one that names it twice, beside one that is not there
-        yield (stamped[0], stamped[1], first_gone, second_gone, kept)
+        yield (tuple(stamped), gone, kept)
     for until in (0, 9, 10, 11):
         waiting = [(each[2], at, *each[:2]) for at, each in enumerate(entries) if each and not each[3] and each[2] <= until]
-        yield (one, two, first_gone, second_gone, kept or bool(sorted(waiting)))
-    yield (None, two, True, second_gone, kept) if one else None
-    yield (one, None, first_gone, True, kept) if two else None
+        yield (entries, gone, kept or bool(sorted(waiting)))
+    for place in (0, 1, 2):
+        after = ((*entries[:place], None, *entries[place + 1 :]), (*gone[:place], True, *gone[place + 1 :]), kept)
+        yield after if entries[place] else None
     yield None
 
 
-Record = tuple[int, int, int, int]
-"""Attempt, producer, event and parents: nothing, a record that is nowhere, the first record, or that twice."""
+Record = tuple[int, int, int, int, int]
+"""Task, attempt, producer, event, and parents: nothing, a record that is nowhere, the first of its task, or that twice."""
+
+WHATS = ((0, 0, 0), (0, 1, 0), (0, 2, 0), (0, 3, 0), (1, 3, 0), (0, 0, 1), (0, 0, 2), (0, 0, 3))
+"""Producer, event and parents of what is appended; the last two where there is a record."""
+
+LATER: tuple[tuple[Record, ...], ...] = tuple(
+    tuple((task, attempt, *what) for attempt, what in product((1, 0), WHATS)) for task in (0, 1)
+)
+FIRST = tuple(tuple(record for record in records if record[4] < 2) for records in LATER)
 
 
 def outputs(world: tuple[Record, ...]) -> Iterator[tuple[Record, ...] | None]:
-    """The records after every call that the scope tries; one more than two leads out of it."""
-    for record in product((0, 1), (0, 1), range(4), range(4 if world else 2)):
-        longer = (*world, record)
-        yield longer if len(longer) <= 2 else None
-    yield from (each and None for each in world)
-    yield None
-    for producer in (0, 1, 2):
-        next((each for each in reversed(world) if each[1] == producer), None)
+    """The records after every call that the scope tries; a third one of a task leads out of it."""
+    for task in (0, 1):
+        own = [each for each in world if each[0] == task]
+        for record in LATER[task] if own else FIRST[task]:
+            yield (*world, record) if len(own) < 2 else None
+        yield from (each and None for each in own)
         yield None
-    for attempt in (0, 1, 2):
-        _ = [each for each in world if each[0] == attempt]
-        yield None
+        for producer in (0, 1, 2):
+            next((each for each in reversed(world) if each[0] == task and each[2] == producer), None)
+            yield None
+        for key in ((task, 1), (task, 0), (2, 1)):
+            _ = [each for each in world if each[:2] == key]
+            yield None
 
 
 Receipts = tuple[tuple[int, str], ...]
@@ -120,16 +133,16 @@ Written = tuple[int, int | None] | None
 """Which input was written, and the number of the boundary that stamped it."""
 
 Runtime = tuple[Receipts, bool, Written, int | None]
-"""The receipts, whether there is a session, the input, and the state; what is beside it never changes."""
+"""The receipts, whether there is a session, the input, and the state."""
 
-BESIDE: Runtime = (((0, "contributing"),), True, (0, 0), None)
+NOTHING: Runtime = ((), False, None, None)
 UPDATES: tuple[tuple[int, ...], ...] = ((), (0,), (0, 1))
 
 
-def runtimes(world: Runtime) -> Iterator[Runtime | None]:
-    """The runtime after every call that the scope tries."""
-    yield from (None if after is None or len(after[0]) > 2 else after for after in written(world))
-    for receipts, session, kept, state in (world, BESIDE, ((), False, None, None)):
+def calls_on_runtime(runtime: Runtime) -> Iterator[Runtime | None]:
+    """The runtime after every call that the scope tries on it, or on the one that is not there."""
+    yield from (None if after is None or len(after[0]) > 2 else after for after in written(runtime))
+    for receipts, session, kept, state in (runtime, NOTHING):
         _ = (kept and (kept,), session, state, kept)
         yield from (None,) * 5
         for sequence in range(3):
@@ -137,9 +150,9 @@ def runtimes(world: Runtime) -> Iterator[Runtime | None]:
             yield None
 
 
-def written(world: Runtime) -> Iterator[Runtime | None]:
+def written(runtime: Runtime) -> Iterator[Runtime | None]:
     """The runtime after every call that writes, in the scope or not; None if it was refused."""
-    receipts, session, kept, state = world
+    receipts, session, kept, state = runtime
     for decodable, kind, updates in product((True, False), ("", "contributing"), UPDATES):
         sequence = max((each for each, _ in receipts), default=-1) + 1
         stamped = (updates[-1], sequence) if updates else kept
@@ -158,23 +171,50 @@ def written(world: Runtime) -> Iterator[Runtime | None]:
 
 
 STARTS: dict[str, tuple[Any, Callable[[Any], Iterator[Any]], tuple[int, int]]] = {
-    "event": (((None, None, False), (None, None, False)), events, (73_984, 1_923_584)),
-    "attachment": ((None, None, False, False, False), attachments, (2_311, 80_885)),
-    "runtime": (((), False, None, None), runtimes, (267, 18_156)),
-    "output": ((), outputs, (2_081, 151_847)),
+    "event": (((None, None, False), (None, None, False)), on_either(calls_on_thread), (73_984, 1_923_584)),
+    "attachment": (((None, None, None), (False, False, False), False), attachments, (78_607, 3_458_708)),
+    "runtime": ((NOTHING, NOTHING), on_either(calls_on_runtime), (71_289, 8_554_680)),
+    "output": ((), outputs, (235_705, 11_768_366)),
 }
+
+KEPT: list[object] = []
+"""What a search has met, for as long as its memory is looked at."""
+
+
+def bare(chapter: str) -> tuple[int, int]:
+    """Worlds and calls of the plain search."""
+    start, after, _ = STARTS[chapter]
+    met, made = plainly(start, after)
+    KEPT.append(met)
+    return len(met), made
+
+
+def explored(chapter: str) -> tuple[int, int]:
+    """Worlds and calls of the search of the model itself, symmetry not reduced."""
+    found = Search(SCOPES[chapter](), reduce=False).run()
+    KEPT.append(found)
+    return found.figures.states, found.figures.calls
 
 
 @pytest.mark.parametrize("chapter", STARTS)
-@pytest.mark.parametrize("how", ["bare", "explored"])
-def test_search(benchmark: Any, rate: Callable[[str], None], chapter: str, how: str) -> None:
-    start, after, expected = STARTS[chapter]
+@pytest.mark.parametrize("search", [bare, explored])
+def test_search(benchmark: Any, rate: Callable[[str], None], chapter: str, search: Callable[[str], tuple[int, int]]) -> None:
     benchmark.group = f"{chapter} scope, every world"
+    worlds, made = benchmark.pedantic(search, (chapter,), rounds=1)
+    KEPT.clear()
+    assert (worlds, made) == STARTS[chapter][2]
+    rate(f"{chapter}, {search.__name__}: {worlds:,} worlds, {made / benchmark.stats.stats.median:,.0f} calls/s")
 
-    def explored() -> tuple[int, int]:
-        figures = Search(SCOPES[chapter](), reduce=False).run().figures
-        return figures.states, figures.calls
 
-    met = benchmark.pedantic((lambda: plainly(start, after)) if how == "bare" else explored, rounds=1)
-    assert met == expected
-    rate(f"{chapter}, {how}: {met[0]:,} worlds, {met[1] / benchmark.stats.stats.median:,.0f} calls/s")
+@pytest.mark.parametrize("chapter", STARTS)
+@pytest.mark.parametrize("search", [bare, explored])
+def test_memory(rate: Callable[[str], None], chapter: str, search: Callable[[str], tuple[int, int]]) -> None:
+    with get_context("spawn").Pool(1) as pool:
+        worlds, grown = pool.apply(_grown, (search, chapter))
+    rate(f"{chapter}, {search.__name__}: {grown * 2**20 / worlds:,.0f} bytes a world")
+
+
+def _grown(search: Callable[[str], tuple[int, int]], chapter: str) -> tuple[int, float]:
+    before = resident_mb()
+    worlds, _ = search(chapter)
+    return worlds, resident_mb() - before

@@ -53,8 +53,8 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     told = {
         "owners": "Who may claim.",
         "processes": "How many of them are processes that may end or become impossible to tell.",
-        "sessions": "Sessions, threads, runtimes or attachments.",
-        "rows": "What each of these may hold.",
+        "sessions": "Sessions, threads, runtimes or tasks.",
+        "rows": "What each of these may hold; attachments.",
         "times": "How far the clock goes, in ms.",
         "tokens": "Grants of a lease.",
     }

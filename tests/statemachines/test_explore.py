@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import pytest
 from fencepost.model import TRANSITIONS, State, Step, Steps
 from fencepost.statemachines.checker import Call
-from fencepost.statemachines.expansion import NotIndependent, stepped
+from fencepost.statemachines.expansion import NotIndependent, decided_by, stepped
 from fencepost.statemachines.explore import Explored, Search
 from fencepost.statemachines.scope import Bounds, Instant, Scope
 from fencepost.statemachines.scopes.attachment import AttachmentScope
+from fencepost.statemachines.scopes.event import EventScope
 from fencepost.statemachines.scopes.lease import RENEW, LeaseScope
+from fencepost.statemachines.scopes.output import OutputScope
+from fencepost.statemachines.scopes.runtime import RuntimeScope
+from fencepost.statemachines.situations import Answered, answered, cells_of
 from fencepost.statemachines.witness import path_to, require_independence, witness
 from immutables import Map
 from msgspec.structs import replace
@@ -34,36 +39,61 @@ def small(*, reduce: bool = True) -> Explored:
     return explored(SMALL, reduce=reduce)
 
 
-def plainly(scope: Scope) -> set[tuple[Instant, State]]:
-    """Every world, each with its whole state, by the plainest search there is."""
-    start = (scope.instants()[0], scope.joined(scope.begin()))
-    met, frontier = {start}, [start]
-    while frontier:
-        instant, state = frontier.pop()
-        for world in _after(scope, instant, state):
-            if world not in met:
-                met.add(world)
-                frontier.append(world)
-    return met
+class Plain:
+    """Every world, each with its whole state, by the plainest search there is, and what is decided there."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope, self.calls = scope, 0
+        self.decided, self.answers = set[str](), set[Answered]()
+        start = (scope.instants()[0], scope.joined(scope.begin()))
+        self.met, frontier = {start}, [start]
+        while frontier:
+            for world in self._after(*frontier.pop()):
+                if world not in self.met:
+                    self.met.add(world)
+                    frontier.append(world)
+
+    def _after(self, instant: Instant, state: State) -> Iterator[tuple[Instant, State]]:
+        scope = self.scope
+        for later, _ in scope.moves(instant):
+            yield later, state
+        for reach, (first, *others) in enumerate(scope.reaches):
+            for attempt in scope.attempts(state if others else scope.part(state, first), reach, instant):
+                step = stepped(state, attempt, instant)
+                self.calls += 1
+                self.decided.update(decided_by(step))
+                self.answers.add(answered(state, instant.now, attempt.call, step))
+                places = range(len(scope.names))
+                if all(map(scope.within, scope.parts(step.state, places), places)):
+                    yield instant, step.state
 
 
-def _after(scope: Scope, instant: Instant, state: State) -> Iterator[tuple[Instant, State]]:
-    for later, _ in scope.moves(instant):
-        yield later, state
-    for place in range(len(scope.names)):
-        for attempt in scope.attempts(scope.part(state, place), place, instant):
-            after = stepped(state, attempt, instant).state
-            if all(scope.within(scope.part(after, at), at) for at in range(len(scope.names))):
-                yield instant, after
+class Some(RuntimeScope):
+    """A third of the calls, which show others all that there is to be seen: whole states of all of them take long."""
+
+    def _tried(self, name: str) -> Iterator[Call]:
+        return islice(super()._tried(name), 0, None, 3)
 
 
-def test_a_plain_search_meets_the_same_worlds() -> None:
-    """Parts and their product are no more and no less than what whole states show."""
-    scope = LeaseScope(TINY)
-    search = explored(TINY, reduce=False).search
-    met = {(search.instant_of(world), scope.joined(search.parts_of(world))) for world in search.parents}
-    assert met == plainly(scope)
-    assert len(met) == 1_185
+@pytest.mark.parametrize(
+    ("scope", "worlds"),
+    [
+        (LeaseScope(TINY), 1_185),
+        (EventScope(Bounds(sessions=2, rows=1)), 3_136),
+        (AttachmentScope(Bounds(rows=2)), 2_311),
+        (OutputScope(Bounds(sessions=2, rows=1)), 313),
+        (Some(Bounds(sessions=2, rows=1)), 1_089),
+    ],
+    ids=lambda value: getattr(value, "chapter", None),
+)
+def test_a_plain_search_finds_the_same(scope: Scope, worlds: int) -> None:
+    """Parts and their product are no more and no less than what whole states show: worlds, calls, and what decides them."""
+    found, plain = Search(scope, reduce=False).run(), Plain(scope)
+    search = found.search
+    assert {(search.instant_of(world), scope.joined(search.parts_of(world))) for world in search.parents} == plain.met
+    assert (len(plain.met), found.figures.calls) == (worlds, plain.calls)
+    assert found.decided.keys() == plain.decided
+    assert found.cells == cells_of(plain.answers)
 
 
 def test_symmetry_changes_no_verdict() -> None:
@@ -168,19 +198,20 @@ def _with_higher_fence(step: Step) -> Step:
     return replace(step, state=replace(step.state, lease=replace(step.state.lease, records=raised)))
 
 
-class Blind(LeaseScope):
-    """A scope that has forgotten what other sessions show."""
-
-    def shadow(self, part: State, place: int) -> State:
-        """Nothing, where there is something to see."""
-        return State()
-
-
-def test_a_scope_that_hides_too_much_is_found_out() -> None:
-    """LEASE-2 looks at other sessions: without their shadows a claim on the whole is decided otherwise."""
-    assert require_independence(explored(TINY).search) > 1_000
-    with pytest.raises(NotIndependent, match="try_claim_session_execution_lease on s1 sees more than its part"):
-        require_independence(Search(Blind(TINY)).run().search)
+@pytest.mark.parametrize(
+    ("scope", "bounds", "call"),
+    [
+        (LeaseScope, TINY, "try_claim_session_execution_lease on s1"),
+        (RuntimeScope, Bounds(sessions=2, rows=1), "commit_session_boundary on r1"),
+        (OutputScope, Bounds(sessions=2, rows=1), "output.append on t2"),
+    ],
+)
+def test_a_scope_that_hides_too_much_is_found_out(scope: type[Scope], bounds: Bounds, call: str) -> None:
+    """LEASE-2, RUNTIME-24 and ids look at other parts: without their shadows a call on the whole is decided otherwise."""
+    assert require_independence(Search(scope(bounds)).run().search) > 1_000
+    blind = type("Blind", (scope,), {"shadow": lambda *_: State()})
+    with pytest.raises(NotIndependent, match=f"{call} sees more than its part"):
+        require_independence(Search(blind(bounds)).run().search)
 
 
 class Alone(AttachmentScope):
@@ -201,21 +232,21 @@ class Forgetful(AttachmentScope):
 
 def test_calls_reach_several_parts() -> None:
     """A stamp of two attachments writes both, and a list tells of the store: 7,385 calls on whole states do the same."""
-    search = Search(AttachmentScope()).run().search
-    assert search.scope.reaches == ((0,), (1,), (2,), (0, 1), (0, 1, 2))
+    search = Search(AttachmentScope(Bounds(rows=2))).run().search
+    assert search.scope.reaches == ((0, 2), (1, 3), (4,), (0,), (0, 1), (1,), (0, 1, 4))
     assert require_independence(search, 200) == 7_385
 
 
 def test_a_call_that_reaches_further_is_found_out() -> None:
     """A list that would be seen alone changes what it does not reach."""
     with pytest.raises(NotIndependent, match="list_uncommitted on a1 changes another part of the store"):
-        Search(Alone()).run()
+        Search(Alone(Bounds(rows=2))).run()
 
 
 def test_parts_that_leave_something_out_are_found_out() -> None:
     """What no part shows would be lost: joined, the parts must be the whole."""
     with pytest.raises(NotIndependent, match="forget writes what no part of the store shows"):
-        require_independence(Search(Forgetful()).run().search)
+        require_independence(Search(Forgetful(Bounds(rows=2))).run().search)
 
 
 def test_memory_is_bounded() -> None:

@@ -21,10 +21,10 @@ DEFAULTS = {
     "commit": (682, 23_300, 5),
     "session": (2_280, 47_880, 9),
     "maintenance": (3_584, 57_344, 9),
-    "attachment": (2_311, 80_885, 9),
-    "runtime": (267, 18_156, 4),
+    "attachment": (78_607, 3_458_708, 12),
+    "runtime": (35_778, 4_293_360, 8),
     "event": (37_128, 965_328, 12),
-    "output": (2_081, 151_847, 2),
+    "output": (117_853, 5_884_202, 4),
 }
 """States, calls and depth of the default scope of each chapter."""
 
@@ -38,7 +38,7 @@ SUITES = {
     "attachment": (90, 1_742),
     "runtime": (249, 4_083),
     "event": (34, 584),
-    "output": (32, 295),
+    "output": (192, 2_035),
 }
 """Sequences of the suite that each chapter has built in, and the edges that they cover."""
 
