@@ -1,10 +1,4 @@
-"""How fast logs, attachments and runtimes are searched, next to the plainest search of the same worlds with bare tuples.
-
-Both make the same calls, those that are refused and those that lead out of the scope too: worlds and calls must be as many.
-The plain search makes each next world and finds what a read answers. It names no requirement and holds no invariant, which the
-search of the model does. There is no such search of `queued_work`, `commit`, `session` and `maintenance`: their ratios are
-not known.
-"""
+"""How fast logs, attachments and runtimes are searched, next to the plainest search of the same worlds with bare tuples."""
 
 from __future__ import annotations
 
@@ -13,8 +7,8 @@ from itertools import product
 from typing import Any
 
 import pytest
-from fencepost.statemachines.explore import Search
-from fencepost.statemachines.scopes import SCOPES
+
+from .plain import explored, plainly
 
 Turn = tuple[tuple[int, ...], bool] | None
 Thread = tuple[Turn, Turn, bool]
@@ -25,21 +19,6 @@ Entry = tuple[int, int, int, bool] | None
 
 Manifest = tuple[Entry, Entry, bool, bool, bool]
 """Two attachments, whether each was ever forgotten, and whether the store was seen to keep any."""
-
-
-def plainly(start: Any, after: Callable[[Any], Iterator[Any]]) -> tuple[int, int]:
-    """Worlds and calls of the plain search; a call that leads nowhere gives None."""
-    met, frontier, made = {start}, [start], 0
-    while frontier:
-        following = []
-        for world in frontier:
-            for each in after(world):
-                made += 1
-                if each is not None and each not in met:
-                    met.add(each)
-                    following.append(each)
-        frontier = following
-    return len(met), made
 
 
 def calls_on_thread(thread: Thread) -> Iterator[Thread | None]:
@@ -171,10 +150,6 @@ def test_search(benchmark: Any, rate: Callable[[str], None], chapter: str, how: 
     start, after, expected = STARTS[chapter]
     benchmark.group = f"{chapter} scope, every world"
 
-    def explored() -> tuple[int, int]:
-        figures = Search(SCOPES[chapter](), reduce=False).run().figures
-        return figures.states, figures.calls
-
-    met = benchmark.pedantic((lambda: plainly(start, after)) if how == "bare" else explored, rounds=1)
+    met = benchmark.pedantic((lambda: plainly(start, after)) if how == "bare" else (lambda: explored(chapter)), rounds=1)
     assert met == expected
     rate(f"{chapter}, {how}: {met[0]:,} worlds, {met[1] / benchmark.stats.stats.median:,.0f} calls/s")

@@ -12,7 +12,7 @@ from ..checker import Call
 from ..scope import Attempt, Bounds, Instant, Scope
 from .commit import COMMIT
 from .commits import plain
-from .leased import LONG, OTHER, SESSION, lane
+from .leased import LONG, OTHER, SESSION, fence_of, lane
 from .session import graph_in_words, written
 from .turn_input import DRAFTS, ENQUEUE
 
@@ -39,8 +39,8 @@ class MaintenanceScope(Scope):
         yield Attempt(Call("vacuum"))
         yield Attempt(Call("gc_unreachable"))
         yield Attempt(Call("tombstone_nodes", (("n1", "n1", "n2"),)))
-        yield from map(Attempt, written(part))
-        yield Attempt(Call(COMMIT, (plain(part),)))
+        yield from map(Attempt, written(fence_of(part, SESSION)))
+        yield Attempt(Call(COMMIT, (plain(fence_of(part, SESSION)),)))
         yield Attempt(Call(ENQUEUE, (_draft(SESSION),)))
         yield from (Attempt(Call("load_session", (scope,))) for scope in (FullGraph(), ActivePath()))
         yield Attempt(Call("load_node", ("n1",)))

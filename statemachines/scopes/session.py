@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from fencepost.model import State
 from fencepost.model.commit import revision_of
-from fencepost.spec import ActivePath, Child, FullGraph, Json, Root, SessionMeta, SessionReadScope
+from fencepost.spec import ActivePath, Child, FullGraph, Json, Root, SessionExecutionLeaseFence, SessionMeta, SessionReadScope
 from msgspec.structs import replace
 
 from ..checker import Call
 from ..scope import Attempt, Bounds, Instant, Scope
 from .commit import COMMIT
 from .commits import CHECKPOINTS, USAGE, plain
-from .leased import LONG, SESSION, lane
+from .leased import LONG, SESSION, fence_of, lane
 
 LEAVES = (None, "", "n1", "n2", "n3", "nowhere")
 METAS = (
@@ -47,7 +47,7 @@ class SessionScope(Scope):
         yield from (Attempt(Call("save_session_meta", (meta,))) for meta in METAS)
         yield Attempt(Call("load_session_meta"))
         yield Attempt(Call("durability_tier"))
-        yield from map(Attempt, written(part))
+        yield from map(Attempt, written(fence_of(part, SESSION)))
 
     def situation(self, state: State, name: str, now: int) -> str:
         """What there is to read."""
@@ -55,10 +55,10 @@ class SessionScope(Scope):
         return f"{graph_in_words(state)}, {meta}"
 
 
-def written(state: State) -> Iterator[Call]:
+def written(fence: SessionExecutionLeaseFence) -> Iterator[Call]:
     """Commits of each graph, of usage and of a value, and a tombstone for each node."""
-    yield from (Call(COMMIT, (plain(state, graph),)) for graph in WRITTEN)
-    yield Call(COMMIT, (replace(plain(state), usage_deltas=USAGE, checkpoint=CHECKPOINTS["a value"]),))
+    yield from (Call(COMMIT, (plain(fence, graph),)) for graph in WRITTEN)
+    yield Call(COMMIT, (replace(plain(fence), usage_deltas=USAGE, checkpoint=CHECKPOINTS["a value"]),))
     yield from (Call("tombstone_nodes", (ids,)) for ids in (("n1",), ("n2", "nowhere")))
 
 

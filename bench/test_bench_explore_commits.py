@@ -1,0 +1,143 @@
+"""How fast commits, sessions and maintenance are searched, next to the plainest search of the same worlds with bare tuples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from .plain import After, Found, Lane, World, allocated, calls_on_lane, explored, plainly
+
+OWN, OTHER = 1, 2
+"""The sessions."""
+
+Written = tuple[
+    int | None, int | None, int, tuple[int, ...], int | None, int | None, str | None, bool, int, tuple[str, int] | None, bool
+]
+"""Who tried to commit first, whom the store is bound to, the revision, the nodes in order, the leaf, that of the last full
+replacement, the ref for the tools, whether a value is stored, entries of usage, hash and revision of the recorded turn, and
+whether the attachment is stamped."""
+
+Committed = tuple[int, Written, bool, Lane]
+"""The time, what was written, whether the lane is held, and the lane of the other session."""
+
+Commit = tuple[int, str | None, int | None, str, str | None, int, bool, tuple[int, str] | None, str | None, bool]
+"""Session, whose fence, which head is expected, the graph, the ref for the tools, entries of usage, whether the attachment is
+named, session and hash of the stamp, whose lease is released, and whether a claim is completed that never was."""
+
+PLAIN: Commit = (OWN, "own", None, "unchanged", None, 0, False, None, None, False)
+GRAPHS = ("unchanged", "a path", "loose", "one twice", "replaced", "leafless")
+RIGHT, WRONG, FAR = 0, 1, 9
+
+
+def having(**fields: Any) -> Commit:
+    """The plain commit with other fields."""
+    names = ("session", "fence", "head", "graph", "tools", "usage", "attachment", "stamp", "release", "claim")
+    return tuple(fields.get(name, known) for name, known in zip(names, PLAIN, strict=True))  # type: ignore[return-value]
+
+
+COMMITS = (
+    *(having(graph=graph) for graph in GRAPHS),
+    having(head=RIGHT),
+    *(having(tools=tools) for tools in ("value", "nowhere")),
+    having(usage=1),
+    having(attachment=True),
+    *(having(release=release, stamp=stamp) for release in (None, "own", "none", "other") for stamp in (None, (OWN, "h1"))),
+    *(having(fence=fence, head=head) for fence in (None, "altered", "first of other") for head in (None, FAR)),
+    having(head=WRONG),
+    having(stamp=(OWN, "h2")),
+    having(stamp=(OTHER, "h1")),
+    *(having(claim=True),) * 4,
+    *(having(session=OTHER, fence=fence) for fence in ("altered", "other")),
+)
+KEEPING = having(tools="stored")
+APPENDED = {"a path": (1, 2), "loose": (3,)}
+LEAVES = {"unchanged": 1, "a path": 2, "loose": 3, "replaced": 1, "leafless": None}
+
+
+def tick(world: Committed) -> Iterator[Committed]:
+    """The clock goes on, twice."""
+    if world[0] < 2:
+        yield (world[0] + 1, *world[1:])
+
+
+def commits(world: Committed) -> Iterator[Committed | None]:
+    """The world after every commit, and after every call on the lane of the other session."""
+    now, written, held, lane = world
+    for commit in COMMITS:
+        yield committed(world, commit)
+    if written[6] is not None:
+        yield committed(world, KEEPING)
+    for after in calls_on_lane(now, lane, range(1, 3), (1_000, 1_001)):
+        yield (now, written, held, after) if after is not None and after[0] <= 5 else None
+
+
+def committed(world: Committed, commit: Commit) -> Committed | None:
+    """The world after a commit: its checks one after the other, then all that it writes; None beyond the second revision."""
+    now, (tried, bound, revision, nodes, _, replaced, tools, stored, usage, turn, stamped), held, lane = world
+    session, fence, head, graph, given, entries, attachment, stamp, release, claim = commit
+    refused = world if tried else (now, (session, *world[1][1:]), held, lane)
+    if (bound and bound != session) or (stamp and stamp[0] != session) or (stamp and turn and turn[0] != stamp[1]):
+        return refused
+    live = held and now < 1 and fence == "own" if session == OWN else lane[1] and now < lane[3] and fence == "other"
+    after_held = held and release != "own"
+    after_lane = (lane[0], 0, 0, 0) if release == "other" and lane[1] == 1 else lane
+    if stamp and turn:
+        return (now, world[1], after_held, after_lane)
+    if not live or (head is not None and head != RIGHT) or claim or graph == "one twice":
+        return refused
+    if revision == 2:
+        return None
+    if graph in APPENDED:
+        nodes = (*nodes, *(each for each in APPENDED[graph] if each not in nodes))
+    elif graph != "unchanged":
+        nodes, replaced = ((1,), 1) if graph == "replaced" else ((1, 2), None)
+    after = (
+        tried or session,
+        session,
+        revision + 1,
+        nodes,
+        LEAVES[graph],
+        replaced,
+        given if given != "stored" else "carried" if stored and tools != "nowhere" else tools,
+        stored or given == "value",
+        usage + entries,
+        (stamp[1], revision + 1) if stamp else turn,
+        stamped or attachment,
+    )
+    return (now, after, after_held, after_lane)
+
+
+Case = tuple[World, After, Any, Found]
+"""Where a plain search begins, its calls, its moves, and what it finds."""
+
+CASES: dict[str, Case] = {
+    "commit": (
+        (0, (None, None, 0, (), None, None, None, False, 0, None, False), True, (1, 1, 0, 1_000)),
+        commits,
+        tick,
+        (36_632, 4_521_100),
+    ),
+}
+
+
+def bare(chapter: str) -> Found:
+    """Worlds and calls of the plain search."""
+    start, after, moves, _ = CASES[chapter]
+    return plainly(start, after, moves)
+
+
+@pytest.mark.parametrize("chapter", CASES)
+@pytest.mark.parametrize("search", [bare, explored])
+def test_search(benchmark: Any, rate: Callable[[str], None], chapter: str, search: Callable[[str], Found]) -> None:
+    benchmark.group = f"{chapter} scope, every world"
+    found = benchmark.pedantic(search, (chapter,), rounds=1)
+    assert found == CASES[chapter][-1]
+    rate(f"{chapter}, {search.__name__}: {found[0]:,} worlds, {found[1] / benchmark.stats.stats.median:,.0f} calls/s")
+
+
+@pytest.mark.parametrize("chapter", CASES)
+@pytest.mark.parametrize("search", [bare, explored])
+def test_memory(rate: Callable[[str], None], chapter: str, search: Callable[[str], Found]) -> None:
+    rate(f"{chapter}, {search.__name__}: {allocated(search, chapter):,.0f} bytes a world")
