@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .plain import After, Found, Lane, World, allocated, calls_on_lane, explored, plainly
+from .plain import After, Found, Lane, World, allocated, calls_on_lane, explored, no_moves, plainly
 
 OWN, OTHER = 1, 2
 """The sessions."""
@@ -109,6 +109,80 @@ def committed(world: Committed, commit: Commit) -> Committed | None:
     return (now, after, after_held, after_lane)
 
 
+Stored = tuple[int, tuple[int, ...], tuple[int, ...], int | None, int | None, bool, bool, int]
+"""The revision, the nodes in order, those that are hidden, the leaf, that of the last full replacement, whether the tools are
+given, whether a value is stored, and entries of usage."""
+
+Told = tuple[bool, bool, bool]
+"""Whether full graphs and paths were served, and the tier told."""
+
+Session = tuple[Stored, tuple[int, int], Told]
+"""What was written, the session whose metadata is the newest, a bit for each that has some, and what was told."""
+
+NOWHERE = 0
+PARENTS = {1: None, 2: 1, 3: NOWHERE}
+ADDED, REPLACED = {"a path": (1, 2), "loose": (3,)}, {"replaced": (1,), "leafless": (1, 2)}
+
+
+def reading(world: Session) -> Iterator[Session | None]:
+    """What commits wrote, the metadata, and what was told, after every call that the scope of sessions tries."""
+    stored, metadata, told = world
+    _, nodes, hidden, *_ = stored
+    for node in (1, 2, NOWHERE):
+        _ = node in nodes and node not in hidden
+        yield None
+    for after in writing(stored):
+        yield None if after is None else (after, metadata, told)
+    newest, known = metadata
+    for session in (1, 2, 3, 4):
+        yield (stored, (session, known | 1 << session), told)
+    _ = newest
+    yield None
+    yield (stored, metadata, (*told[:2], True))
+    _ = graph(stored)
+    yield (stored, metadata, (True, *told[1:]))
+    for leaf in (None, -1, 1, 2, 3, NOWHERE):
+        _ = path(stored, leaf)
+        yield (stored, metadata, (told[0], True, told[2]))
+
+
+def writing(stored: Stored) -> Iterator[Stored | None]:
+    """What is stored after each commit, None beyond the second revision, and after each tombstone."""
+    revision, nodes, hidden, leaf, replaced, tools, kept, usage = stored
+    within = revision < 2
+    for name, added in ADDED.items():
+        more = (*nodes, *(each for each in added if each not in nodes))
+        still = tuple(each for each in hidden if each not in added)
+        yield (revision + 1, more, still, LEAVES[name], replaced, False, kept, usage) if within else None
+    for name, those in REPLACED.items():
+        yield (revision + 1, those, (), LEAVES[name], LEAVES[name], False, kept, usage) if within else None
+    yield (revision + 1, nodes, hidden, 1, replaced, True, True, usage + 1) if within else None
+    for named in ((1,), (2, NOWHERE)):
+        gone = tuple(sorted({*hidden, *(each for each in named if each in nodes)}))
+        yield (revision, nodes, gone, leaf, replaced, tools, kept, usage)
+
+
+def graph(stored: Stored) -> tuple[int, ...] | None:
+    """The nodes that can be read, if anything was committed."""
+    revision, nodes, hidden, *_ = stored
+    return tuple(each for each in nodes if each not in hidden) if revision else None
+
+
+def path(stored: Stored, leaf: int | None) -> tuple[int, ...] | None:
+    """The nodes from the root to a leaf, that of the head if none is given."""
+    revision, nodes, hidden, head, *_ = stored
+    if not revision:
+        return None
+    found: tuple[int, ...] = ()
+    at = head if leaf is None else leaf
+    while at in nodes and at not in hidden:
+        found = (at, *found)
+        at = PARENTS[at]
+    return found
+
+
+NOTHING: Stored = (0, (), (), None, None, False, False, 0)
+
 Case = tuple[World, After, Any, Found]
 """Where a plain search begins, its calls, its moves, and what it finds."""
 
@@ -119,6 +193,7 @@ CASES: dict[str, Case] = {
         tick,
         (36_632, 4_521_100),
     ),
+    "session": ((NOTHING, (0, 0), (False, False, False)), reading, no_moves, (15_048, 346_104)),
 }
 
 
