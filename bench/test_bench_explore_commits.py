@@ -181,6 +181,70 @@ def path(stored: Stored, leaf: int | None) -> tuple[int, ...] | None:
     return found
 
 
+Kept = tuple[Stored, tuple[int, ...], bool, bool]
+"""What was stored, the revisions whose checkpoints are, whether nothing was committed since a collection, and whether one was
+seen to collect."""
+
+Row = tuple[int, bool] | None
+"""The number of an input, and whether it is open."""
+
+Maintained = tuple[Kept, tuple[int, Row, Row], tuple[bool, bool]]
+"""What is kept, the inputs issued with that of each session, and whether full graphs and paths were served."""
+
+
+def maintenance(world: Maintained) -> Iterator[Maintained | None]:
+    """What is kept, the inputs, and what was served, after every call that the scope of maintenance tries."""
+    kept, inputs, served = world
+    stored = kept[0]
+    for after in maintaining(kept):
+        yield None if after is None else (after, inputs, served)
+    _ = 1 in stored[1] and 1 not in stored[2]
+    yield None
+    for submitted in submitting(inputs):
+        yield None if submitted is None else (kept, submitted, served)
+    issued, one, other = inputs
+    yield (vacuumed(kept), (issued, one if one and one[1] else None, other if other and other[1] else None), served)
+    _ = graph(stored)
+    yield (kept, inputs, (True, served[1]))
+    _ = path(stored, None)
+    yield (kept, inputs, (served[0], True))
+
+
+def maintaining(kept: Kept) -> Iterator[Kept | None]:
+    """What is kept after a collection, each tombstone and each commit; None beyond the second revision."""
+    stored, checkpoints, collected, collects = kept
+    revision, nodes, hidden, _, replaced, tools, value, usage = stored
+    yield ((*stored[:6], value and tools, usage), checkpoints[-1:], True, collects or revision > 0)
+    yield ((revision, nodes, tuple(sorted({*hidden, *({1, 2} & {*nodes})})), *stored[3:]), *kept[1:])
+    for after in (*writing(stored), (revision + 1, nodes, hidden, 1, replaced, False, value, usage)):
+        if after is None or after[0] > 2:
+            yield None
+        elif after[0] > revision:
+            yield (after, (*checkpoints, after[0]), False, collects)
+        else:
+            yield (after, checkpoints, collected, collects)
+
+
+def vacuumed(kept: Kept) -> Kept:
+    """What is kept without the nodes that are hidden."""
+    stored, *_ = kept
+    return ((stored[0], tuple(each for each in stored[1] if each not in stored[2]), (), *stored[3:]), *kept[1:])
+
+
+def submitting(inputs: tuple[int, Row, Row]) -> Iterator[tuple[int, Row, Row] | None]:
+    """The inputs after one is submitted, cancelled and listed in each session; None beyond the fourth."""
+    issued, one, other = inputs
+    within = issued < 4
+    yield (issued + 1, (issued + 1, True), other) if one is None and within else None
+    yield (issued, (one[0], False), other) if one else None
+    _ = one and one[1]
+    yield None
+    yield (issued + 1, one, (issued + 1, True)) if other is None and within else None
+    yield (issued, one, (other[0], False)) if other else None
+    _ = other and other[1]
+    yield None
+
+
 NOTHING: Stored = (0, (), (), None, None, False, False, 0)
 
 Case = tuple[World, After, Any, Found]
@@ -194,6 +258,12 @@ CASES: dict[str, Case] = {
         (36_632, 4_521_100),
     ),
     "session": ((NOTHING, (0, 0), (False, False, False)), reading, no_moves, (15_048, 346_104)),
+    "maintenance": (
+        ((NOTHING, (), False, False), (2, (1, False), (2, False)), (False, False)),
+        maintenance,
+        no_moves,
+        (33_488, 669_760),
+    ),
 }
 
 

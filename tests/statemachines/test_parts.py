@@ -16,6 +16,7 @@ from fencepost.statemachines.witness import require_independence
 SMALL = {
     "commit": Bounds(sessions=2, rows=1, times=1, tokens=2),
     "session": Bounds(sessions=2, rows=1),
+    "maintenance": Bounds(sessions=2, rows=1),
 }
 """Bounds within which whole states can be searched in a second."""
 
