@@ -41,18 +41,19 @@ class CommitScope(Scope):
 
     def __init__(self, bounds: Bounds | None = None, *, canonical: bool = True) -> None:
         super().__init__(bounds, canonical=canonical)
-        self.names = (SESSION, OTHER)[: self.bounds.sessions]
         # a lease that ran out would be the lease chapter again: these last, and differ in how long
-        lanes = Bounds(owners=2, sessions=2, tokens=self.bounds.tokens, ttls=(LONG, LONG + 1))
+        lanes = Bounds(owners=2, sessions=self.bounds.sessions, tokens=self.bounds.tokens, ttls=(LONG, LONG + 1))
         self._lanes = LeaseScope(lanes, canonical=canonical)
+        self.names = self._lanes.names
         opened = self._opened()[0]
         self._own, self._granted = fence_of(opened, SESSION), fence_of(opened, OTHER)
         self._commits: dict[Hashable, tuple[RuntimeCommit, ...]] = {}
 
     @property
     def reaches(self) -> tuple[tuple[int, ...], ...]:
-        """The commits, the other lane, and both."""
-        return ((0,), (1,), (0, 1))[: 2 * len(self.names) - 1]
+        """The commits, each other lane, and the commits with the first of those."""
+        alone = super().reaches
+        return alone if len(alone) == 1 else (*alone, (0, 1))
 
     def prelude(self) -> tuple[Call, ...]:
         """Both sessions are leased, the first until the clock has gone on once; an attachment is intended."""
@@ -64,27 +65,27 @@ class CommitScope(Scope):
         return self.parts(self._opened()[0], range(len(self.names)))
 
     def within(self, part: State, place: int) -> bool:
-        """So many commits, and so many grants of the other lane."""
+        """So many commits, and so many grants of another lane."""
         return self._lanes.within(part, place) if place else revision_of(part) <= self.bounds.rows
 
     def joined(self, parts: Sequence[State]) -> State:
-        """Both lanes, beside what was committed."""
+        """All lanes, beside what was committed."""
         return replace(parts[0], lease=self._lanes.joined(parts).lease)
 
     def part(self, whole: State, place: int) -> State:
-        """All but the other lane, or that lane alone."""
+        """All but the other lanes, or one of those alone."""
         if len(self.names) == 1:
             return whole
         lanes = self._lanes.part(whole, place)
         return State(lease=lanes.lease) if place else lanes
 
     def shadow(self, part: State, place: int) -> State:
-        """Of the commits that there is a lease; of the other lane nothing."""
-        return State() if place else self._lanes.shadow(part, place)
+        """Whether the session was ever leased."""
+        return self._lanes.shadow(part, place)
 
     def attempts(self, part: State, place: int, instant: Instant) -> Iterable[Attempt]:
-        """Commits, and what is called on the other lane."""
-        if place == 1:
+        """Commits, and what is called on another lane."""
+        if 0 < place < len(self.names):
             return self._lanes.attempts(part, place, instant)
         commits = self._of_both(part, instant.now) if place else self._of_first(part, instant.now)
         return (Attempt(Call(COMMIT, (each,))) for each in commits)

@@ -52,7 +52,7 @@ class MaintenanceScope(Scope):
                 Call(COMMIT, (plain(fence),)),
                 Call("load_node", ("n1",)),
             ),
-            (1,): _on_inputs((SESSION, OTHER)[: self.bounds.sessions]),
+            (1,): _on_inputs([f"s{number}" for number in range(1, self.bounds.sessions + 1)]),
             (0, 1): (Call("vacuum"),),
             (0, 2): (Call("load_session", (scope,)) for scope in (FullGraph(), ActivePath())),
         }
