@@ -1,20 +1,14 @@
-"""How fast logs, attachments and runtimes are searched, next to the plainest search of the same worlds with bare tuples.
-
-Both make the same calls, those that are refused and those that lead out of the scope too: worlds and calls must be as many.
-The plain search makes each next world and finds what a read answers. It names no requirement and holds no invariant, which the
-search of the model does. What both keep is measured too, each in a process of its own.
-"""
+"""How fast logs, attachments and runtimes are searched, next to the plainest search of the same worlds with bare tuples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import product
-from multiprocessing import get_context
 from typing import Any
 
 import pytest
-from fencepost.statemachines.explore import Search, resident_mb
-from fencepost.statemachines.scopes import SCOPES
+
+from .plain import Found, allocated, explored, plainly
 
 Turn = tuple[tuple[int, ...], bool] | None
 Thread = tuple[Turn, Turn, bool]
@@ -25,21 +19,6 @@ Entry = tuple[int, int, int, bool] | None
 
 Manifest = tuple[tuple[Entry, ...], tuple[bool, ...], bool]
 """Three attachments, whether each was ever forgotten, and whether the store was seen to keep any."""
-
-
-def plainly(start: Any, after: Callable[[Any], Iterator[Any]]) -> tuple[set[Any], int]:
-    """All worlds, and the calls of the plain search; a call that leads nowhere gives None."""
-    met, frontier, made = {start}, [start], 0
-    while frontier:
-        following = []
-        for world in frontier:
-            for each in after(world):
-                made += 1
-                if each is not None and each not in met:
-                    met.add(each)
-                    following.append(each)
-        frontier = following
-    return met, made
 
 
 def on_either(calls: Callable[[Any], Iterator[Any]]) -> Callable[[Any], Iterator[Any]]:
@@ -177,44 +156,23 @@ STARTS: dict[str, tuple[Any, Callable[[Any], Iterator[Any]], tuple[int, int]]] =
     "output": ((), outputs, (235_705, 11_768_366)),
 }
 
-KEPT: list[object] = []
-"""What a search has met, for as long as its memory is looked at."""
 
-
-def bare(chapter: str) -> tuple[int, int]:
+def bare(chapter: str) -> Found:
     """Worlds and calls of the plain search."""
     start, after, _ = STARTS[chapter]
-    met, made = plainly(start, after)
-    KEPT.append(met)
-    return len(met), made
-
-
-def explored(chapter: str) -> tuple[int, int]:
-    """Worlds and calls of the search of the model itself, symmetry not reduced."""
-    found = Search(SCOPES[chapter](), reduce=False).run()
-    KEPT.append(found)
-    return found.figures.states, found.figures.calls
+    return plainly(start, after)
 
 
 @pytest.mark.parametrize("chapter", STARTS)
 @pytest.mark.parametrize("search", [bare, explored])
-def test_search(benchmark: Any, rate: Callable[[str], None], chapter: str, search: Callable[[str], tuple[int, int]]) -> None:
+def test_search(benchmark: Any, rate: Callable[[str], None], chapter: str, search: Callable[[str], Found]) -> None:
     benchmark.group = f"{chapter} scope, every world"
     worlds, made = benchmark.pedantic(search, (chapter,), rounds=1)
-    KEPT.clear()
     assert (worlds, made) == STARTS[chapter][2]
     rate(f"{chapter}, {search.__name__}: {worlds:,} worlds, {made / benchmark.stats.stats.median:,.0f} calls/s")
 
 
 @pytest.mark.parametrize("chapter", STARTS)
 @pytest.mark.parametrize("search", [bare, explored])
-def test_memory(rate: Callable[[str], None], chapter: str, search: Callable[[str], tuple[int, int]]) -> None:
-    with get_context("spawn").Pool(1) as pool:
-        worlds, grown = pool.apply(_grown, (search, chapter))
-    rate(f"{chapter}, {search.__name__}: {grown * 2**20 / worlds:,.0f} bytes a world")
-
-
-def _grown(search: Callable[[str], tuple[int, int]], chapter: str) -> tuple[int, float]:
-    before = resident_mb()
-    worlds, _ = search(chapter)
-    return worlds, resident_mb() - before
+def test_memory(rate: Callable[[str], None], chapter: str, search: Callable[[str], Found]) -> None:
+    rate(f"{chapter}, {search.__name__}: {allocated(search, chapter):,.0f} bytes a world")

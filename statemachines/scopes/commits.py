@@ -12,6 +12,7 @@ from fencepost.spec import (
     PersistedSessionConfig,
     ReplaceFull,
     RuntimeCommit,
+    SessionExecutionLeaseFence,
     SessionGraph,
     SessionNodeRecord,
     TokenLedgerEntry,
@@ -19,9 +20,6 @@ from fencepost.spec import (
     ToolState,
     Unchanged,
 )
-from msgspec.structs import replace
-
-from .leased import SESSION, fence_of
 
 CONFIG = PersistedSessionConfig("p", Json({"model": "m"}))
 USAGE = (TokenLedgerEntry("main", "m", TokenUsage(1, 2)),)
@@ -48,16 +46,9 @@ CHECKPOINTS = {
 }
 
 
-def plain(state: State, graph: str = "unchanged") -> RuntimeCommit:
-    """A commit of this graph, under the lease of the session."""
-    return RuntimeCommit(
-        session_id=SESSION, session_execution_lease=fence_of(state, SESSION), config=CONFIG, graph=GRAPHS[graph]
-    )
-
-
-def storing(state: State, ref: str) -> RuntimeCommit:
-    """A commit that keeps what is stored under a ref."""
-    return replace(plain(state), checkpoint=HydratedSessionCheckpoint(tool_state_ref=ref))
+def plain(fence: SessionExecutionLeaseFence, graph: str = "unchanged") -> RuntimeCommit:
+    """A commit of this graph, under this lease of its session."""
+    return RuntimeCommit(session_id=fence.session_id, session_execution_lease=fence, config=CONFIG, graph=GRAPHS[graph])
 
 
 def stored_ref(state: State) -> str | None:
