@@ -7,31 +7,45 @@ from itertools import permutations, product
 from typing import Any
 
 import pytest
-from fencepost.statemachines.explore import Search
-from fencepost.statemachines.scopes import SCOPES
+
+from .searches import Found, bytes_a_world, of_model, plainly
 
 Claim = tuple[int, int] | None
-"""Owner and expiry; all claims of the scope have one id."""
+"""Owner and expiry; all claims of a session have one id."""
 
 Row = tuple[int, int, str, int, Claim]
 """Which draft, when it was submitted, what it is (pending, deferred, accepted, cancelled), how often claimed, and its claim."""
 
-World = tuple[int, str, tuple[Row, ...], int | None]
-"""The time, what is known of the process, the inputs, and when a claim was granted."""
+Session = tuple[tuple[Row, ...], bool]
+"""The inputs, and whether a claim was ever granted."""
 
-FOR_TURN, KEYED, TEXTS = (1, 2), (2, 3, 4), (0, 0, 0, 0, 1)
-CHECKPOINTS = _, AT_END = (1, 2)
+World = tuple[int, str, Session, Session]
+"""The time, what is known of the process, and both sessions."""
+
+FOR_TURN, KEYED = (1, 2), (2, 3, 4)
+AFTER_WORK, AT_END = (1, 2)
 """The checkpoint before completion alone admits the second draft for a turn."""
+
+START: World = (0, "yes", ((), False), (((2, 0, "pending", 0, None), (0, 0, "deferred", 0, None)), False))
 
 
 def moves(world: World) -> Iterator[World]:
     """The clock ticks, the process ends or is hidden."""
-    now, known, rows, granted = world
+    now, known, one, other = world
     if now == 0:
-        yield (1, known, rows, granted)
+        yield (1, known, one, other)
     if known == "yes":
-        yield (now, "no", rows, granted)
-        yield (now, "unknown", rows, granted)
+        yield (now, "no", one, other)
+        yield (now, "unknown", one, other)
+
+
+def calls(world: World) -> Iterator[World | None]:
+    """The world after every call that the scope tries; None if nothing changes or it leads out of the scope."""
+    now, known, one, other = world
+    for after in calls_on_first(now, known, one):
+        yield None if after is None else (now, known, after, other)
+    for after in calls_on_other(now, known, other):
+        yield None if after is None else (now, known, one, after)
 
 
 def by_key(rows: tuple[Row, ...]) -> int:
@@ -42,6 +56,11 @@ def by_key(rows: tuple[Row, ...]) -> int:
 def live(row: Row, now: int) -> bool:
     """Whether a claim keeps others from the input."""
     return row[4] is not None and row[4][1] > now
+
+
+def listed(rows: tuple[Row, ...], now: int) -> list[Row]:
+    """The inputs that wait and that nobody holds."""
+    return [row for row in rows if row[2] in ("pending", "deferred") and not live(row, now)]
 
 
 def cancelled(rows: tuple[Row, ...], now: int, places: tuple[int, ...]) -> tuple[tuple[Row, ...], list[str]]:
@@ -60,22 +79,47 @@ def cancelled(rows: tuple[Row, ...], now: int, places: tuple[int, ...]) -> tuple
     return rows, found
 
 
-def taken(world: World, ready: list[int], owner: int, ttl: int) -> World | None:
-    """The world after a claim of these inputs; None if there are none, or if it is one claim more than the scope has."""
-    now, known, rows, granted = world
-    if not ready:
+def taken(session: Session, now: int, ready: list[int], owner: int, ttl: int) -> Session | None:
+    """The session after a claim of these inputs; None if there are none, or if it is one claim more than the scope has."""
+    rows, granted = session
+    if not ready or granted:
         return None
     claim = (owner, now + ttl)
     status = {"pending": "accepted", "deferred": "deferred"}
     after = tuple(
         (row[0], row[1], status[row[2]], row[3] + 1, claim) if place in ready else row for place, row in enumerate(rows)
     )
-    return (now, known, after, now) if granted is None else None
+    return (after, True)
 
 
-def calls(world: World) -> Iterator[World | None]:
-    """The world after every call that the scope tries; None if nothing changes or it leads out of the scope."""
-    now, known, rows, granted = world
+def for_next(session: Session, now: int, known: str, owner: int) -> list[int]:
+    """What a next turn may take."""
+    dead = known == "no" and owner == 1
+    return [
+        place
+        for place, row in enumerate(session[0])
+        if row[2] == "deferred" and (not live(row, now) or (dead and row[4] is not None and row[4][0] == 1))
+    ]
+
+
+def for_turn(session: Session, checkpoint: int) -> list[int]:
+    """What the turn may accept at a checkpoint."""
+    return [place for place, row in enumerate(session[0]) if row[2] == "pending" and (row[0] == 1 or checkpoint == AT_END)]
+
+
+def given_back(session: Session) -> Session:
+    """The session without the claim."""
+    rows, granted = session
+    freed = tuple(
+        row if row[4] is None else (row[0], row[1], "pending" if row[0] in FOR_TURN else "deferred", row[3], None)
+        for row in rows
+    )
+    return (freed, granted)
+
+
+def calls_on_first(now: int, known: str, session: Session) -> Iterator[Session | None]:
+    """The first session after every call on it."""
+    rows, granted = session
     for draft in range(5):
         there = by_key(rows) if draft in KEYED else -1
         if there >= 0:
@@ -83,11 +127,11 @@ def calls(world: World) -> Iterator[World | None]:
             yield None
             continue
         longer = (*rows, (draft, now, "pending" if draft in FOR_TURN else "deferred", 0, None))
-        yield (now, known, longer, granted) if len(longer) <= 2 else None
+        yield (longer, granted) if len(longer) <= 2 else None
     if rows:
         yield None
-    for listed in (rows, (), ()):
-        _ = [row for row in listed if row[2] in ("pending", "deferred") and not live(row, now)]
+    for each in (rows, ()):
+        _ = listed(each, now)
         yield None
     places = (*range(len(rows)), -1)
     key = by_key(rows)
@@ -95,67 +139,61 @@ def calls(world: World) -> Iterator[World | None]:
     suffixes = [tuple(range(each, len(rows))) if each >= 0 else () for each in (*places, key, -1)]
     for some in (*((each,) for each in places), *several, *suffixes):
         after, _ = cancelled(rows, now, some)
-        yield (now, known, after, granted)
-    yield from claims(world)
-    if granted is not None:
-        freed = tuple(
-            row if row[4] is None else (row[0], row[1], "pending" if row[0] in FOR_TURN else "deferred", row[3], None)
-            for row in rows
-        )
-        yield (now, known, freed, granted)
+        yield (after, granted)
+    yield from claims(now, known, session)
+    if granted:
+        yield given_back(session)
         yield from (None, None)
     yield from (None, None, None)
 
 
-def claims(world: World) -> Iterator[World | None]:
-    """The world after every claim."""
-    now, known, rows, _ = world
+def claims(now: int, known: str, session: Session) -> Iterator[Session | None]:
+    """The session after every claim."""
     for owner, ttl in product((1, 2), (0, 1)):
-        dead = known == "no" and owner == 1
-        waiting = [
-            place
-            for place, row in enumerate(rows)
-            if row[2] == "deferred" and (not live(row, now) or (dead and row[4] is not None and row[4][0] == 1))
-        ]
+        waiting = for_next(session, now, known, owner)
         yield None
-        yield taken(world, waiting[:1], owner, ttl)
-        yield taken(world, waiting, owner, ttl)
-        for checkpoint in CHECKPOINTS:
-            admitted = [p for p, row in enumerate(rows) if row[2] == "pending" and (row[0] == 1 or checkpoint == AT_END)]
-            yield taken(world, admitted, owner, ttl)
+        yield taken(session, now, waiting[:1], owner, ttl)
+        yield taken(session, now, waiting, owner, ttl)
+        for checkpoint in (AFTER_WORK, AT_END):
+            yield taken(session, now, for_turn(session, checkpoint), owner, ttl)
+    # for another turn, and under fences that are not the session's
     yield None
     yield from (None,) * 8
 
 
-def bare() -> tuple[int, int]:
-    """Worlds and calls of the plain search."""
-    start: World = (0, "yes", (), None)
-    met, frontier, made = {start}, [start], 0
-    while frontier:
-        following = []
-        for world in frontier:
-            for each in calls(world):
-                made += 1
-                if each is not None and each not in met:
-                    met.add(each)
-                    following.append(each)
-            for each in moves(world):
-                if each not in met:
-                    met.add(each)
-                    following.append(each)
-        frontier = following
-    return len(met), made
+def calls_on_other(now: int, known: str, session: Session) -> Iterator[Session | None]:
+    """The other session after every call on it."""
+    rows, granted = session
+    _ = listed(rows, now)
+    yield None
+    for place in range(len(rows)):
+        after, _ = cancelled(rows, now, (place,))
+        yield (after, granted)
+    for owner, ttl in product((1, 2), (0, 1)):
+        yield taken(session, now, for_next(session, now, known, owner)[:1], owner, ttl)
+        yield taken(session, now, for_turn(session, AT_END)[:1], owner, ttl)
+    if granted:
+        yield given_back(session)
 
 
-def explored() -> tuple[int, int]:
-    """Worlds and calls of the search of the model itself."""
-    figures = Search(SCOPES["turn_input"](), reduce=False).run().figures
-    return figures.states, figures.calls
+def bare() -> Found:
+    """The plain search."""
+    return plainly(START, calls, moves)
+
+
+def explored() -> Found:
+    """The search of the model itself."""
+    return of_model("turn_input")
 
 
 @pytest.mark.benchmark(group="turn_input scope, every world")
 @pytest.mark.parametrize("search", [bare, explored])
-def test_search(benchmark: Any, rate: Callable[[str], None], search: Callable[[], tuple[int, int]]) -> None:
-    worlds, made = benchmark.pedantic(search, rounds=1)
-    assert (worlds, made) == (8_214, 464_670)
-    rate(f"turn_input, {search.__name__}: {worlds:,} worlds, {made / benchmark.stats.stats.median:,.0f} calls/s")
+def test_search(benchmark: Any, rate: Callable[[str], None], search: Callable[[], Found]) -> None:
+    found = benchmark.pedantic(search, rounds=1)
+    assert (found.worlds, found.calls) == (235_872, 15_896_448)
+    rate(f"turn_input, {search.__name__}: {found.worlds:,} worlds, {found.calls / benchmark.stats.stats.median:,.0f} calls/s")
+
+
+@pytest.mark.parametrize("search", [bare, explored])
+def test_memory(rate: Callable[[str], None], search: Callable[[], Found]) -> None:
+    rate(f"turn_input, {search.__name__}: {bytes_a_world(search):,.0f} bytes a world")

@@ -16,7 +16,7 @@ from fencepost.statemachines.witness import require_independence, witness
 
 DEFAULTS = {
     "lease": (13_428, 2_622_144, 15),
-    "turn_input": (8_214, 464_670, 8),
+    "turn_input": (235_872, 15_896_448, 12),
     "queued_work": (2_091, 131_307, 8),
     "commit": (682, 23_300, 5),
     "session": (2_280, 47_880, 9),
@@ -30,7 +30,7 @@ DEFAULTS = {
 
 SUITES = {
     "lease": (2_489, 13_451),
-    "turn_input": (281, 4_483),
+    "turn_input": (238, 3_886),
     "queued_work": (75, 2_726),
     "commit": (94, 2_089),
     "session": (1_567, 8_520),
