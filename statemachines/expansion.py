@@ -99,15 +99,14 @@ class _Landed(NamedTuple):
 class Expander:
     """Tries all calls on a reach at an instant.
 
-    The model is asked only where something that a call reads is new, such as the process table: at other instants most calls
-    find the same. Where there is one instant and parts are many, each is small and a call reads most of it: there every call is
-    made, and nothing is kept of what it read.
+    Where all is one part, or calls are dear, the model is asked only where something that a call reads is new. Where parts are
+    many and small, a call reads most of its own: there every call is made, and nothing is kept of what it read.
     """
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.values = Values()
-        self._remembers = len(scope.names) == 1 or len(scope.instants()) > 1
+        self._remembers = scope.dear or len(scope.names) == 1
         self._read: set[int] = set()
         self._before, self._after = watching(self._read), watching(self._read, WIDTH + FIELDS)
         self._instant = watched_instant(self._read)

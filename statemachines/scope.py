@@ -85,6 +85,8 @@ class Scope:
     """Whether one part is as good as another."""
     shifts: ClassVar[bool] = False
     """Whether all times may be told from now."""
+    dear: ClassVar[bool] = False
+    """Whether calls look at so much that it is worth the memory to keep what they read, where parts are many too."""
 
     def __init__(self, bounds: Bounds | None = None, *, canonical: bool = True) -> None:
         self.bounds = bounds or self.default

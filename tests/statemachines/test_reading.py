@@ -34,13 +34,13 @@ def test_calls_that_are_not_made_lead_where_they_would(chapter: str) -> None:
             assert (set(found.successors), found.calls, found.beyond) == (set(inside), len(plain), beyond)
             asked, made = asked + found.asked, made + found.calls
     assert search.explored.figures.calls == made
-    # of many parts at one instant nothing is kept; each append reads all there is, and a suite has too few worlds for two alike
-    kept = len(scope.names) == 1 or len(scope.instants()) > 1
+    # of many small parts nothing is kept; each append reads all there is, and a suite has too few worlds for two alike
+    kept = scope.dear or len(scope.names) == 1
     assert (asked < made) == (kept and chapter != "output")
 
 
 @pytest.mark.parametrize(("sessions", "asked"), [(1, [13, 0]), (2, [13, 13])])
-def test_many_parts_at_one_instant_are_not_watched(sessions: int, asked: list[int]) -> None:
+def test_many_small_parts_are_not_watched(sessions: int, asked: list[int]) -> None:
     """An expander that sees the beginning twice makes no call again, but where the search remembers whole parts itself."""
     scope = EventScope(Bounds(sessions=sessions, rows=1))
     expander, start = Expander(scope), small(scope, scope.begin(), 0)
