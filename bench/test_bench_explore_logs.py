@@ -2,8 +2,7 @@
 
 Both make the same calls, those that are refused and those that lead out of the scope too: worlds and calls must be as many.
 The plain search makes each next world and finds what a read answers. It names no requirement and holds no invariant, which the
-search of the model does. There is no such search of `queued_work`, `commit`, `session` and `maintenance`: their ratios are
-not known.
+search of the model does. There is no such search of `commit`, `session` and `maintenance`: their ratios are not known.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ ELSEWHERE = (DRAFTS[2], DRAFTS[0])
 class TurnInputScope(Scope):
     """Inputs submitted, listed, cancelled one and all, claimed by a turn and for the next one, and given back.
 
-    Inputs of the other session, if it is one of those that calls go to, are listed, cancelled, claimed and given back.
+    Those of the other session, if it is one of those that calls go to, are listed, cancelled, claimed and given back.
     """
 
     chapter = "turn_input"

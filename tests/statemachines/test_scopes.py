@@ -17,7 +17,7 @@ from fencepost.statemachines.witness import require_independence, witness
 DEFAULTS = {
     "lease": (13_428, 2_622_144, 15),
     "turn_input": (235_872, 15_896_448, 12),
-    "queued_work": (2_091, 131_307, 8),
+    "queued_work": (77_052, 5_377_668, 12),
     "commit": (682, 23_300, 5),
     "session": (2_280, 47_880, 9),
     "maintenance": (3_584, 57_344, 9),
@@ -31,7 +31,7 @@ DEFAULTS = {
 SUITES = {
     "lease": (2_489, 13_451),
     "turn_input": (238, 3_886),
-    "queued_work": (75, 2_726),
+    "queued_work": (73, 2_386),
     "commit": (94, 2_089),
     "session": (1_567, 8_520),
     "maintenance": (619, 5_264),
