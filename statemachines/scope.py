@@ -81,6 +81,8 @@ class Scope:
     """The bounds for a suite that covers every edge."""
     uses: ClassVar[tuple[str, ...]] = ()
     """The bounds that mean something here."""
+    most_sessions: ClassVar[int | None] = None
+    """How many sessions calls go to at most, unless as many as are asked for."""
     alike: ClassVar[bool] = False
     """Whether one part is as good as another."""
     shifts: ClassVar[bool] = False

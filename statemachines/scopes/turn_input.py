@@ -65,6 +65,7 @@ class TurnInputScope(Scope):
     default = Bounds(owners=2, processes=1, sessions=2, rows=2, times=1, tokens=1, ttls=(0, 1))
     suite = Bounds(owners=1, processes=0, sessions=1, rows=1, times=1, tokens=1, ttls=(0, 1))
     uses = ("owners", "processes", "sessions", "rows", "times", "tokens", "ttls")
+    most_sessions = 2
     dear = True
 
     def __init__(self, bounds: Bounds | None = None, *, canonical: bool = True) -> None:
