@@ -11,10 +11,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import get_context
-from typing import Any
-
-from fencepost.statemachines.explore import Search
-from fencepost.statemachines.scopes import SCOPES
+from typing import Any, NamedTuple
 
 World = Any
 """A tuple of whatever a chapter needs."""
@@ -35,14 +32,23 @@ KEPT: list[object] = []
 """What the last search has met, for its memory to be looked at."""
 
 
+class Case(NamedTuple):
+    """A plain search: where it begins, its calls, the moves of clock and processes, and how many worlds and calls it meets."""
+
+    start: World
+    after: After
+    moves: Callable[[World], Iterable[World]]
+    found: Found
+
+
 def no_moves(_: World) -> tuple[World, ...]:
     """Neither clock nor process does anything."""
     return ()
 
 
-def plainly(start: World, after: After, moves: Callable[[World], Iterable[World]] = no_moves) -> Found:
+def plainly(case: Case) -> Found:
     """Worlds and calls of the plain search; moves of clock and processes are no calls."""
-    met, frontier, made = {start}, [start], 0
+    met, frontier, made, after, moves = {case.start}, [case.start], 0, case.after, case.moves
     while frontier:
         following = []
         for world in frontier:
@@ -58,13 +64,6 @@ def plainly(start: World, after: After, moves: Callable[[World], Iterable[World]
         frontier = following
     KEPT[:] = [met]
     return len(met), made
-
-
-def explored(chapter: str) -> Found:
-    """Worlds and calls of the search of the model itself, symmetry not reduced."""
-    found = Search(SCOPES[chapter](), reduce=False).run()
-    KEPT[:] = [found]
-    return found.figures.states, found.figures.calls
 
 
 def allocated(search: Callable[..., Found], *arguments: Any) -> float:

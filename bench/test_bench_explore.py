@@ -4,77 +4,53 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
 from typing import Any
 
 import pytest
-from fencepost.statemachines.explore import Search, resident_mb
-from fencepost.statemachines.scope import Bounds
-from fencepost.statemachines.scopes.lease import LeaseScope
+from fencepost.statemachines.explore import Search
+from fencepost.statemachines.scope import Scope
+from fencepost.statemachines.scopes import SCOPES
 
-from .plain import KEPT, Lane, calls_on_lane
+from . import bare_commits, bare_inputs, bare_lease, bare_logs, bare_work
+from .plain import KEPT, Found, allocated, plainly
 
-BOUNDS = Bounds(owners=3, sessions=2, times=5, tokens=4, ttls=(1, 2))
-OWNERS = range(1, 4)
-
-Bare = tuple[int, Lane, Lane]
-"""The time, and the lane of each session."""
+CASES = bare_lease.CASES | bare_inputs.CASES | bare_work.CASES | bare_commits.CASES | bare_logs.CASES
 
 
-def bare() -> tuple[int, int]:
+def scope(chapter: str) -> Scope:
+    """The default scope, but of leases a larger one, in which no process is known."""
+    return SCOPES[chapter](bare_lease.BOUNDS if chapter == "lease" else None)
+
+
+def bare(chapter: str) -> Found:
     """Worlds and calls of the plain search."""
-    start: Bare = (0, (0, 0, 0, 0), (0, 0, 0, 0))
-    met, frontier, made = {start}, [start], 0
-    while frontier:
-        following = []
-        for now, one, other in frontier:
-            after: list[Bare] = [(now + 1, one, other)] if now < BOUNDS.times else []
-            for lane in calls_on_lane(now, one, OWNERS, BOUNDS.ttls):
-                made += 1
-                if lane is not None and lane[0] <= BOUNDS.tokens:
-                    after.append((now, lane, other))
-            for lane in calls_on_lane(now, other, OWNERS, BOUNDS.ttls):
-                made += 1
-                if lane is not None and lane[0] <= BOUNDS.tokens:
-                    after.append((now, one, lane))
-            for world in after:
-                if world not in met:
-                    met.add(world)
-                    following.append(world)
-        frontier = following
-    KEPT[:] = [met]
-    return len(met), made
+    return plainly(CASES[chapter])
 
 
-def explored() -> tuple[int, int]:
+def explored(chapter: str) -> Found:
     """Worlds and calls of the search of the model itself, symmetry not reduced."""
-    found = Search(LeaseScope(BOUNDS), reduce=False).run()
+    found = Search(scope(chapter), reduce=False).run()
     KEPT[:] = [found]
     return found.figures.states, found.figures.calls
 
 
-@pytest.mark.benchmark(group="lease scope, every world")
 @pytest.mark.parametrize("search", [bare, explored])
-def test_search(benchmark: Any, rate: Callable[[str], None], search: Callable[[], tuple[int, int]]) -> None:
-    worlds, made = benchmark.pedantic(search, rounds=1)
-    assert (worlds, made) == (216_030, 53_662_680)
-    rate(f"{search.__name__}: {worlds:,} worlds, {made / benchmark.stats.stats.median:,.0f} calls/s")
+@pytest.mark.parametrize("chapter", SCOPES)
+def test_search(benchmark: Any, rate: Callable[[str], None], chapter: str, search: Callable[[str], Found]) -> None:
+    benchmark.group = f"{chapter} scope, every world"
+    found = benchmark.pedantic(search, (chapter,), rounds=1)
+    assert found == CASES[chapter].found
+    rate(f"{chapter}, {search.__name__}: {found[0]:,} worlds, {found[1] / benchmark.stats.stats.median:,.0f} calls/s")
 
 
 @pytest.mark.parametrize("search", [bare, explored])
-def test_memory(rate: Callable[[str], None], search: Callable[[], tuple[int, int]]) -> None:
-    with get_context("spawn").Pool(1) as pool:
-        worlds, grown = pool.apply(_grown, (search,))
-    rate(f"{search.__name__}: {grown * 2**20 / worlds:,.0f} bytes a world")
+@pytest.mark.parametrize("chapter", SCOPES)
+def test_memory(rate: Callable[[str], None], chapter: str, search: Callable[[str], Found]) -> None:
+    rate(f"{chapter}, {search.__name__}: {allocated(search, chapter):,.0f} bytes a world")
 
 
-def _grown(search: Callable[[], tuple[int, int]]) -> tuple[int, float]:
-    before = resident_mb()
-    worlds, _ = search()
-    return worlds, resident_mb() - before
-
-
-def test_symmetry(rate: Callable[[str], None]) -> None:
+@pytest.mark.parametrize("chapter", [name for name in SCOPES if SCOPES[name]().has_symmetry])
+def test_symmetry(rate: Callable[[str], None], chapter: str) -> None:
     began = time.perf_counter()
-    figures = Search(LeaseScope(BOUNDS)).run().figures
-    rate(f"the same up to symmetry: {figures.states:,} states in {time.perf_counter() - began:.1f} s")
+    figures = Search(scope(chapter)).run().figures
+    rate(f"{chapter}, up to symmetry: {figures.states:,} states in {time.perf_counter() - began:.1f} s")

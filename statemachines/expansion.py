@@ -89,7 +89,7 @@ class _Tried(NamedTuple):
 
 
 class _Landed(NamedTuple):
-    """Where calls lead: the parts, whether they are within the scope, and the other parts."""
+    """Where calls lead: the parts, if they are within the scope, whether they are, and the other parts."""
 
     parts: Parts
     inside: bool
@@ -99,26 +99,26 @@ class _Landed(NamedTuple):
 class Expander:
     """Tries all calls on a reach at an instant.
 
-    Where all is one part, the model is asked only where something that a call reads is new. Where parts are many, each is small
-    and a call reads most of it: there every call is made, and nothing is kept of what it read.
+    Where all is one part, or calls are dear, the model is asked only where something that a call reads is new. Where parts are
+    many and small, a call reads most of its own: there every call is made, and nothing is kept of what it read.
     """
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.values = Values()
-        self._remembers = len(scope.names) == 1
+        self._remembers = scope.dear or len(scope.names) == 1
         self._read: set[int] = set()
         self._before, self._after = watching(self._read), watching(self._read, WIDTH + FIELDS)
         self._instant = watched_instant(self._read)
         self._own = OPERATIONS_OF[scope.chapter]
         self._tried: dict[Attempt, _Tried] = {}
-        self._list: Known[tuple[_Tried, ...]] = Known()
+        self._lists: list[Known[tuple[_Tried, ...]]] = [Known() for _ in scope.reaches]
         self._invariants: list[tuple[Invariant, Known[frozenset[int]]]] = [(each, Known()) for each in INVARIANTS]
         self._reading = [frozenset(range(WIDTH)) for _ in INVARIANTS]
         self._last: Numbers = (-1,) * WIDTH
         self._watching: dict[tuple[frozenset[int], ...], dict[frozenset[int], tuple[Invariant, ...]]] = {}
         self._broken_by: dict[tuple[Invariant, ...], Known[tuple[str, ...]]] = {}
-        self._landed: dict[Numbers, _Landed] = {}
+        self._landed: list[dict[Numbers, _Landed]] = [{} for _ in scope.reaches]
         self._reasons: set[tuple[Ids, Why]] = set()
         self._answers: set[Answered] = set()
 
@@ -163,12 +163,14 @@ class Expander:
         return len(tried)
 
     def _attempts(self, before: _Before) -> tuple[_Tried, ...]:
-        found = self._list.find(before.numbers)
+        listed = self._lists[before.reach]
+        found = listed.find(before.numbers)
         if found is None:
             self._read.clear()
-            attempts = tuple(self.scope.attempts(self._shown(before), 0, self._instant(*before.instant)))
+            shown = _told(self.scope, self._shown(before), before.places)
+            attempts = tuple(self.scope.attempts(shown, before.reach, self._instant(*before.instant)))
             found = tuple(self._tried.get(each) or self._try(each) for each in attempts)
-            self._list.keep(before.numbers, {NOW, *self._read}, found)
+            listed.keep(before.numbers, {NOW, *self._read}, found)
         return found
 
     def _try(self, attempt: Attempt) -> _Tried:
@@ -218,9 +220,10 @@ class Expander:
         after = tuple(numbers)
         if after == before.numbers:
             return True
-        landed = self._landed.get(after)
+        known, fields = self._landed[before.reach], after[FIELDS:]
+        landed = known.get(fields)
         if landed is None:
-            landed = self._landed[after] = self._land(self.values.state(after), before)
+            landed = known[fields] = self._land(self.values.state(after), before)
         self._hold(before, after, frozenset(place for place, _ in writes), found, number)
         return self._keep(attempt, before, landed, found)
 
@@ -242,7 +245,8 @@ class Expander:
     def _land(self, state: State, before: _Before) -> _Landed:
         parts = self.scope.parts(state, before.places)
         inside = all(map(self.scope.within, parts, before.places))
-        return _Landed(parts, inside, self.scope.parts(state, before.elsewhere))
+        others = self.scope.parts(state, before.elsewhere)
+        return _Landed(parts if inside else (), inside, before.others if others == before.others else others)
 
     def _hold(self, before: _Before, after: Numbers | State, changed: frozenset[int], found: _Found, number: int) -> None:
         """Hold the invariants against a change of state.
@@ -281,7 +285,7 @@ class Expander:
     def _broken(self, watched: tuple[Invariant, ...], before: _Before, after: Numbers | State) -> tuple[str, ...]:
         """Those of these invariants that do not hold of two states."""
         if isinstance(after, State):
-            return tuple(each.requirement for each in watched if not each.holds(before.state, after))
+            return _not_holding(watched, before.state, after)
         known = self._broken_by.get(watched)
         if known is None:
             known = self._broken_by[watched] = Known()
@@ -290,7 +294,7 @@ class Expander:
         if found is None:
             self._read.clear()
             one, other = self._shown(before), self.values.state(after, self._after)
-            found = tuple(each.requirement for each in watched if not each.holds(one, other))
+            found = _not_holding(watched, one, other)
             known.keep(both, self._read, found)
         return found
 
@@ -331,6 +335,12 @@ class _Found:
         self.answers: list[Answered] = []
         self.decided: dict[str, int] = {}
         self.broken: dict[str, int] = {}
+
+
+def _not_holding(invariants: Sequence[Invariant], before: State, after: State) -> tuple[str, ...]:
+    """Those of these invariants that do not hold; what is the invariant of several requirements is looked at once."""
+    held = {holds: holds(before, after) for holds in {each.holds for each in invariants}}
+    return tuple(each.requirement for each in invariants if not held[each.holds])
 
 
 def decided_by(step: Step) -> Ids:

@@ -81,10 +81,14 @@ class Scope:
     """The bounds for a suite that covers every edge."""
     uses: ClassVar[tuple[str, ...]] = ()
     """The bounds that mean something here."""
+    most_sessions: ClassVar[int | None] = None
+    """How many sessions calls go to at most, unless as many as are asked for."""
     alike: ClassVar[bool] = False
     """Whether one part is as good as another."""
     shifts: ClassVar[bool] = False
     """Whether all times may be told from now."""
+    dear: ClassVar[bool] = False
+    """Whether calls look at so much that it is worth the memory to keep what they read, where parts are many too."""
 
     def __init__(self, bounds: Bounds | None = None, *, canonical: bool = True) -> None:
         self.bounds = bounds or self.default

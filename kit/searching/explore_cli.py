@@ -76,6 +76,8 @@ def bounds_of(chapter: str, chosen: dict[str, Any], default: Bounds | None = Non
     bounds = replace(default or scope.default, **given)
     if bounds.processes > bounds.owners:
         raise click.UsageError(f"received {bounds.processes} processes, expected at most as many as owners: {bounds.owners}.")
+    if scope.most_sessions is not None and bounds.sessions > scope.most_sessions:
+        raise click.UsageError(f"received {bounds.sessions} sessions, expected at most {scope.most_sessions} in {chapter}.")
     return bounds
 
 

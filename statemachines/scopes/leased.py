@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from fencepost.model import State
-from fencepost.model.records.claim import EntryClaim, live
+from fencepost.model.records.claim import ClaimProof, EntryClaim, Issued, live
 from fencepost.spec import LeaseOwnerIdentity, SessionExecutionLeaseFence
 from msgspec.structs import replace
 
@@ -32,6 +33,24 @@ def fences(state: State) -> tuple[SessionExecutionLeaseFence, ...]:
     """The fence of the session, the same with another token, and that of the other session."""
     own = fence_of(state, SESSION)
     return (own, replace(own, lease_token=f"{own.lease_token}'"), fence_of(state, OTHER))
+
+
+def next_proof(issued: Issued, session_id: str) -> ClaimProof:
+    """The claim id and token of the next claim in a session: they tell whose it is, and are no other session's."""
+    name = f"{session_id}:{len(issued.under) + 1}"
+    return (name, name)
+
+
+@cache
+def claims_of(issued: Issued, session_id: str) -> Issued:
+    """The claims that were granted in a session."""
+    return Issued.of({proof: fence for proof, fence in issued.under.items() if proof[0].startswith(f"{session_id}:")})
+
+
+@cache
+def all_claims(*issued: Issued) -> Issued:
+    """The claims that were granted in all sessions."""
+    return Issued.of({proof: fence for each in issued for proof, fence in each.under.items()})
 
 
 def standings(entries: Iterable[tuple[str, EntryClaim]], now: int) -> str:

@@ -1,12 +1,18 @@
-"""Queued work in small: batches that join, stand alone or are poisoned, beside one that waits elsewhere."""
+"""Queued work in small: a part is a session, one with batches that join, stand alone or are poisoned, the other with three.
+
+What is in the other session was submitted at the beginning: to the first it shows no more than that. The first shows the other
+whether it ever had batches.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations, product
 
 from fencepost.model import State
 from fencepost.model.queued_work import shown
+from fencepost.model.records.claim import ClaimProof
+from fencepost.model.records.queued_work import BatchRow, QueueState
 from fencepost.spec import (
     DeliveryPolicy,
     Json,
@@ -18,11 +24,12 @@ from fencepost.spec import (
     ResetSession,
     SlotPolicy,
 )
+from immutables import Map
 from msgspec.structs import replace
 
 from ..checker import Call
 from ..scope import EPOCH, Attempt, Bounds, Instant, Scope
-from .leased import LONG, OTHER, SESSION, fences, lane, standings
+from .leased import LONG, OTHER, SESSION, all_claims, claims_of, fence_of, fences, lane, next_proof, standings
 
 EARLIEST, AFTER_COMMIT = DeliveryPolicy
 JOIN, EXCLUSIVE = SlotPolicy
@@ -38,67 +45,140 @@ DRAFTS = (
 )
 """Work that joins, work with a key that is ready later and after the turn, a command, and what is of two classes."""
 
-ENQUEUE = "enqueue_queued_work"
+ELSEWHERE = (replace(WORK, source_key="k"), WORK, DRAFTS[2])
+"""What was submitted to the other session."""
+
+ENQUEUE, CANCEL = "enqueue_queued_work", "cancel_queued_work_batch"
+LISTS = ("list_queued_work", "list_pending_queued_work")
+CLAIM, LEAD, BY_IDS = "claim_ready_queued_work", "claim_leading_ready_session_command", "claim_ready_queued_work_by_batch_ids"
+ABANDON, RENEW = "abandon_queued_work_claim", "renew_queued_work_claim"
 
 
 class QueuedWorkScope(Scope):
-    """Batches submitted, listed, cancelled, claimed in every way, renewed and given back."""
+    """Batches submitted, listed, cancelled, claimed in every way, renewed and given back.
+
+    Those of the other session, if it is one of those that calls go to, are listed, cancelled, claimed, renewed and given back.
+    """
 
     chapter = "queued_work"
-    default = Bounds(owners=2, processes=1, rows=2, times=1, tokens=1, ttls=(1,))
-    suite = Bounds(owners=1, processes=0, rows=1, times=1, tokens=1, ttls=(0, 1))
-    uses = ("owners", "processes", "rows", "times", "tokens", "ttls")
+    default = Bounds(owners=2, processes=1, sessions=2, rows=2, times=1, tokens=1, ttls=(1,))
+    suite = Bounds(owners=1, processes=0, sessions=1, rows=1, times=1, tokens=1, ttls=(0, 1))
+    uses = ("owners", "processes", "sessions", "rows", "times", "tokens", "ttls")
+    most_sessions = 2
+    dear = True
+
+    def __init__(self, bounds: Bounds | None = None, *, canonical: bool = True) -> None:
+        super().__init__(bounds, canonical=canonical)
+        self.names = (SESSION, OTHER)
+        opened = self._opened()[0]
+        self._elsewhere = opened.queued_work.ids
+        self._start = self.parts(opened, (0, 1))
 
     def prelude(self) -> tuple[Call, ...]:
         """Both sessions are leased for long, and work waits in the other one."""
-        elsewhere = replace(WORK, session_id=OTHER, source_key="k")
-        return (*(lane(name, self.owners[0], LONG) for name in (SESSION, OTHER)), Call(ENQUEUE, (elsewhere,)))
+        leased = (lane(name, self.owners[0], LONG) for name in (SESSION, OTHER))
+        return (*leased, *(Call(ENQUEUE, (replace(each, session_id=OTHER),)) for each in ELSEWHERE))
+
+    def begin(self) -> tuple[State, ...]:
+        """No work here, and that of the other session."""
+        return self._start
 
     def within(self, part: State, place: int) -> bool:
-        """So many batches, those that are gone too, and so many claims, refused ones that count too (QCLAIM-13)."""
+        """So many batches here, gone ones too, and so many claims in each session, refused ones that count too (QCLAIM-13)."""
         queue = part.queued_work
-        counted = max((row.record.claim.fencing_token for row in queue.of(SESSION)), default=0)
-        return len(queue.ids) <= self.bounds.rows + 1 and max(len(queue.claims.under), counted) <= self.bounds.tokens
+        submitted = sum(each not in self._elsewhere for each in queue.ids)
+        counted = max((row.record.claim.fencing_token for row in queue.of(self.names[place])), default=0)
+        return submitted <= self.bounds.rows and max(len(queue.claims.under), counted) <= self.bounds.tokens
+
+    def joined(self, parts: Sequence[State]) -> State:
+        """Both sessions in one: each batch that was ever submitted has an id and a number."""
+        rows, ids, freed = dict[str, tuple[BatchRow, ...]](), dict[str, bool](), dict[tuple[str, str], bool]()
+        for part in parts:
+            rows.update(part.queued_work.rows)
+            ids.update(part.queued_work.ids)
+            freed.update(part.queued_work.freed)
+        claims = all_claims(*(part.queued_work.claims for part in parts))
+        return replace(parts[0], queued_work=QueueState(Map(rows), Map(ids), len(ids), Map(freed), claims))
+
+    def part(self, whole: State, place: int) -> State:
+        """The batches of one session, those that are gone, and the claims on them."""
+        name, queue = self.names[place], whole.queued_work
+        rows = {each: there for each, there in queue.rows.items() if each == name}
+        ids = {each: True for each in queue.ids if (each in self._elsewhere) == (name == OTHER)}
+        freed = {key: True for key in queue.freed if key[0] == name}
+        claims = claims_of(queue.claims, name)
+        return replace(whole, queued_work=QueueState(Map(rows), Map(ids), freed=Map(freed), claims=claims))
+
+    def shadow(self, part: State, place: int) -> State:
+        """The other session as it was at the beginning; of the first, whether it ever had batches (GEN-15)."""
+        if self.names[place] == OTHER:
+            return self._start[place]
+        return replace(part, queued_work=QueueState(Map(dict.fromkeys(part.queued_work.rows, ()))))
 
     def attempts(self, part: State, place: int, instant: Instant) -> Iterator[Attempt]:
-        """All nine calls."""
+        """All nine calls on the first session, and what may become of batches of the other one."""
+        return self._calls(part) if place == 0 else self._calls_elsewhere(part)
+
+    def _calls(self, part: State) -> Iterator[Attempt]:
         ids = [row.batch_id for row in part.queued_work.of(SESSION)]
-        foreign = part.queued_work.of(OTHER)[0].batch_id
+        foreign = self._start[1].queued_work.of(OTHER)[0].batch_id
         yield from (Attempt(Call(ENQUEUE, (each,))) for each in DRAFTS)
-        for name in (SESSION, OTHER, "s3"):
-            yield Attempt(Call("list_queued_work", (name,)))
-            yield Attempt(Call("list_pending_queued_work", (name,)))
-        yield from (Attempt(Call("cancel_queued_work_batch", (SESSION, each))) for each in (*ids, foreign, "none"))
-        yield from map(Attempt, (*self._claims(part, ids), *self._shown_again(part)))
+        yield from (Attempt(Call(operation, (name,))) for name in (SESSION, "s3") for operation in LISTS)
+        yield from (Attempt(Call(CANCEL, (SESSION, each))) for each in (*ids, foreign, "none"))
+        seen = self._next_claim(part, SESSION)
+        yield from (Attempt(call, seen) for call in self._claims(part, ids))
+        for claim in (*self._granted(part, SESSION), self._claim(part, SESSION, ("never", "granted"))):
+            for each in (claim, replace(claim, lease_token=f"{claim.lease_token}'"), replace(claim, session_id=OTHER)):
+                yield from self._shown_again(each)
 
     def _claims(self, part: State, ids: list[str]) -> Iterator[Call]:
         selections = ((), *permutations(ids, 1), *permutations(ids, 2), ("none",))
         fence, *others = fences(part)
         for owner, ttl in product(self.owners, self.bounds.ttls):
-            yield Call("claim_leading_ready_session_command", (SESSION, fence, owner, ttl))
+            yield Call(LEAD, (SESSION, fence, owner, ttl))
             for boundary in QueuedWorkClaimBoundary:
-                yield from (Call("claim_ready_queued_work", (SESSION, fence, owner, boundary, ttl, most)) for most in (1, 2))
+                yield from (Call(CLAIM, (SESSION, fence, owner, boundary, ttl, most)) for most in (1, 2))
         for owner, boundary, some in product(self.owners, QueuedWorkClaimBoundary, selections):
-            yield Call("claim_ready_queued_work_by_batch_ids", (SESSION, fence, owner, boundary, self.bounds.ttls[-1], some))
+            yield Call(BY_IDS, (SESSION, fence, owner, boundary, self.bounds.ttls[-1], some))
         for wrong in others:
             common = (SESSION, wrong, self.owners[0])
-            yield Call("claim_leading_ready_session_command", (*common, 1))
-            yield from (Call("claim_ready_queued_work", (*common, IDLE, 1, most)) for most in (0, 1))
-            yield from (Call("claim_ready_queued_work_by_batch_ids", (*common, IDLE, 1, some)) for some in selections[:2])
+            yield Call(LEAD, (*common, 1))
+            yield from (Call(CLAIM, (*common, IDLE, 1, most)) for most in (0, 1))
+            yield from (Call(BY_IDS, (*common, IDLE, 1, some)) for some in selections[:2])
 
-    def _shown_again(self, part: State) -> Iterable[Call]:
-        """Every claim ever granted, as it was and altered, and one that never was."""
-        rows = part.queued_work.of(SESSION)
-        for claim_id, token in (*sorted(part.queued_work.claims.under), ("never", "granted")):
-            batches = tuple(shown(SESSION, row) for row in rows if row.record.claim.proof == (claim_id, token))
-            claim = QueuedWorkClaim(SESSION, claim_id, self.owners[0], token, 1, 0, 0, batches)
-            for each in (claim, replace(claim, lease_token=f"{token}'"), replace(claim, session_id=OTHER)):
-                yield Call("abandon_queued_work_claim", (each,))
-                yield from (Call("renew_queued_work_claim", (each, ttl)) for ttl in self.bounds.ttls)
+    def _calls_elsewhere(self, part: State) -> Iterator[Attempt]:
+        yield from (Attempt(Call(operation, (OTHER,))) for operation in LISTS)
+        if self.bounds.sessions == 1:
+            return
+        yield from (Attempt(Call(CANCEL, (OTHER, row.batch_id))) for row in part.queued_work.of(OTHER))
+        fence, seen = fence_of(part, OTHER), self._next_claim(part, OTHER)
+        for owner, ttl in product(self.owners, self.bounds.ttls):
+            yield Attempt(Call(LEAD, (OTHER, fence, owner, ttl)), seen)
+            yield Attempt(Call(CLAIM, (OTHER, fence, owner, IDLE, ttl, 1)), seen)
+        for claim in self._granted(part, OTHER):
+            yield from self._shown_again(claim)
+
+    def _shown_again(self, claim: QueuedWorkClaim) -> Iterator[Attempt]:
+        yield Attempt(Call(ABANDON, (claim,)))
+        yield from (Attempt(Call(RENEW, (claim, ttl))) for ttl in self.bounds.ttls)
+
+    def _granted(self, part: State, name: str) -> Iterable[QueuedWorkClaim]:
+        """Every claim ever granted in a session."""
+        return (self._claim(part, name, proof) for proof in sorted(part.queued_work.claims.under))
+
+    def _next_claim(self, part: State, name: str) -> QueuedWorkClaim:
+        """What a store may answer to the next claim in a session."""
+        return self._claim(part, name, next_proof(part.queued_work.claims, name))
+
+    def _claim(self, part: State, name: str, proof: ClaimProof) -> QueuedWorkClaim:
+        """A claim, with the batches that it holds."""
+        claim_id, token = proof
+        batches = tuple(shown(name, row) for row in part.queued_work.of(name) if row.record.claim.proof == proof)
+        return QueuedWorkClaim(name, claim_id, self.owners[0], token, 1, 0, 0, batches)
 
     def situation(self, state: State, name: str, now: int) -> str:
         """What the batches of the session are, whether they are ready, and whether live claims hold them."""
-        rows = state.queued_work.of(SESSION)
+        rows = state.queued_work.of(name)
         names = [row.record.kind.name + ("" if row.record.available_at <= now else " not ready") for row in rows]
         claims = [row.record.claim for row in rows]
         return standings(zip(names, claims, strict=True), now) or "no work"

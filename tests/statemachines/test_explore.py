@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace as with_fields
 from functools import cache
-from itertools import islice
 from typing import Any
 
 import pytest
 from fencepost.model import TRANSITIONS, State, Step, Steps
 from fencepost.statemachines.checker import Call
-from fencepost.statemachines.expansion import NotIndependent, decided_by, stepped
+from fencepost.statemachines.expansion import NotIndependent, stepped
 from fencepost.statemachines.explore import Explored, Search
 from fencepost.statemachines.scope import Bounds, Instant, Scope
 from fencepost.statemachines.scopes.attachment import AttachmentScope
-from fencepost.statemachines.scopes.event import EventScope
 from fencepost.statemachines.scopes.lease import RENEW, LeaseScope
 from fencepost.statemachines.scopes.output import OutputScope
 from fencepost.statemachines.scopes.runtime import RuntimeScope
-from fencepost.statemachines.situations import Answered, answered, cells_of
 from fencepost.statemachines.witness import path_to, require_independence, witness
 from immutables import Map
 from msgspec.structs import replace
@@ -37,63 +33,6 @@ def explored(bounds: Bounds, **how: Any) -> Explored:
 def small(*, reduce: bool = True) -> Explored:
     """A search that several tests look at."""
     return explored(SMALL, reduce=reduce)
-
-
-class Plain:
-    """Every world, each with its whole state, by the plainest search there is, and what is decided there."""
-
-    def __init__(self, scope: Scope) -> None:
-        self.scope, self.calls = scope, 0
-        self.decided, self.answers = set[str](), set[Answered]()
-        start = (scope.instants()[0], scope.joined(scope.begin()))
-        self.met, frontier = {start}, [start]
-        while frontier:
-            for world in self._after(*frontier.pop()):
-                if world not in self.met:
-                    self.met.add(world)
-                    frontier.append(world)
-
-    def _after(self, instant: Instant, state: State) -> Iterator[tuple[Instant, State]]:
-        scope = self.scope
-        for later, _ in scope.moves(instant):
-            yield later, state
-        for reach, (first, *others) in enumerate(scope.reaches):
-            for attempt in scope.attempts(state if others else scope.part(state, first), reach, instant):
-                step = stepped(state, attempt, instant)
-                self.calls += 1
-                self.decided.update(decided_by(step))
-                self.answers.add(answered(state, instant.now, attempt.call, step))
-                places = range(len(scope.names))
-                if all(map(scope.within, scope.parts(step.state, places), places)):
-                    yield instant, step.state
-
-
-class Some(RuntimeScope):
-    """A third of the calls, which show others all that there is to be seen: whole states of all of them take long."""
-
-    def _tried(self, name: str) -> Iterator[Call]:
-        return islice(super()._tried(name), 0, None, 3)
-
-
-@pytest.mark.parametrize(
-    ("scope", "worlds"),
-    [
-        (LeaseScope(TINY), 1_185),
-        (EventScope(Bounds(sessions=2, rows=1)), 3_136),
-        (AttachmentScope(Bounds(rows=2)), 2_311),
-        (OutputScope(Bounds(sessions=2, rows=1)), 313),
-        (Some(Bounds(sessions=2, rows=1)), 1_089),
-    ],
-    ids=lambda value: getattr(value, "chapter", None),
-)
-def test_a_plain_search_finds_the_same(scope: Scope, worlds: int) -> None:
-    """Parts and their product are no more and no less than what whole states show: worlds, calls, and what decides them."""
-    found, plain = Search(scope, reduce=False).run(), Plain(scope)
-    search = found.search
-    assert {(search.instant_of(world), scope.joined(search.parts_of(world))) for world in search.parents} == plain.met
-    assert (len(plain.met), found.figures.calls) == (worlds, plain.calls)
-    assert found.decided.keys() == plain.decided
-    assert found.cells == cells_of(plain.answers)
 
 
 def test_symmetry_changes_no_verdict() -> None:

@@ -16,8 +16,8 @@ from fencepost.statemachines.witness import require_independence, witness
 
 DEFAULTS = {
     "lease": (13_428, 2_622_144, 15),
-    "turn_input": (8_214, 464_670, 8),
-    "queued_work": (2_091, 131_307, 8),
+    "turn_input": (235_872, 15_896_448, 12),
+    "queued_work": (77_052, 5_377_668, 12),
     "commit": (36_632, 4_521_100, 14),
     "session": (15_048, 346_104, 11),
     "maintenance": (33_488, 669_760, 13),
@@ -30,8 +30,8 @@ DEFAULTS = {
 
 SUITES = {
     "lease": (2_489, 13_451),
-    "turn_input": (281, 4_483),
-    "queued_work": (75, 2_726),
+    "turn_input": (238, 3_886),
+    "queued_work": (73, 2_386),
     "commit": (95, 2_089),
     "session": (1_567, 8_520),
     "maintenance": (617, 5_264),

@@ -1,4 +1,4 @@
-"""How fast logs, attachments and runtimes are searched, next to the plainest search of the same worlds with bare tuples."""
+"""Logs, attachments and runtimes with bare tuples."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
-import pytest
-
-from .plain import Found, allocated, explored, plainly
+from .plain import Case, no_moves
 
 Turn = tuple[tuple[int, ...], bool] | None
 Thread = tuple[Turn, Turn, bool]
@@ -149,30 +147,9 @@ def written(runtime: Runtime) -> Iterator[Runtime | None]:
             yield (receipts, session, (updates[-1], None) if updates else kept, becomes)
 
 
-STARTS: dict[str, tuple[Any, Callable[[Any], Iterator[Any]], tuple[int, int]]] = {
-    "event": (((None, None, False), (None, None, False)), on_either(calls_on_thread), (73_984, 1_923_584)),
-    "attachment": (((None, None, None), (False, False, False), False), attachments, (78_607, 3_458_708)),
-    "runtime": ((NOTHING, NOTHING), on_either(calls_on_runtime), (71_289, 8_554_680)),
-    "output": ((), outputs, (235_705, 11_768_366)),
+CASES = {
+    "event": Case(((None, None, False), (None, None, False)), on_either(calls_on_thread), no_moves, (73_984, 1_923_584)),
+    "attachment": Case(((None, None, None), (False, False, False), False), attachments, no_moves, (78_607, 3_458_708)),
+    "runtime": Case((NOTHING, NOTHING), on_either(calls_on_runtime), no_moves, (71_289, 8_554_680)),
+    "output": Case((), outputs, no_moves, (235_705, 11_768_366)),
 }
-
-
-def bare(chapter: str) -> Found:
-    """Worlds and calls of the plain search."""
-    start, after, _ = STARTS[chapter]
-    return plainly(start, after)
-
-
-@pytest.mark.parametrize("chapter", STARTS)
-@pytest.mark.parametrize("search", [bare, explored])
-def test_search(benchmark: Any, rate: Callable[[str], None], chapter: str, search: Callable[[str], Found]) -> None:
-    benchmark.group = f"{chapter} scope, every world"
-    worlds, made = benchmark.pedantic(search, (chapter,), rounds=1)
-    assert (worlds, made) == STARTS[chapter][2]
-    rate(f"{chapter}, {search.__name__}: {worlds:,} worlds, {made / benchmark.stats.stats.median:,.0f} calls/s")
-
-
-@pytest.mark.parametrize("chapter", STARTS)
-@pytest.mark.parametrize("search", [bare, explored])
-def test_memory(rate: Callable[[str], None], chapter: str, search: Callable[[str], Found]) -> None:
-    rate(f"{chapter}, {search.__name__}: {allocated(search, chapter):,.0f} bytes a world")

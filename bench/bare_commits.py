@@ -1,13 +1,11 @@
-"""How fast commits, sessions and maintenance are searched, next to the plainest search of the same worlds with bare tuples."""
+"""Commits, sessions and maintenance with bare tuples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-from .plain import After, Found, Lane, World, allocated, calls_on_lane, explored, no_moves, plainly
+from .plain import Case, Lane, calls_on_lane, no_moves
 
 OWN, OTHER = 1, 2
 """The sessions."""
@@ -247,42 +245,18 @@ def submitting(inputs: tuple[int, Row, Row]) -> Iterator[tuple[int, Row, Row] | 
 
 NOTHING: Stored = (0, (), (), None, None, False, False, 0)
 
-Case = tuple[World, After, Any, Found]
-"""Where a plain search begins, its calls, its moves, and what it finds."""
-
-CASES: dict[str, Case] = {
-    "commit": (
+CASES = {
+    "commit": Case(
         (0, (None, None, 0, (), None, None, None, False, 0, None, False), True, (1, 1, 0, 1_000)),
         commits,
         tick,
         (36_632, 4_521_100),
     ),
-    "session": ((NOTHING, (0, 0), (False, False, False)), reading, no_moves, (15_048, 346_104)),
-    "maintenance": (
+    "session": Case((NOTHING, (0, 0), (False, False, False)), reading, no_moves, (15_048, 346_104)),
+    "maintenance": Case(
         ((NOTHING, (), False, False), (2, (1, False), (2, False)), (False, False)),
         maintenance,
         no_moves,
         (33_488, 669_760),
     ),
 }
-
-
-def bare(chapter: str) -> Found:
-    """Worlds and calls of the plain search."""
-    start, after, moves, _ = CASES[chapter]
-    return plainly(start, after, moves)
-
-
-@pytest.mark.parametrize("chapter", CASES)
-@pytest.mark.parametrize("search", [bare, explored])
-def test_search(benchmark: Any, rate: Callable[[str], None], chapter: str, search: Callable[[str], Found]) -> None:
-    benchmark.group = f"{chapter} scope, every world"
-    found = benchmark.pedantic(search, (chapter,), rounds=1)
-    assert found == CASES[chapter][-1]
-    rate(f"{chapter}, {search.__name__}: {found[0]:,} worlds, {found[1] / benchmark.stats.stats.median:,.0f} calls/s")
-
-
-@pytest.mark.parametrize("chapter", CASES)
-@pytest.mark.parametrize("search", [bare, explored])
-def test_memory(rate: Callable[[str], None], chapter: str, search: Callable[[str], Found]) -> None:
-    rate(f"{chapter}, {search.__name__}: {allocated(search, chapter):,.0f} bytes a world")
