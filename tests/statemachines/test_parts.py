@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 from fencepost.model import State
 from fencepost.statemachines.checker import Call
-from fencepost.statemachines.expansion import NotIndependent, decided_by, stepped
+from fencepost.statemachines.expansion import OPERATIONS_OF, NotIndependent, decided_by, stepped
 from fencepost.statemachines.explore import Search
 from fencepost.statemachines.scope import Bounds, Instant, Scope
 from fencepost.statemachines.scopes import SCOPES, commit
@@ -44,7 +44,8 @@ class Plain:
                 step = stepped(state, attempt, instant)
                 self.calls += 1
                 self.decided.update(decided_by(step))
-                self.answers.add(answered(state, instant.now, attempt.call, step))
+                if attempt.call.operation in OPERATIONS_OF[scope.chapter]:
+                    self.answers.add(answered(state, instant.now, attempt.call, step))
                 places = range(len(scope.names))
                 if all(map(scope.within, scope.parts(step.state, places), places)):
                     yield instant, step.state
