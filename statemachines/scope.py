@@ -108,8 +108,8 @@ class Scope:
         return ()
 
     def begin(self) -> tuple[State, ...]:
-        """The parts at the beginning."""
-        return (self._opened()[0],)
+        """The parts at the beginning: what the prelude makes."""
+        return self.parts(self._opened()[0], range(len(self.names)))
 
     def opening(self) -> tuple[Event, ...]:
         """What a run does to come to the beginning: processes start, and the calls of the prelude are made."""

@@ -48,10 +48,6 @@ class AttachmentScope(Scope):
         """Attachments with their past, what no call on an attachment touches, attachments alone, and all with the lists."""
         return tuple(self._attempts)
 
-    def begin(self) -> tuple[State, ...]:
-        """No attachment."""
-        return (State(),) * len(self.names)
-
     def joined(self, parts: Sequence[State]) -> State:
         """One manifest of all attachments."""
         entries, forgotten = dict[str, Attachment](), dict[str, bool]()

@@ -60,10 +60,6 @@ class CommitScope(Scope):
         intent = AttachmentIntent("a1", SESSION, "uri:1", 0)
         return (lane(SESSION, self.owners[0], 1), lane(OTHER, self.owners[0], LONG), Call("record_intent", (intent,)))
 
-    def begin(self) -> tuple[State, ...]:
-        """What the prelude makes."""
-        return self.parts(self._opened()[0], range(len(self.names)))
-
     def within(self, part: State, place: int) -> bool:
         """So many commits, and so many grants of another lane."""
         return self._lanes.within(part, place) if place else revision_of(part) <= self.bounds.rows

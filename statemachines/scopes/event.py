@@ -37,10 +37,6 @@ class EventScope(Scope):
         super().__init__(bounds, canonical=canonical)
         self.names = tuple(f"th{number}" for number in range(1, self.bounds.sessions + 1))
 
-    def begin(self) -> tuple[State, ...]:
-        """No thread."""
-        return (State(),) * self.bounds.sessions
-
     def within(self, part: State, place: int) -> bool:
         """So many events in a thread."""
         return sum(turn.record.events for turn in part.event.of(self.names[place]).turns.values()) <= self.bounds.rows

@@ -43,10 +43,6 @@ class LeaseScope(Scope):
         self.names = tuple(f"s{number}" for number in range(1, self.bounds.sessions + 1))
         self._attempts: dict[Hashable, tuple[Attempt, ...]] = {}
 
-    def begin(self) -> tuple[State, ...]:
-        """Nobody has leased anything."""
-        return (State(),) * self.bounds.sessions
-
     def within(self, part: State, place: int) -> bool:
         """No more grants than there are tokens."""
         return len(part.lease.issued) <= self.bounds.tokens

@@ -68,10 +68,6 @@ class MaintenanceScope(Scope):
         ended = ((_submitted(name), _cancelled(name)) for name in (SESSION, OTHER))
         return (lane(SESSION, self.owners[0], LONG), *(call for calls in ended for call in calls))
 
-    def begin(self) -> tuple[State, ...]:
-        """What the prelude makes."""
-        return self.parts(self._opened()[0], range(len(self.names)))
-
     def within(self, part: State, place: int) -> bool:
         """So many commits, and for each session one input more than at the beginning."""
         return revision_of(part) <= self.bounds.rows and len(part.turn_input.ids) <= 2 + self.bounds.sessions

@@ -34,10 +34,6 @@ class OutputScope(Scope):
         super().__init__(bounds, canonical=canonical)
         self.names = tuple(f"t{number}" for number in range(1, self.bounds.sessions + 1))
 
-    def begin(self) -> tuple[State, ...]:
-        """Nothing was appended."""
-        return (State(),) * self.bounds.sessions
-
     def within(self, part: State, place: int) -> bool:
         """So many records of a task."""
         return len(part.output.records) <= self.bounds.rows

@@ -53,10 +53,6 @@ class RuntimeScope(Scope):
         boundary = (SESSIONS[0], RUN, BOUNDARY, (FIRST,), WRITTEN[:1])
         return tuple(Call("commit_session_boundary", (name, *boundary)) for name in self._beside)
 
-    def begin(self) -> tuple[State, ...]:
-        """No runtime, but for the one beside."""
-        return self.parts(self._opened()[0], range(len(self.names)))
-
     def within(self, part: State, place: int) -> bool:
         """So many receipts."""
         return sum(key[0] == self.names[place] for key in part.runtime.receipts) <= self.bounds.rows

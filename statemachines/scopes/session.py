@@ -66,10 +66,6 @@ class SessionScope(Scope):
         """The session is leased for long."""
         return (lane(SESSION, self.owners[0], LONG),)
 
-    def begin(self) -> tuple[State, ...]:
-        """What the prelude makes."""
-        return self.parts(self._opened()[0], range(len(self.names)))
-
     def within(self, part: State, place: int) -> bool:
         """So many commits."""
         return revision_of(part) <= self.bounds.rows
