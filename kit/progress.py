@@ -45,7 +45,7 @@ class Lines(Observer):
         self._began = self._started = 0.0
         self._spent: defaultdict[str, float] = defaultdict(float)
         self._before: set[str] = set()
-        self._reachable = {each.id for each in scope(request.chapters) if reachable(each, declared)}
+        self._reachable = [each for each in scope(request.chapters) if reachable(each, declared)]
 
     def begins(self, chapter: str) -> None:
         """Take the time; before the first chapter, print what is about to be done."""
@@ -80,13 +80,14 @@ class Lines(Observer):
         self.console.show()
 
     def line(self, tally: Tally, seconds: float) -> Text:
-        """Where the chapter stands after so many seconds."""
+        """Where the chapter stands after so many seconds: of its own requirements."""
         is_narrow = self.console.width < NARROW
-        reached = len(self._reachable & (self._before | _reached(tally)))
+        own = {each.id for each in self._reachable if each.chapter == self.chapter}
+        reached = len(own & (self._before | _reached(tally)))
         return Text.assemble(
             f"  {self.chapter:<{NAME}}{tally.steps:>7,} steps",
             (f"{tally.steps / seconds:>7,.0f}/s" if seconds and not is_narrow else "", "dim"),
-            f"   {reached:>3} of {len(self._reachable)} {'reached' if is_narrow else 'requirements'}",
+            f"   {reached:>3} of {len(own):>2} {'reached' if is_narrow else 'requirements'}",
         )
 
 

@@ -50,7 +50,7 @@ class Status(enum.Enum):
 
 UNSEEN = "Not seen through the protocol: "
 UNBEGUN = "The run could not begin."
-MISSED = "No step of this run came into its situation; more examples, more steps or other chapters may."
+MISSED = "No step of this run came into its situation; more examples, more steps, other chapters or capabilities may."
 
 
 @dataclass(frozen=True)
@@ -290,6 +290,7 @@ def _status(requirement: Requirement, count: int, departures: int, declared: Col
         return Status.passed, None
     if not _binds(requirement, declared):
         return Status.not_declared, requirement.unreached or (
-            f"It binds a store that declares `{requirement.capability}`: mark its factory with `declares` of fencepost.kit."
+            f"It binds a store that declares `{requirement.capability}`: a factory with `declares` of fencepost.kit, an "
+            "adapter in its hello."
         )
     return Status.not_reached, MISSED if reachable(requirement, declared) else requirement.unreached

@@ -11,10 +11,10 @@ import msgspec
 from fencepost.model import Ids
 from fencepost.spec.catalogue import Requirement, requirements
 from fencepost.spec.operations import part_of
-from fencepost.statemachines.checker import Performed, Violation, value_at
+from fencepost.statemachines.checker import Event, Move, Performed, Violation, value_at
 from fencepost.statemachines.environment import Environment
 
-from ..backend import Factory
+from ..backend import Factory, command_of
 from ..model import Model
 from .brief import brief, call_in_words
 from .claims import who_claimed
@@ -136,19 +136,42 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
         ahead=violation.ahead,
         steps=violation.steps,
         heading=_heading(violation, reproduces=reproduces),
-        hint=UNSTEADY if violation.is_unsteady else _hint(performed, factory),
+        hint=UNSTEADY if violation.is_unsteady else _hint(script, factory),
     )
 
 
-def _hint(performed: Sequence[Performed], factory: Factory) -> str | None:
-    """Whether a store that declares a controlled clock goes by the time of day, as far as its answers show."""
-    told = next((found for each in performed for found in _instants(each.answer) if _is_now(found[1])), None)
-    if told is None or "controlled-clock" not in factory.declares:
-        return None
-    others = ", ".join(f'"{each}"' for each in factory.declares if each != "controlled-clock")
+def _hint(script: Script, factory: Factory) -> str | None:
+    """Whether the store may lack a capability that the factory declares, as far as its answers show."""
+    told = next((found for line in script for found in _instants(line.performed.answer) if _is_now(found[1])), None)
+    if told is not None and "controlled-clock" in factory.declares:
+        return (
+            f"{told[0]} {told[1]} is the time of day, and a controlled clock is declared. Let the store take its time from "
+            f"{_port(factory, 'environment.clock', 'the now of each request')}, or {_undeclared(factory, 'controlled-clock')}."
+        )
+    if "liveness-oracle" in factory.declares and any(_is_of_process(each) for line in script for each in line.moves):
+        return (
+            "The answer depends on which processes run, and a liveness oracle is declared. Let the store ask "
+            f"{_port(factory, 'environment.process_alive', 'the processes of each request')}, or, if it asks nobody, "
+            f"{_undeclared(factory, 'liveness-oracle')}."
+        )
+    return None
+
+
+def _is_of_process(event: Event) -> bool:
+    return isinstance(event.action, Move) and event.action.method != "reopen"
+
+
+def _port(factory: Factory, here: str, on_the_wire: str) -> str:
+    return here if command_of(factory.name) is None else on_the_wire
+
+
+def _undeclared(factory: Factory, capability: str) -> str:
+    """What to do for a store that does not have the capability."""
+    others = ", ".join(f'"{each}"' for each in factory.declares if each != capability)
     return (
-        f"{told[0]} {told[1]} is the time of day, and the factory declares a controlled clock. Let the store take its time "
-        f"from environment.clock, or mark the factory with @declares({others})."
+        f"mark the factory with @declares({others})"
+        if command_of(factory.name) is None
+        else f"leave {capability} out of its hello"
     )
 
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from faulty import Bent
-from fencepost.spec import AgentEventEnvelope, AppendToFinishedTurn, EventStore, StoredTurnEvents, TurnAlreadyFinished
+from fencepost.spec import AgentEventEnvelope, Alive, AppendToFinishedTurn, EventStore, StoredTurnEvents, TurnAlreadyFinished
 from fencepost.statemachines.environment import Environment
 
 
@@ -91,4 +91,11 @@ def by_the_time_of_day(environment: Environment) -> Bent:
     """A store that does not ask for the time."""
     store = Bent(environment)
     setattr(store, "_clock", lambda: int(time.time() * 1_000))  # noqa: B010  # it is a `Clock`
+    return store
+
+
+def asking_nobody(environment: Environment) -> Bent:
+    """A store to which everybody who does not show up is dead."""
+    store = Bent(environment)
+    setattr(store, "_alive", lambda *_: Alive.no)  # noqa: B010  # it is a `ProcessAlive`
     return store

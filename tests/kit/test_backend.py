@@ -243,8 +243,18 @@ def test_a_store_that_goes_by_the_time_of_day_is_told_so() -> None:
     (found,) = verify(load_factory(request.backend), request).counterexamples
     assert found.hint is not None
     assert re.sub(r"\d{13}", "N", found.hint) == (
-        "claimed_at_epoch_ms N is the time of day, and the factory declares a controlled clock. Let the store take its time "
-        'from environment.clock, or mark the factory with @declares("liveness-oracle").'
+        "claimed_at_epoch_ms N is the time of day, and a controlled clock is declared. Let the store take its time from "
+        'environment.clock, or mark the factory with @declares("liveness-oracle").'
+    )
+
+
+def test_a_store_that_asks_nobody_who_runs_is_told_so() -> None:
+    """A reclaim that depends on a process shows it: the factory is to declare no liveness oracle."""
+    request = Request("faulty_shapes:asking_nobody", ("lease",), 0, 5, 50)
+    (found,) = verify(load_factory(request.backend), request).counterexamples
+    assert found.hint == (
+        "The answer depends on which processes run, and a liveness oracle is declared. Let the store ask "
+        'environment.process_alive, or, if it asks nobody, mark the factory with @declares("controlled-clock").'
     )
 
 
