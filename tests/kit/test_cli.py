@@ -174,7 +174,7 @@ def test_stores_are_chosen_by_their_protocols() -> None:
 
 @pytest.mark.slow
 def test_a_chapter_tells_of_its_own_requirements() -> None:
-    """Besides those of the chapters there are nine of values, and what only calls made at once can reach counts from the start."""
+    """There are nine of values besides, and what only calls made at once can reach counts from the beginning."""
     command = "verify --backend fencepost.kit.duckdb:memory --chapters commit,maintenance --examples 1 --steps 10"
     lines = fencepost(*command.split()).stdout.splitlines()
     assert [int(found[1]) for line in lines if (found := re.search(r" of +(\d+) requirements", line))] == [50, 14, 73]
