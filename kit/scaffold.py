@@ -266,7 +266,10 @@ CAPABILITIES = [
 
 
 class Refusal(Exception):
-    """A refusal that the protocol knows, such as Refusal("AppendToFinishedTurn", thread_id=thread_id, turn=turn)."""
+    """A refusal that the protocol knows, such as Refusal("AppendToFinishedTurn", thread_id=thread_id, turn=turn).
+
+    The fields of each: `fencepost adapter schema`.
+    """
 
     def __init__(self, kind, **fields):
         super().__init__(kind)
@@ -306,7 +309,11 @@ def _store_mjs(parts: dict[str, list[str]]) -> str:
 export const CAPABILITIES = [
 {_declared(DECLARABLE, "//", "  ")}];
 
-/** A refusal that the protocol knows, such as new Refusal("AppendToFinishedTurn", {{ thread_id, turn }}). */
+/**
+ * A refusal that the protocol knows, such as new Refusal("AppendToFinishedTurn", {{ thread_id, turn }}).
+ *
+ * The fields of each: fencepost adapter schema
+ */
 export class Refusal extends Error {{
   constructor(kind, fields = {{}}) {{
     super(kind);
