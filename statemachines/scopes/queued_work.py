@@ -79,10 +79,6 @@ class QueuedWorkScope(Scope):
         leased = (lane(name, self.owners[0], LONG) for name in (SESSION, OTHER))
         return (*leased, *(Call(ENQUEUE, (replace(each, session_id=OTHER),)) for each in ELSEWHERE))
 
-    def begin(self) -> tuple[State, ...]:
-        """No work here, and that of the other session."""
-        return self._start
-
     def within(self, part: State, place: int) -> bool:
         """So many batches here, gone ones too, and so many claims in each session, refused ones that count too (QCLAIM-13)."""
         queue = part.queued_work

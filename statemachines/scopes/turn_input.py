@@ -71,16 +71,12 @@ class TurnInputScope(Scope):
     def __init__(self, bounds: Bounds | None = None, *, canonical: bool = True) -> None:
         super().__init__(bounds, canonical=canonical)
         self.names = (SESSION, OTHER)
-        self._start = self.parts(self._opened()[0], (0, 1))
+        self._start = self.begin()
 
     def prelude(self) -> tuple[Call, ...]:
         """Both sessions are leased for long, and inputs wait in the other one."""
         leased = (lane(name, self.owners[0], LONG) for name in (SESSION, OTHER))
         return (*leased, *(Call(ENQUEUE, (replace(each, session_id=OTHER),)) for each in ELSEWHERE))
-
-    def begin(self) -> tuple[State, ...]:
-        """No input here, and those of the other session."""
-        return self._start
 
     def within(self, part: State, place: int) -> bool:
         """So many inputs here, and so many claims in each session."""
