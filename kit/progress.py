@@ -14,6 +14,7 @@ from rich.text import Text
 
 from fencepost import __version__
 
+from .backend import DEFAULT_BACKEND
 from .chapter_check import Observer
 from .console import NARROW, Terminal
 from .result import ChapterRun, Request, reachable, scope
@@ -77,6 +78,8 @@ class Lines(Observer):
         budget = f"{request.origin}{drawn}"
         self.console.show(Text.assemble((f"fencepost {__version__}", "bold"), f"  {request.backend}"))
         self.console.show(Text(budget + (", strict" if request.strict else ""), style="dim"))
+        if request.backend == DEFAULT_BACKEND:
+            self.console.show(Text("the store of this package: --backend and --exec name another", style="dim"))
         self.console.show()
 
     def line(self, tally: Tally, seconds: float) -> Text:
