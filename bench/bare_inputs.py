@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import permutations, product
 
-from .plain import Case
+from .plain import Case, clock_and_process, on_either_session
 
 Claim = tuple[int, int] | None
 """Owner and expiry; all claims of a session have one id."""
@@ -24,25 +24,6 @@ AFTER_WORK, AT_END = (1, 2)
 """The checkpoint before completion alone admits the second draft for a turn."""
 
 START: World = (0, "yes", ((), False), (((2, 0, "pending", 0, None), (0, 0, "deferred", 0, None)), False))
-
-
-def moves(world: World) -> Iterator[World]:
-    """The clock ticks, the process ends or is hidden."""
-    now, known, one, other = world
-    if now == 0:
-        yield (1, known, one, other)
-    if known == "yes":
-        yield (now, "no", one, other)
-        yield (now, "unknown", one, other)
-
-
-def calls(world: World) -> Iterator[World | None]:
-    """The world after every call that the scope tries; None if nothing changes or it leads out of the scope."""
-    now, known, one, other = world
-    for after in calls_on_first(now, known, one):
-        yield None if after is None else (now, known, after, other)
-    for after in calls_on_other(now, known, other):
-        yield None if after is None else (now, known, one, after)
 
 
 def by_key(rows: tuple[Row, ...]) -> int:
@@ -173,4 +154,4 @@ def calls_on_other(now: int, known: str, session: Session) -> Iterator[Session |
         yield given_back(session)
 
 
-CASES = {"turn_input": Case(START, calls, moves, (235_872, 15_896_448))}
+CASES = {"turn_input": Case(START, on_either_session(calls_on_first, calls_on_other), clock_and_process, (235_872, 15_896_448))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import permutations, product, takewhile
 
-from .plain import Case
+from .plain import Case, clock_and_process, on_either_session
 
 Claim = tuple[int, int] | None
 """Owner and expiry; all claims of a session have one id."""
@@ -32,25 +32,6 @@ NONE = -1
 
 ELSEWHERE = tuple((number, draft, 0, 0, None) for number, draft in enumerate((KEYED, WORK, COMMAND), 1))
 START: World = (0, "yes", ((), 0, False, False), (ELSEWHERE, 3, False, False))
-
-
-def moves(world: World) -> Iterator[World]:
-    """The clock ticks, the process ends or is hidden."""
-    now, known, one, other = world
-    if now == 0:
-        yield (1, known, one, other)
-    if known == "yes":
-        yield (now, "no", one, other)
-        yield (now, "unknown", one, other)
-
-
-def calls(world: World) -> Iterator[World | None]:
-    """The world after every call that the scope tries; None if nothing changes or it leads out of the scope."""
-    now, known, one, other = world
-    for after in calls_on_first(now, known, one):
-        yield None if after is None else (now, known, after, other)
-    for after in calls_on_other(now, known, other):
-        yield None if after is None else (now, known, one, after)
 
 
 def live(row: Row, now: int) -> bool:
@@ -187,4 +168,4 @@ def calls_on_other(now: int, known: str, session: Session) -> Iterator[Session |
         yield from shown_again(session, now)
 
 
-CASES = {"queued_work": Case(START, calls, moves, (77_052, 5_377_668))}
+CASES = {"queued_work": Case(START, on_either_session(calls_on_first, calls_on_other), clock_and_process, (77_052, 5_377_668))}

@@ -46,6 +46,29 @@ def no_moves(_: World) -> tuple[World, ...]:
     return ()
 
 
+def clock_and_process(world: World) -> Iterator[World]:
+    """The clock ticks once, the one process ends or is hidden."""
+    now, known, *sessions = world
+    if now == 0:
+        yield (1, known, *sessions)
+    if known == "yes":
+        yield (now, "no", *sessions)
+        yield (now, "unknown", *sessions)
+
+
+def on_either_session(first: Callable[..., Iterable[World]], other: Callable[..., Iterable[World]]) -> After:
+    """The world after every call on one of its two sessions."""
+
+    def after(world: World) -> Iterator[World | None]:
+        now, known, here, there = world
+        for each in first(now, known, here):
+            yield None if each is None else (now, known, each, there)
+        for each in other(now, known, there):
+            yield None if each is None else (now, known, here, each)
+
+    return after
+
+
 def plainly(case: Case) -> Found:
     """Worlds and calls of the plain search; moves of clock and processes are no calls."""
     met, frontier, made, after, moves = {case.start}, [case.start], 0, case.after, case.moves
