@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import json
 import os
+import re
 import select
 import shlex
 import signal
@@ -34,6 +35,9 @@ PROTOCOL = "fencepost-adapter/1"
 
 DECLARABLE = tuple(each for each in CAPABILITIES if each != "concurrent-callers")
 """What an adapter may declare: one request after the other is all that its lines are for."""
+
+ERROR = re.compile(r"[\w.]*(Error|Exception)\b|thread .* panicked|panic:")
+"""How a line begins that tells of an error, in several languages."""
 
 LINE = "Expected one line of JSON for each request, with its id"
 
@@ -170,7 +174,9 @@ class Pipe:
         self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, self._errors.tell() - 4_000))
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return f" Its last words: {shortened(lines[-1], 200)}" if lines else ""
+        # some end with their version, or with a hint: the error stands above it
+        words = next((line for line in reversed(lines) if ERROR.match(line)), lines[-1] if lines else "")
+        return f" Its last words: {shortened(words, 200)}" if words else ""
 
 
 class Adapter:

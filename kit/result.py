@@ -278,6 +278,11 @@ def _blamed(judged: Judged, failed: Collection[str], in_question: Collection[str
     return replace(judged, in_question=judged.requirement.id in in_question)
 
 
+def _undeclared(capability: str | None) -> str:
+    how = "" if capability == "concurrent-callers" else ", an adapter in its hello"
+    return f"It binds a store that declares `{capability}`: a factory with `declares` of fencepost.kit{how}."
+
+
 def _status(requirement: Requirement, count: int, departures: int, declared: Collection[str]) -> tuple[Status, str | None]:
     if departures and requirement.level is Level.CAPABILITY:
         return Status.not_declared, requirement.admits
@@ -289,8 +294,5 @@ def _status(requirement: Requirement, count: int, departures: int, declared: Col
     if count:
         return Status.passed, None
     if not _binds(requirement, declared):
-        return Status.not_declared, requirement.unreached or (
-            f"It binds a store that declares `{requirement.capability}`: a factory with `declares` of fencepost.kit, an "
-            "adapter in its hello."
-        )
+        return Status.not_declared, requirement.unreached or _undeclared(requirement.capability)
     return Status.not_reached, MISSED if reachable(requirement, declared) else requirement.unreached

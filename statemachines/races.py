@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from copy import copy
 from itertools import combinations, permutations
 
-from fencepost.model import Refused
+from fencepost.model import Ids, Refused
 from fencepost.spec.operations import OPERATIONS
 
 from .checker import Checker, Crash, Event, Performed, Violation, difference
@@ -78,11 +78,18 @@ def _run(race: Race, setup: Setup, number: int) -> None:
     except Violation as violation:
         ahead = violation.ahead = environment.clock.ahead
         violation.program = tuple(Event(each.now - ahead, each.call, each.answer) for each in checker.performed)
-        violation.requirements = tuple(dict.fromkeys((race.requirement, *violation.requirements)))
+        violation.requirements = _named(race, violation)
         violation.is_race = True
         raise
     finally:
         setup.close_store(store)
+
+
+def _named(race: Race, violation: Violation) -> Ids:
+    """The requirement of the race is the likeliest, but of a call that raised what is no refusal."""
+    own, others = (race.requirement,), violation.requirements
+    crashed = isinstance(violation.performed[-1].answer, Crash)
+    return tuple(dict.fromkeys((*others, *own) if crashed else (*own, *others)))
 
 
 def waits(count: int, number: int) -> tuple[float, ...]:
@@ -126,6 +133,11 @@ def interleaved(threads: Sequence[tuple[Made, ...]]) -> Iterator[tuple[Made, ...
 def explained(checker: Checker, race: Race, threads: Sequence[tuple[Made, ...]]) -> None:
     """Go on with all that the store may hold after the calls in some order. Raises `Violation` if no order fits."""
     made = [each for thread in threads for each in thread]
+    # what is no refusal is wrong in any order: it is told of first, and comes last
+    made.sort(key=lambda each: isinstance(each.answer, Crash))
+    if isinstance(made[-1].answer, Crash):
+        checker.performed += [Performed(each.ended, each.call, each.answer) for each in made[:-1]]
+        checker.compare(made[-1])
     checker.performed += [Performed(each.ended, each.call, each.answer) for each in made]
     undecided: Undecided | None = None
     found: list[Following] = []
@@ -155,6 +167,9 @@ def _unexplained(checker: Checker, race: Race, made: list[Made]) -> Violation:
         alike = "got the same answer" if first.answer == second.answer else "were both granted what one alone can have"
         told = f"{reason}: the last two {alike}"
         return Violation((race.requirement,), checker.performed, steps, difference(steps[0].answer, second.answer), told)
+    # a call that could be the first is answered rightly by itself: with it last, it is the order that is missing
+    made.sort(key=lambda each: bool(checker.following.ways(each)))
+    checker.performed[-len(made) :] = [Performed(each.ended, each.call, each.answer) for each in made]
     return Violation((race.requirement,), checker.performed, checker.following.ours(made[-1]), "", reason)
 
 

@@ -21,7 +21,7 @@ from ..result import MISSED, UNSEEN, Judged, Result, Status, Verdict
 from ..showing.brief import brief, call_in_words, field_at
 from ..showing.counterexample import Counterexample, is_fresh
 from ..showing.exhibits import FOLDER, names
-from ..showing.telling import due_at, given_at
+from ..showing.telling import due_at, expected, given_at
 
 VERDICT_STYLES = {Verdict.conforms: "bold green", Verdict.violates: "bold red", Verdict.not_evaluated: "bold yellow"}
 STATUS_STYLES = {Status.passed: "green", Status.failed: "bold red", Status.differs: "yellow"}
@@ -101,7 +101,7 @@ def _where(console: Terminal, found: Counterexample, result: Result, folder: Pat
 
 
 def _expected(found: Counterexample) -> Text:
-    text = Text(brief(found.expected))
+    text = Text(expected(found))
     if not found.path:
         others = dict.fromkeys(map(brief, found.admissible[1:]))
         return text.append("".join(f"\nor {other}" for other in others))

@@ -24,7 +24,7 @@ from .moments import Moment, moments
 from .rows import Rows, rows_of_answer, rows_of_state
 from .script import Line
 from .source import Group, Labelled, Minted, laid_out, simple
-from .telling import due_at, in_words
+from .telling import due_at, expected, in_words
 from .timeline import hue, timeline
 
 MOST_ROWS = 40
@@ -79,7 +79,7 @@ class _Page:
             ours[field_at(self.found.path)] = due_at(self.found)
         others = list(dict.fromkeys(map(brief, self.found.admissible[1:])))
         or_else = f'<p class="faint">or {escape("; or ".join(others))}</p>' if others else ""
-        yield _answer("expected", "Expected", brief(self.found.expected), ours, theirs, or_else)
+        yield _answer("expected", "Expected", expected(self.found), ours, theirs, or_else)
         yield _answer("given", "Given", brief(self.found.last.answer), theirs, ours, "")
 
     def _timeline(self) -> str:
@@ -104,7 +104,7 @@ class _Page:
         moved = '<li><div class="number"></div><p class="between">{}</p></li>\n'
         between = "".join(moved.format(escape(text)) for text in self._between(line, before))
         refused = " refused" * isinstance(performed.answer, Refused | Crash)
-        due = f'<p class="faint">expected: {escape(brief(self.found.expected))}</p>' if is_last else ""
+        due = f'<p class="faint">expected: {escape(expected(self.found))}</p>' if is_last else ""
         ids = self.found.requirements if is_last else moment.because
         return f"""{between}<li id="step-{number}" class="{hue(self.lanes, lane)}{" wrong" * is_last}">
 <div class="number"><b>{number}</b></div><div class="step">

@@ -13,6 +13,7 @@ from fencepost.statemachines.environment import BEGINNING
 from .brief import brief, call_in_words, field_at
 from .counterexample import Counterexample
 from .lanes import actor, actors, bars
+from .telling import expected
 
 LONGEST = 110
 """How many characters of a call or an answer are shown."""
@@ -45,7 +46,7 @@ def _lines(found: Counterexample) -> Iterator[str]:
     yield "rect rgba(207, 34, 46, 0.14)"
     yield from _exchange(names[actor(found.last.call)], found.last)
     yield _note(everybody, f"{found.requirements[0]}: {found.says}")
-    yield _note(everybody, f"expected: {_short(brief(found.expected))}")
+    yield _note(everybody, f"expected: {_short(expected(found))}")
     if found.path:
         yield _note(everybody, f"differs in {field_at(found.path)}")
     yield "end"

@@ -11,6 +11,8 @@ from .counterexample import Counterexample, is_fresh
 from .lanes import NOBODY, actor
 from .source import Minted, on_one_line
 
+ORDER = "an order of the calls in which each is answered as it was"
+
 LONGEST = 300
 """How many characters of a value are shown; the program has all of them."""
 
@@ -27,6 +29,8 @@ def in_words(found: Counterexample) -> str:
 def _therefore(found: Counterexample) -> str:
     due, given = brief(found.expected), brief(found.last.answer)
     by = f"By {found.requirements[0]}"
+    if _lacks_order(found):
+        return f"{by} there had to be {ORDER}: there is none."
     if isinstance(found.last.answer, Crash) and isinstance(found.last.answer.error, ContractBroken):
         return f"{by} the answer had to be: {due}; the one that the store gave breaks the contract of the call."
     if isinstance(found.last.answer, Crash):
@@ -39,6 +43,16 @@ def _therefore(found: Counterexample) -> str:
     if found.path:
         return f"{by} {field_at(found.path)} had to be {due_at(found)}; the store answered {given_at(found)}."
     return f"{by} the answer had to be: {due}; the store answered: {given}."
+
+
+def _lacks_order(found: Counterexample) -> bool:
+    """Whether each of the calls of a race is answered rightly by itself."""
+    return found.is_race and found.expected == found.last.answer
+
+
+def expected(found: Counterexample) -> str:
+    """What was expected, in a few words."""
+    return ORDER if _lacks_order(found) else brief(found.expected)
 
 
 def due_at(found: Counterexample) -> str:

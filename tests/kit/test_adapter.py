@@ -77,6 +77,22 @@ def test_what_cannot_be_started_is_no_backend(command: str, match: str) -> None:
         Adapter(command)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("throw\n^\n\nSyntaxError: Unexpected token ')'\n    at wrap\n\nNode.js v20.20.2", "SyntaxError: Unexpected token ')'"),
+        ("Traceback\n  File\nstore.Broken: no", "store.Broken: no"),
+        ("thread 'main' panicked at src/main.rs:4\nnote: run with RUST_BACKTRACE=1", "thread 'main' panicked at src/main.rs:4"),
+    ],
+)
+def test_of_the_last_words_those_that_tell_of_an_error_are_told(words: str, told: str, tmp_path: Path) -> None:
+    """Whatever a language writes below them."""
+    (tmp_path / "words").write_text(words)
+    with pytest.raises(AdapterError) as caught:
+        Adapter(f"sh -c 'cat {tmp_path / 'words'} >&2; exit 1'")
+    assert str(caught.value).endswith(f"Its last words: {told!r}")
+
+
 FAILING: dict[str, str] = {
     "silent": r"did not answer \w+.* within 1 s",
     "deaf": r"did not answer \w+.* within 1 s",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fencepost.kit.backend import load_factory
+from fencepost.kit.showing.counterexample import counterexample
+from fencepost.kit.showing.telling import expected, in_words
 from fencepost.model import TRANSITIONS, Ports, Refused, State
 from fencepost.spec.operations import OPERATIONS, Operation
-from fencepost.statemachines.checker import Violation
+from fencepost.statemachines.checker import Crash, Violation
 from fencepost.statemachines.environment import CAPABILITIES, Environment
 from fencepost.statemachines.following import Call
 from fencepost.statemachines.machine import Setup
@@ -101,3 +106,42 @@ def test_a_few_rounds_have_every_order_and_every_gap() -> None:
     half = [waits(3, number) for number in rounds[:HALF]]
     assert sorted({max(each) / 2 for each in half}) == [0, 0.000_2, 0.001, 0.004]
     assert len({number % 6 for number in rounds[:HALF]}) == 6
+
+
+class Raising(ModelStore):
+    """A store whose database refuses to begin a transaction in the middle of another."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._at_work = threading.Lock()
+
+    def try_claim_session_execution_lease(self, *arguments: Any) -> Any:
+        """Claim, but not beside another claim."""
+        if not self._at_work.acquire(blocking=False):
+            raise RuntimeError("there is a transaction already")
+        try:
+            time.sleep(0.005)
+            return self._call(OPERATIONS["try_claim_session_execution_lease"], arguments)
+        finally:
+            self._at_work.release()
+
+
+def test_a_call_that_raises_beside_others_is_the_one_that_is_told(tmp_path: Path) -> None:
+    """It is wrong in every order, and comes last."""
+    setup = Setup(Raising, tmp_path)
+    setup.declared = frozenset(CAPABILITIES)
+    found = raced(setup, "lease")
+    assert found is not None
+    assert found.requirements == ("VALUE-6", "LEASE-18")
+    assert isinstance(found.performed[-1].answer, Crash)
+    assert found.reason.endswith("raised RuntimeError: there is a transaction already; only a StoreError may leave a call")
+
+
+def test_where_each_call_is_right_by_itself_an_order_is_missing(tmp_path: Path) -> None:
+    """No answer is told to be wrong, and none to be right in its place."""
+    found = found_where_lost("renew_queued_work_claim", tmp_path)
+    assert found is not None
+    shown = counterexample(load_factory("fencepost.kit.duckdb:memory"), "queued_work", found)
+    assert expected(shown) == "an order of the calls in which each is answered as it was"
+    told = "By QRENEW-2 there had to be an order of the calls in which each is answered as it was: there is none."
+    assert in_words(shown).endswith(told)
