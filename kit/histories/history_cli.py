@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from fencepost.model import Refused
 from fencepost.spec.catalogue import requirements
-from fencepost.spec.operations import CHAPTERS, OPERATIONS, PROTOCOLS
+from fencepost.spec.operations import CHAPTERS, OPERATIONS
 from fencepost.spec.values import printable
 from fencepost.statemachines.checker import Call, Violation, value_at
 from rich.table import Table
@@ -121,17 +121,19 @@ def _answer(made: Recorded) -> str:
     return brief(made.outcome)
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def _coverage(judgement: Judgement) -> str:
-    """How many of the requirements of the history's stores decided an answer, and where the store differs."""
-    chapters = {chapter for each in (judgement.head.protocols if judgement.head else ()) for chapter in PROTOCOLS[each]}
+    """How many of the requirements of the called chapters decided an answer, and where the store differs."""
     called = [each for each in CHAPTERS if any(OPERATIONS[name].chapter == each for name in judgement.tally.operations)]
-    ids = [each.id for each in requirements().values() if each.chapter in chapters]
+    ids = [each.id for each in requirements().values() if each.chapter in called]
     reached = [each for each in ids if judgement.tally.reached[each]]
-    text = (
-        f"{judgement.calls:,} calls of {len(judgement.tally.operations)} operations in {len(called)} chapters were held; they "
-        f"reached {len(reached)} of the {len(ids)} requirements of these stores."
-    )
+    operations, where = _counted(len(judgement.tally.operations), "operation"), _counted(len(called), "chapter")
+    held = f"{_counted(judgement.calls, 'call')} of {operations} in {where} {'was' if judgement.calls == 1 else 'were'} held"
+    text = f"{held}; {len(reached)} of the {len(ids)} requirements there were reached."
     exercised = ", ".join(f"{each.in_words} of {each.chapter}" for each in coverage(called, (judgement.tally,)))
-    text += f" Of the cells that can be reached in small scopes they exercised {exercised}." if exercised else ""
+    text += f" Of the cells that can be reached in small scopes {exercised} were exercised." if exercised else ""
     differs = [each for each in ids if judgement.tally.differs[each]]
     return f"{text} The store differs from the CURRENT {', '.join(differs)}." if differs else text
