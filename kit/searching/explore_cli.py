@@ -76,9 +76,15 @@ def bounds_of(chapter: str, chosen: dict[str, Any], default: Bounds | None = Non
     bounds = replace(default or scope.default, **given)
     if bounds.processes > bounds.owners:
         raise click.UsageError(f"received {bounds.processes} processes, expected at most as many as owners: {bounds.owners}.")
+    if bounds.owners > MOST_OWNERS:
+        raise click.UsageError(f"received {bounds.owners} owners, expected at most {MOST_OWNERS}.")
     if scope.most_sessions is not None and bounds.sessions > scope.most_sessions:
         raise click.UsageError(f"received {bounds.sessions} sessions, expected at most {scope.most_sessions} in {chapter}.")
     return bounds
+
+
+MOST_OWNERS = 6
+"""Each order of them is a name that a state may have: of more there is no end."""
 
 
 @click.command("explore", short_help="Search every state of a small scope of the model.")

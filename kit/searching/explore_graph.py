@@ -40,7 +40,8 @@ def drawn(found: Explored, suffix: str) -> bytes:
     """The graph in the format of this suffix. Raises `TooLarge`."""
     count = len(found.search.parents)
     if count > MOST:
-        raise TooLarge(f"the graph has {count:,} states, expected at most {MOST:,} for --graph: choose smaller bounds.")
+        bounds = ", ".join(f"--{each}" for each in found.search.scope.uses)
+        raise TooLarge(f"the graph has {count:,} states, expected at most {MOST:,} for --graph: choose smaller {bounds}.")
     return GRAPHS[suffix](graph_of(found)).encode()
 
 

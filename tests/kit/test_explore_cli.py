@@ -124,6 +124,7 @@ def test_the_graph_holds_every_call(tmp_path: Path) -> None:
     [
         (("--rows", "3"), "received --rows, expected --owners, --processes, --sessions, --times, --tokens, --ttls"),
         (("--processes", "3"), "received 3 processes, expected at most as many as owners: 2."),
+        (("--owners", "7"), "received 7 owners, expected at most 6."),
         (("--chapter", "turn_input", "--sessions", "3"), "received 3 sessions, expected at most 2 in turn_input."),
         (("--ttls", "1,x"), "received '1,x', expected durations in ms with commas between them, such as 0,2."),
         (("--graph", "graph.png"), "received --graph graph.png, expected a file that ends in .json, .dot, .html."),
@@ -142,7 +143,7 @@ def test_large_graphs_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "graph.html"
     result = explore("--times", "2", "--tokens", "2", "--sessions", "2", "--no-symmetry", "--graph", str(file))
     assert result.exit_code == 2
-    assert "expected at most 1,000 for --graph: choose smaller bounds." in result.stderr
+    assert "expected at most 1,000 for --graph: choose smaller --owners, --" in result.stderr
     assert not file.exists()
 
 
