@@ -54,19 +54,29 @@ def verify_at_once(factory: Factory, request: Request, observer: Observer, timeo
     runs = [_merged(chapter, found) for chapter in request.chapters if any(_runs(found, chapter))]
     for run in runs:
         observer.ends(run)
-    interrupted = pressed.is_set() or any(each.interrupted for each in found)
+    interrupted = pressed.seen or any(each.interrupted for each in found)
     result = of_runs(request, runs, factory.declares, interrupted=interrupted)
     return replace(result, interrupted_in=next((each.interrupted_in for each in found if each.interrupted_in), ""))
 
 
+class _Pressed:
+    """Whether Ctrl-C was pressed: no `Event`, whose lock a second Ctrl-C would wait for in the middle of the first."""
+
+    seen = False
+
+    def see(self, *_: object) -> None:
+        """It was."""
+        self.seen = True
+
+
 @contextmanager
-def _pressed() -> Iterator[threading.Event]:
-    """Set once Ctrl-C was pressed, which raises nothing here: the processes are to tell what they have."""
-    pressed = threading.Event()
+def _pressed() -> Iterator[_Pressed]:
+    """Tells when Ctrl-C was pressed, which raises nothing here: the processes are to tell what they have."""
+    pressed = _Pressed()
     if threading.current_thread() is not threading.main_thread():
         yield pressed
         return
-    before = signal.signal(signal.SIGINT, lambda *_: pressed.set())
+    before = signal.signal(signal.SIGINT, pressed.see)
     try:
         yield pressed
     finally:
@@ -103,7 +113,7 @@ def _worker(name: str, request: Request, timeout: float) -> Worker:
     return Worker(request.seed, process, here)
 
 
-def _found(name: str, workers: Iterable[Worker], pressed: threading.Event) -> list[Result]:
+def _found(name: str, workers: Iterable[Worker], pressed: _Pressed) -> list[Result]:
     """What the processes found. After Ctrl-C they are told, and what they do not tell soon is not waited for."""
     waited_for: dict[object, Worker] = {each.told: each for each in workers}
     found, until, why = list[Result](), math.inf, INTERRUPTED
@@ -111,11 +121,11 @@ def _found(name: str, workers: Iterable[Worker], pressed: threading.Event) -> li
         for ready in wait([each.told for each in waited_for.values()], LOOK_S):
             worker = waited_for.pop(ready)
             result, sentence = _received(name, worker)
-            if result is None and not pressed.is_set():
+            if result is None and not pressed.seen:
                 raise BackendError(sentence)
             found += [result] if result else []
             why = sentence or why
-        if pressed.is_set() and until == math.inf:
+        if pressed.seen and until == math.inf:
             until = time.monotonic() + SOON_S
             for each in waited_for.values():
                 # a terminal tells them too, but not who sends a signal to this process alone

@@ -39,7 +39,7 @@ def prove_command(
 ) -> None:
     """Prove the lemmas of the model: with CrossHair over all paths, or by trying all inputs up to a stated size.
 
-    Exit code 0: all are proved. 1: one is refuted. 2: one is undecided, or could not be evaluated.
+    Exit code 0: all are confirmed or exhausted. 1: one is refuted. 2: one is undecided, or could not be evaluated.
     """
     if against and (chapters or path):
         raise click.UsageError(

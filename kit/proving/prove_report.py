@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from .proved import PROVED, Finding, Outcome, Proved, Statement
+from .proved import Finding, Outcome, Proved, Statement
 
 TOOLS = ("fencepost", "crosshair-tool", "z3-solver", "icontract")
 """Whose versions a proof depends on."""
@@ -17,7 +17,7 @@ Every lemma of the model, with the requirements that it establishes, and what ca
 
 * **confirmed over all paths**: CrossHair has followed every path, and there is no input, of any size, for which it fails.
   Tokens and owners are `int` there: the transitions compare them and look no further.
-* **exhausted over all inputs**: it was tried on every input of the scope that is stated, and on none beyond.
+* **exhausted over all inputs**: it was tried on every input of the scope that is stated, and on none beyond: that is no proof.
 * **no counterexample in the budget**, **refuted** and **could not be evaluated** are no proofs.
 
 A transition is confirmed on the word of those that it calls: their lemmas stand in the same tables. The lemmas of one
@@ -28,7 +28,7 @@ transition are confirmed together, for they have its paths in common.
 def figure(proved: Proved) -> str:
     """How many lemmas are proved, and how; and what became of the others."""
     counts = [f"{proved.count(each)} {each.value}" for each in Outcome if proved.count(each)]
-    of = f"{proved.count(*PROVED)} of {len(proved.results)} lemmas are proved"
+    of = f"{proved.count(Outcome.confirmed)} of {len(proved.results)} lemmas are proved"
     busy = sum(finding.seconds for _, finding in proved.results)
     took = f"{busy:.0f} s of processor time, {proved.seconds:.0f} s in all with --workers {proved.workers}"
     return f"{of}: {', '.join(counts)}; {took}."

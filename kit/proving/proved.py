@@ -17,7 +17,7 @@ class Outcome(enum.Enum):
     unevaluable = "could not be evaluated"
 
 
-PROVED = (Outcome.confirmed, Outcome.exhausted)
+SETTLED = (Outcome.confirmed, Outcome.exhausted)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ class Proved(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """0 if all are proved, 1 if one is refuted, else 2."""
+        """0 if all are confirmed or exhausted, 1 if one is refuted, else 2."""
         if self.count(Outcome.refuted):
             return 1
-        return 0 if self.results and self.count(*PROVED) == len(self.results) else 2
+        return 0 if self.results and self.count(*SETTLED) == len(self.results) else 2

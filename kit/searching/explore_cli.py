@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 from fencepost.spec.catalogue import requirements
 from fencepost.statemachines.expansion import NotIndependent
-from fencepost.statemachines.explore import Figures, Search
+from fencepost.statemachines.explore import INSTANT, Figures, Search
 from fencepost.statemachines.scope import Bounds
 from fencepost.statemachines.scopes import SCOPES
 from fencepost.statemachines.witness import require_independence
@@ -78,6 +78,9 @@ def bounds_of(chapter: str, chosen: dict[str, Any], default: Bounds | None = Non
         raise click.UsageError(f"received {bounds.processes} processes, expected at most as many as owners: {bounds.owners}.")
     if bounds.owners > MOST_OWNERS:
         raise click.UsageError(f"received {bounds.owners} owners, expected at most {MOST_OWNERS}.")
+    instants = (bounds.times + 1) * 3**bounds.processes
+    if instants > INSTANT:
+        raise click.UsageError(f"received times and processes that make {instants:,} instants, expected at most {INSTANT:,}.")
     if scope.most_sessions is not None and bounds.sessions > scope.most_sessions:
         raise click.UsageError(f"received {bounds.sessions} sessions, expected at most {scope.most_sessions} in {chapter}.")
     return bounds

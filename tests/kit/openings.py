@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -95,6 +96,28 @@ def async_stores(environment: Environment) -> Stores:
     stores = memory(environment)
     events: Any = AsyncEvents(stores.event)
     return Stores(event=events, output=stores.output)
+
+
+def _traced(method: Any) -> Any:
+    @functools.wraps(method)
+    def wrapper(*arguments: Any) -> Any:
+        return method(*arguments)
+
+    return wrapper
+
+
+class Traced(AsyncEvents):
+    """The same behind functions that are not async and give what has to be awaited."""
+
+
+for each in OPERATIONS.values():
+    if each.chapter == "event":
+        setattr(Traced, each.method_name, _traced(getattr(AsyncEvents, each.method_name)))
+
+
+def traced_store(environment: Environment) -> Any:
+    """An async store, each of whose methods is wrapped."""
+    return Traced(memory(environment).event)
 
 
 class Forgetful(AsyncEvents):

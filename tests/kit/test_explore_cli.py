@@ -125,6 +125,7 @@ def test_the_graph_holds_every_call(tmp_path: Path) -> None:
         (("--rows", "3"), "received --rows, expected --owners, --processes, --sessions, --times, --tokens, --ttls"),
         (("--processes", "3"), "received 3 processes, expected at most as many as owners: 2."),
         (("--owners", "7"), "received 7 owners, expected at most 6."),
+        (("--times", "70000"), "received times and processes that make 210,003 instants, expected at most 65,535."),
         (("--chapter", "turn_input", "--sessions", "3"), "received 3 sessions, expected at most 2 in turn_input."),
         (("--ttls", "1,x"), "received '1,x', expected durations in ms with commas between them, such as 0,2."),
         (("--graph", "graph.png"), "received --graph graph.png, expected a file that ends in .json, .dot, .html."),

@@ -29,7 +29,7 @@ def test_a_factory_of_any_shape_gives_its_store(name: str) -> None:
     assert len(set(openings.LOG)) == (0 if name == "coroutine" else 2)
 
 
-@pytest.mark.parametrize("name", ["async_store", "async_stores"])
+@pytest.mark.parametrize("name", ["async_store", "async_stores", "traced_store"])
 def test_async_stores_are_awaited(name: str) -> None:
     """What their methods come to is what they answer; refusals too."""
     result = held(name, "event")
