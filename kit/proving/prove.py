@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import select
@@ -90,7 +91,9 @@ class Prover:
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                pipe.close()
+                # what the process did not take is still to be written
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
 
 def statements(chapters: Sequence[str]) -> list[Statement]:
