@@ -8,7 +8,7 @@ them are reached together. That this is so is checked on whole states (see `witn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 from typing import ClassVar, NamedTuple
@@ -194,6 +194,21 @@ class Scope:
                     names[owner.liveness] = other.liveness
             found.append(Renaming(names, processes))
         return tuple(found)
+
+
+class SteadyScope(Scope):
+    """A scope that tries the same in every state: `tried`, by the places of the parts that calls reach."""
+
+    tried: Mapping[tuple[int, ...], Sequence[Attempt]]
+
+    @property
+    def reaches(self) -> tuple[tuple[int, ...], ...]:
+        """The places that some call reaches at once."""
+        return tuple(self.tried)
+
+    def attempts(self, part: State, place: int, instant: Instant) -> Iterable[Attempt]:
+        """Those of the reach."""
+        return self.tried[self.reaches[place]]
 
 
 def owners(bounds: Bounds) -> tuple[LeaseOwnerIdentity, ...]:

@@ -6,7 +6,7 @@ lists told of any is one more. No part shows anything to calls on others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from immutables import Map
 from msgspec.structs import replace
 
 from ..checker import Call
-from ..scope import Attempt, Bounds, Instant, Scope
+from ..scope import Attempt, Bounds, SteadyScope
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ TIMES = (10, 11)
 LISTS = "the lists"
 
 
-class AttachmentScope(Scope):
+class AttachmentScope(SteadyScope):
     """Intents of each session under each uri, stamps of each set, lists up to each edge."""
 
     chapter = "attachment"
@@ -39,14 +39,9 @@ class AttachmentScope(Scope):
         super().__init__(bounds, canonical=canonical)
         self.ids = tuple(f"a{number}" for number in range(1, self.bounds.rows + 1))
         self.names = (*self.ids, *map(_past, self.ids), LISTS)
-        self._attempts: dict[tuple[int, ...], list[Attempt]] = {}
+        self.tried: dict[tuple[int, ...], list[Attempt]] = {}
         for attempt in self._tried():
-            self._attempts.setdefault(self._reach(attempt.call), []).append(attempt)
-
-    @property
-    def reaches(self) -> tuple[tuple[int, ...], ...]:
-        """Attachments with their past, what no call on an attachment touches, attachments alone, and all with the lists."""
-        return tuple(self._attempts)
+            self.tried.setdefault(self._reach(attempt.call), []).append(attempt)
 
     def joined(self, parts: Sequence[State]) -> State:
         """One manifest of all attachments."""
@@ -71,10 +66,6 @@ class AttachmentScope(Scope):
     def shadow(self, part: State, place: int) -> State:
         """Nothing."""
         return State()
-
-    def attempts(self, part: State, place: int, instant: Instant) -> Iterable[Attempt]:
-        """All four calls, of attachments that are there and of one that is not: the same in every state."""
-        return self._attempts[self.reaches[place]]
 
     def _reach(self, call: Call) -> tuple[int, ...]:
         """The places of what a call names, and of its past unless it is stamped; a list names all attachments."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
+from typing import Generic, TypeVar
 
 from fencepost.model import State
 from fencepost.model.records.claim import ClaimProof, EntryClaim, Issued, live
@@ -11,6 +12,7 @@ from fencepost.spec import LeaseOwnerIdentity, SessionExecutionLeaseFence
 from msgspec.structs import replace
 
 from ..checker import Call
+from ..scope import Attempt, Bounds, Instant, Scope
 from .lease import CLAIM
 
 SESSION, OTHER = "s1", "s2"
@@ -56,3 +58,44 @@ def all_claims(*issued: Issued) -> Issued:
 def standings(entries: Iterable[tuple[str, EntryClaim]], now: int) -> str:
     """What entries are, and whether live claims hold them."""
     return ", ".join(f"{what}{' held' if live(claim, now) else ' lapsed' if claim.held else ''}" for what, claim in entries)
+
+
+C = TypeVar("C")
+
+
+class ClaimScope(Scope, Generic[C]):
+    """Two sessions whose entries are claimed: what is in the second was there at the beginning, and nothing is added to it."""
+
+    most_sessions = 2
+    dear = True
+
+    def __init__(self, bounds: Bounds | None = None, *, canonical: bool = True) -> None:
+        super().__init__(bounds, canonical=canonical)
+        self.names = (SESSION, OTHER)
+        self._start = self.begin()
+
+    def attempts(self, part: State, place: int, instant: Instant) -> Iterator[Attempt]:
+        """All calls on the first session, and what may become of the entries of the other one."""
+        return self._calls(part) if place == 0 else self._calls_elsewhere(part)
+
+    def _calls(self, part: State) -> Iterator[Attempt]:
+        raise NotImplementedError
+
+    def _calls_elsewhere(self, part: State) -> Iterator[Attempt]:
+        raise NotImplementedError
+
+    def _issued(self, part: State) -> Issued:
+        """The claims that were granted."""
+        raise NotImplementedError
+
+    def _claim(self, part: State, name: str, proof: ClaimProof) -> C:
+        """A claim, with the entries that it holds."""
+        raise NotImplementedError
+
+    def _granted(self, part: State, name: str) -> Iterable[C]:
+        """Every claim ever granted in a session."""
+        return (self._claim(part, name, proof) for proof in sorted(self._issued(part).under))
+
+    def _next_claim(self, part: State, name: str) -> C:
+        """What a store may answer to the next claim in a session."""
+        return self._claim(part, name, next_proof(self._issued(part), name))

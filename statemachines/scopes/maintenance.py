@@ -18,7 +18,7 @@ from immutables import Map
 from msgspec.structs import replace
 
 from ..checker import Call
-from ..scope import Attempt, Bounds, Instant, Scope
+from ..scope import Attempt, Bounds, SteadyScope
 from .commit import COMMIT
 from .commits import CONFIG, plain
 from .leased import LONG, OTHER, SESSION, fence_of, lane
@@ -31,7 +31,7 @@ COMMITTED_ONCE = CommitState(
 """What calls on inputs see of a session that has a head: that it has one (GEN-14)."""
 
 
-class MaintenanceScope(Scope):
+class MaintenanceScope(SteadyScope):
     """Tombstones, vacuum and collection, in any order with commits and with inputs, and what is left to read."""
 
     chapter = "maintenance"
@@ -56,12 +56,7 @@ class MaintenanceScope(Scope):
             (0, 1): (Call("vacuum"),),
             (0, 2): (Call("load_session", (scope,)) for scope in (FullGraph(), ActivePath())),
         }
-        self._attempts = {places: tuple(map(Attempt, each)) for places, each in calls.items()}
-
-    @property
-    def reaches(self) -> tuple[tuple[int, ...], ...]:
-        """The commits and the inputs alone, both of them, and what reads of a session reach."""
-        return tuple(self._attempts)
+        self.tried = {places: tuple(map(Attempt, each)) for places, each in calls.items()}
 
     def prelude(self) -> tuple[Call, ...]:
         """The session is leased for long; an input has ended in it, and one in another session."""
@@ -86,10 +81,6 @@ class MaintenanceScope(Scope):
     def shadow(self, part: State, place: int) -> State:
         """Whether there was a commit."""
         return State(commit=COMMITTED_ONCE) if part.commit.head else State()
-
-    def attempts(self, part: State, place: int, instant: Instant) -> Iterable[Attempt]:
-        """All three calls, commits and inputs in between, and what shows them: the same in every state."""
-        return self._attempts[self.reaches[place]]
 
     def situation(self, state: State, name: str, now: int) -> str:
         """What there is to remove."""

@@ -6,12 +6,13 @@ whether it ever had batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import permutations, product
 
 from fencepost.model import State
 from fencepost.model.queued_work import shown
-from fencepost.model.records.claim import ClaimProof
+from fencepost.model.records.claim import ClaimProof, Issued
 from fencepost.model.records.queued_work import BatchRow, QueueState
 from fencepost.spec import (
     DeliveryPolicy,
@@ -28,8 +29,8 @@ from immutables import Map
 from msgspec.structs import replace
 
 from ..checker import Call
-from ..scope import EPOCH, Attempt, Bounds, Instant, Scope
-from .leased import LONG, OTHER, SESSION, all_claims, claims_of, fence_of, fences, lane, next_proof, standings
+from ..scope import EPOCH, Attempt, Bounds
+from .leased import LONG, OTHER, SESSION, ClaimScope, all_claims, claims_of, fence_of, fences, lane, standings
 
 EARLIEST, AFTER_COMMIT = DeliveryPolicy
 JOIN, EXCLUSIVE = SlotPolicy
@@ -54,7 +55,7 @@ CLAIM, LEAD, BY_IDS = "claim_ready_queued_work", "claim_leading_ready_session_co
 ABANDON, RENEW = "abandon_queued_work_claim", "renew_queued_work_claim"
 
 
-class QueuedWorkScope(Scope):
+class QueuedWorkScope(ClaimScope[QueuedWorkClaim]):
     """Batches submitted, listed, cancelled, claimed in every way, renewed and given back.
 
     Those of the other session, if it is one of those that calls go to, are listed, cancelled, claimed, renewed and given back.
@@ -64,15 +65,11 @@ class QueuedWorkScope(Scope):
     default = Bounds(owners=2, processes=1, sessions=2, rows=2, times=1, tokens=1, ttls=(1,))
     suite = Bounds(owners=1, processes=0, sessions=1, rows=1, times=1, tokens=1, ttls=(0, 1))
     uses = ("owners", "processes", "sessions", "rows", "times", "tokens", "ttls")
-    most_sessions = 2
-    dear = True
 
-    def __init__(self, bounds: Bounds | None = None, *, canonical: bool = True) -> None:
-        super().__init__(bounds, canonical=canonical)
-        self.names = (SESSION, OTHER)
-        opened = self._opened()[0]
-        self._elsewhere = opened.queued_work.ids
-        self._start = self.parts(opened, (0, 1))
+    @cached_property
+    def _elsewhere(self) -> Map[str, bool]:
+        """The ids of what is in the other session."""
+        return self._opened()[0].queued_work.ids
 
     def prelude(self) -> tuple[Call, ...]:
         """Both sessions are leased for long, and work waits in the other one."""
@@ -110,10 +107,6 @@ class QueuedWorkScope(Scope):
         if self.names[place] == OTHER:
             return self._start[place]
         return replace(part, queued_work=QueueState(Map(dict.fromkeys(part.queued_work.rows, ()))))
-
-    def attempts(self, part: State, place: int, instant: Instant) -> Iterator[Attempt]:
-        """All nine calls on the first session, and what may become of batches of the other one."""
-        return self._calls(part) if place == 0 else self._calls_elsewhere(part)
 
     def _calls(self, part: State) -> Iterator[Attempt]:
         ids = [row.batch_id for row in part.queued_work.of(SESSION)]
@@ -158,13 +151,9 @@ class QueuedWorkScope(Scope):
         yield Attempt(Call(ABANDON, (claim,)))
         yield from (Attempt(Call(RENEW, (claim, ttl))) for ttl in self.bounds.ttls)
 
-    def _granted(self, part: State, name: str) -> Iterable[QueuedWorkClaim]:
-        """Every claim ever granted in a session."""
-        return (self._claim(part, name, proof) for proof in sorted(part.queued_work.claims.under))
-
-    def _next_claim(self, part: State, name: str) -> QueuedWorkClaim:
-        """What a store may answer to the next claim in a session."""
-        return self._claim(part, name, next_proof(part.queued_work.claims, name))
+    def _issued(self, part: State) -> Issued:
+        """The claims that were granted."""
+        return part.queued_work.claims
 
     def _claim(self, part: State, name: str, proof: ClaimProof) -> QueuedWorkClaim:
         """A claim, with the batches that it holds."""

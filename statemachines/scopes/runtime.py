@@ -5,7 +5,7 @@ A runtime that is alone has another beside it that has all three, and that nothi
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import product
 
 from fencepost.model import State
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from ..checker import Call
 from ..samples import DECODABLE, SHAPES, UNDECODABLE, numbered
-from ..scope import Attempt, Bounds, Instant, Scope
+from ..scope import Attempt, Bounds, SteadyScope
 
 BESIDE, NOBODY = "r2", "r0"
 RUN, FIRST, SECOND = numbered(1), numbered(3), numbered(2)
@@ -33,7 +33,7 @@ def _input(shape: int, at: str) -> InputState:
 WRITTEN = (_input(0, LATER), _input(1, EARLIER))
 
 
-class RuntimeScope(Scope):
+class RuntimeScope(SteadyScope):
     """Boundaries committed and applied, states and inputs written, and everything read."""
 
     chapter = "runtime"
@@ -46,7 +46,7 @@ class RuntimeScope(Scope):
         super().__init__(bounds, canonical=canonical)
         self.names = tuple(f"r{number}" for number in range(1, self.bounds.sessions + 1))
         self._beside = () if BESIDE in self.names else (BESIDE,)
-        self._attempts = tuple(tuple(map(Attempt, self._tried(name))) for name in self.names)
+        self.tried = {(place,): tuple(map(Attempt, self._tried(name))) for place, name in enumerate(self.names)}
 
     def prelude(self) -> tuple[Call, ...]:
         """The runtime beside one that is alone has a boundary with the same input."""
@@ -78,10 +78,6 @@ class RuntimeScope(Scope):
         inputs = Map({name: Map({FIRST: WRITTEN[0]})} if name in records.inputs else {})
         receipts = Map({(name, RUN, 0): _receipt(0)} if records.receipts else {})
         return State(runtime=RuntimeRecords(inputs, receipts, Map({name: b""} if name in records.snapshots else {})))
-
-    def attempts(self, part: State, place: int, instant: Instant) -> Iterable[Attempt]:
-        """All ten calls: the same in every state."""
-        return self._attempts[place]
 
     def _tried(self, name: str) -> Iterator[Call]:
         yield from _writes(name)

@@ -24,7 +24,7 @@ from fencepost.spec import (
 from msgspec.structs import replace
 
 from ..checker import Call
-from ..scope import Attempt, Bounds, Instant, Scope
+from ..scope import Attempt, Bounds, SteadyScope
 from .commit import COMMIT
 from .commits import CHECKPOINTS, USAGE, plain
 from .leased import LONG, SESSION, fence_of, lane
@@ -36,7 +36,7 @@ NAMES = _, METADATA, TOLD = ("the commits", "the metadata", "what was told")
 WRITTEN = ("a path", "loose", "replaced", "leafless")
 
 
-class SessionScope(Scope):
+class SessionScope(SteadyScope):
     """Both scopes of a session, each node, metadata of several sessions, and the tier."""
 
     chapter = "session"
@@ -55,12 +55,7 @@ class SessionScope(Scope):
             (2,): (Call("durability_tier"),),
             (0, 2): (Call("load_session", (each,)) for each in SCOPES),
         }
-        self._attempts = {places: tuple(map(Attempt, each)) for places, each in calls.items()}
-
-    @property
-    def reaches(self) -> tuple[tuple[int, ...], ...]:
-        """Each part alone, and what reads of a session reach."""
-        return tuple(self._attempts)
+        self.tried = {places: tuple(map(Attempt, each)) for places, each in calls.items()}
 
     def prelude(self) -> tuple[Call, ...]:
         """The session is leased for long."""
@@ -87,10 +82,6 @@ class SessionScope(Scope):
     def shadow(self, part: State, place: int) -> State:
         """Nothing."""
         return State()
-
-    def attempts(self, part: State, place: int, instant: Instant) -> Iterable[Attempt]:
-        """All five calls, and of commits and tombstones what makes something to read: the same in every state."""
-        return self._attempts[self.reaches[place]]
 
     def situation(self, state: State, name: str, now: int) -> str:
         """What there is to read."""

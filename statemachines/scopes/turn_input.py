@@ -7,11 +7,11 @@ whether it has inputs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import permutations, product
 
 from fencepost.model import State
-from fencepost.model.records.claim import ClaimProof
+from fencepost.model.records.claim import ClaimProof, Issued
 from fencepost.model.records.turn_input import Inputs, InputState
 from fencepost.model.turn_input import shown
 from fencepost.spec import (
@@ -32,8 +32,8 @@ from immutables import Map
 from msgspec.structs import replace
 
 from ..checker import Call
-from ..scope import Attempt, Bounds, Instant, Scope
-from .leased import LONG, OTHER, SESSION, all_claims, claims_of, fence_of, fences, lane, next_proof, standings
+from ..scope import Attempt, Bounds
+from .leased import LONG, OTHER, SESSION, ClaimScope, all_claims, claims_of, fence_of, fences, lane, standings
 
 TURN = "t"
 AT_END = CheckpointKind.BeforeCompletion
@@ -55,7 +55,7 @@ ELSEWHERE = (DRAFTS[2], DRAFTS[0])
 """What was submitted to the other session."""
 
 
-class TurnInputScope(Scope):
+class TurnInputScope(ClaimScope[TurnInputClaim]):
     """Inputs submitted, listed, cancelled one and all, claimed by a turn and for the next one, and given back.
 
     Those of the other session, if it is one of those that calls go to, are listed, cancelled, claimed and given back.
@@ -65,13 +65,6 @@ class TurnInputScope(Scope):
     default = Bounds(owners=2, processes=1, sessions=2, rows=2, times=1, tokens=1, ttls=(0, 1))
     suite = Bounds(owners=1, processes=0, sessions=1, rows=1, times=1, tokens=1, ttls=(0, 1))
     uses = ("owners", "processes", "sessions", "rows", "times", "tokens", "ttls")
-    most_sessions = 2
-    dear = True
-
-    def __init__(self, bounds: Bounds | None = None, *, canonical: bool = True) -> None:
-        super().__init__(bounds, canonical=canonical)
-        self.names = (SESSION, OTHER)
-        self._start = self.begin()
 
     def prelude(self) -> tuple[Call, ...]:
         """Both sessions are leased for long, and inputs wait in the other one."""
@@ -107,10 +100,6 @@ class TurnInputScope(Scope):
         if self.names[place] == OTHER:
             return self._start[place]
         return replace(part, turn_input=InputState(Map({name: Inputs() for name in part.turn_input.rows})))
-
-    def attempts(self, part: State, place: int, instant: Instant) -> Iterator[Attempt]:
-        """All eight calls on the first session, and what may become of inputs of the other one."""
-        return self._calls(part) if place == 0 else self._calls_elsewhere(part)
 
     def _calls(self, part: State) -> Iterator[Attempt]:
         rows = tuple(part.turn_input.of(SESSION))
@@ -155,13 +144,9 @@ class TurnInputScope(Scope):
             yield Attempt(Call(ACCEPT, (OTHER, fence, owner, TURN, AT_END, ttl, 1)), seen)
         yield from (Attempt(Call(ABANDON, (claim,))) for claim in self._granted(part, OTHER))
 
-    def _granted(self, part: State, name: str) -> Iterable[TurnInputClaim]:
-        """Every claim ever granted in a session."""
-        return (self._claim(part, name, proof) for proof in sorted(part.turn_input.claims.under))
-
-    def _next_claim(self, part: State, name: str) -> TurnInputClaim:
-        """What a store may answer to the next claim in a session."""
-        return self._claim(part, name, next_proof(part.turn_input.claims, name))
+    def _issued(self, part: State) -> Issued:
+        """The claims that were granted."""
+        return part.turn_input.claims
 
     def _claim(self, part: State, name: str, proof: ClaimProof) -> TurnInputClaim:
         """A claim, with the inputs that it holds."""
