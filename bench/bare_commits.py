@@ -32,7 +32,7 @@ RIGHT, WRONG, FAR = 0, 1, 9
 def having(**fields: Any) -> Commit:
     """The plain commit with other fields."""
     names = ("session", "fence", "head", "graph", "tools", "usage", "attachment", "stamp", "release", "claim")
-    return tuple(fields.get(name, known) for name, known in zip(names, PLAIN, strict=True))  # type: ignore[return-value]
+    return tuple(fields.get(name, known) for name, known in zip(names, PLAIN, strict=True))  # type: ignore[return-value]  # as many as names
 
 
 COMMITS = (

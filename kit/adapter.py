@@ -92,7 +92,7 @@ class Pipe:
         if self._failure is not None:
             raise self._failure
         self._number += 1
-        line = as_line({"id": self._number, **request}) + "\n"
+        line = as_line({"id": self._number, **request})
         answer = self._read(self._exchanged(line.encode(), what), what)
         number = answer.get("id")
         # to Python 1.0 and true are 1 as well

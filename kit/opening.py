@@ -65,7 +65,8 @@ def is_store(value: object) -> bool:
 
 def plain(store: Any) -> Any:
     """The store; in front of one whose methods are async, one whose methods are not."""
-    if not any(inspect.iscoroutinefunction(inspect.unwrap(operation.of(store) or plain)) for operation in OPERATIONS.values()):
+    methods = filter(None, (operation.of(store) for operation in OPERATIONS.values()))
+    if not any(inspect.iscoroutinefunction(inspect.unwrap(each)) for each in methods):
         return store
     if not isinstance(store, Stores):
         return _Awaited(store)

@@ -46,7 +46,10 @@ class Lines(Observer):
         self._began = self._started = 0.0
         self._spent: defaultdict[str, float] = defaultdict(float)
         self._before: set[str] = set()
-        self._reachable = [each for each in scope(request.chapters) if reachable(each, declared)]
+        self._reachable: defaultdict[str, set[str]] = defaultdict(set)
+        for each in scope(request.chapters):
+            if reachable(each, declared):
+                self._reachable[each.chapter].add(each.id)
 
     def begins(self, chapter: str) -> None:
         """Take the time; before the first chapter, print what is about to be done."""
@@ -85,7 +88,7 @@ class Lines(Observer):
     def line(self, tally: Tally, seconds: float) -> Text:
         """Where the chapter stands after so many seconds: of its own requirements."""
         is_narrow = self.console.width < NARROW
-        own = {each.id for each in self._reachable if each.chapter == self.chapter}
+        own = self._reachable[self.chapter]
         reached = len(own & (self._before | _reached(tally)))
         return Text.assemble(
             f"  {self.chapter:<{NAME}}{tally.steps:>7,} steps",

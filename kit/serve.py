@@ -90,7 +90,7 @@ def serve(name: str, requests: IO[str], answers: IO[str]) -> None:
     server = Server(load_factory(name))
     try:
         for line in requests:
-            answers.write(as_line(server.answer(json.loads(line))) + "\n")
+            answers.write(as_line(server.answer(json.loads(line))))
             answers.flush()
     finally:
         server.close()

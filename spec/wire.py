@@ -52,8 +52,8 @@ _LINE = json.JSONEncoder(separators=(",", ":"))
 
 
 def as_line(data: Any) -> str:
-    """JSON data as a line of the wire, without its end."""
-    return _LINE.encode(data)
+    """JSON data as a line of the wire, with its end."""
+    return _LINE.encode(data) + "\n"
 
 
 def to_wire(value: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from copy import copy
@@ -135,10 +135,10 @@ def explained(checker: Checker, race: Race, threads: Sequence[tuple[Made, ...]])
     made = [each for thread in threads for each in thread]
     # what is no refusal is wrong in any order: it is told of first, and comes last
     made.sort(key=lambda each: isinstance(each.answer, Crash))
+    checker.performed += _performed(made)
     if isinstance(made[-1].answer, Crash):
-        checker.performed += [Performed(each.ended, each.call, each.answer) for each in made[:-1]]
+        checker.performed.pop()
         checker.compare(made[-1])
-    checker.performed += [Performed(each.ended, each.call, each.answer) for each in made]
     undecided: Undecided | None = None
     found: list[Following] = []
     for order in interleaved(threads):
@@ -153,6 +153,11 @@ def explained(checker: Checker, race: Race, threads: Sequence[tuple[Made, ...]])
     checker.following.join(found, more=undecided is not None)
 
 
+def _performed(made: Iterable[Made]) -> list[Performed]:
+    """The calls as they are told."""
+    return [Performed(each.ended, each.call, each.answer) for each in made]
+
+
 def _unexplained(checker: Checker, race: Race, made: list[Made]) -> Violation:
     """The violation, told of two calls that cannot both have been answered so, if there are two: they come last then."""
     reason = f"No order of these {len(made)} calls, which were made at once, explains what they were answered"
@@ -161,15 +166,14 @@ def _unexplained(checker: Checker, race: Race, made: list[Made]) -> Violation:
         if not before or any(list(_after(checker.following, order)) for order in ((first, second), (second, first))):
             continue
         others = [each for each in made if each is not first and each is not second]
-        ended = [Performed(each.ended, each.call, each.answer) for each in (*others, first, second)]
-        checker.performed[-len(made) :] = ended
+        checker.performed[-len(made) :] = _performed((*others, first, second))
         steps = before[0].ours(second)
         alike = "got the same answer" if first.answer == second.answer else "were both granted what one alone can have"
         told = f"{reason}: the last two {alike}"
         return Violation((race.requirement,), checker.performed, steps, difference(steps[0].answer, second.answer), told)
     # a call that could be the first is answered rightly by itself: with it last, it is the order that is missing
     made.sort(key=lambda each: bool(checker.following.ways(each)))
-    checker.performed[-len(made) :] = [Performed(each.ended, each.call, each.answer) for each in made]
+    checker.performed[-len(made) :] = _performed(made)
     return Violation((race.requirement,), checker.performed, checker.following.ours(made[-1]), "", reason)
 
 

@@ -1,9 +1,10 @@
-"""What makes the tests as a whole quick; no test needs it to be right."""
+"""What makes the tests as a whole quick, and the same whoever starts them."""
 
 from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 
@@ -19,6 +20,11 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_configure() -> None:
+    """Let SIGHUP do what it does: whoever starts the tests without a terminal may have made it nothing."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_unconfigure() -> None:

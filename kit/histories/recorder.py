@@ -150,7 +150,7 @@ class Recorder:
             # a forked process has the same file, and must not write into the middle of it
             self._file = None
             return
-        _put(self._file, as_line(line) + "\n")
+        _put(self._file, as_line(line))
 
     def _stop(self, why: str) -> None:
         file, self._file = self._file, None
@@ -159,7 +159,7 @@ class Recorder:
         LOG.error("fencepost records no more: %s. The history ends with the call before.", why)
         try:
             # what was written of the line that failed must not run into this one
-            _put(file, "\n" + as_line({"stopped": why}) + "\n")
+            _put(file, "\n" + as_line({"stopped": why}))
         except Exception:
             LOG.debug("and the history does not say so")
         finally:

@@ -310,11 +310,6 @@ def test_what_an_adapter_has_started_ends_with_it(way: str, tmp_path: Path, monk
     assert has_ended(int(note.read_text()))
 
 
-def hung_up_on() -> None:
-    """Let SIGHUP do what it does."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -323,9 +318,7 @@ def test_what_an_adapter_has_started_ends_with_the_command(number: signal.Signal
     note = tmp_path / "child"
     command = [sys.executable, "-m", "fencepost.kit", "verify", "--exec", wrong("with a child"), "--stores", "output"]
     environment = {**os.environ, "CHILD": str(note), "TMPDIR": str(tmp_path)}
-    command += ["--timeout", "60", "--workers", workers]
-    # whoever runs the tests without a terminal may have them ignore that it hangs up
-    with subprocess.Popen(command, env=environment, stderr=-3, preexec_fn=hung_up_on) as process:
+    with subprocess.Popen([*command, "--timeout", "60", "--workers", workers], env=environment, stderr=-3) as process:
         while not note.exists() or not note.read_text():
             time.sleep(0.05)
             assert process.poll() is None
