@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from fencepost.spec import Stores
+from fencepost.spec.contracts import ENFORCED
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, PROTOCOLS, part_of
 from fencepost.spec.values import printable, text_of
 from fencepost.statemachines.environment import USUAL, Environment
 from fencepost.statemachines.lacking import CALLS_OF
 
 from .marks import declared, declares, offered
-from .opening import awaited, entered, is_store
+from .opening import a_store, awaited, entered, is_store
 
 __all__ = ["DEFAULT_BACKEND", "BackendError", "Factory", "declares", "fresh_environment", "load_factory", "shortened", "told"]
 
@@ -166,6 +167,11 @@ class Factory:
 
         Raises `BackendError` if that fails, or one of these operations is missing, or cannot be called as it should.
         """
+        if not ENFORCED:
+            raise BackendError(
+                "FENCEPOST_CONTRACTS=off is set, and turns off part of what is to be checked. Expected it unset: it is meant "
+                "for stores in production."
+            )
         with fresh_environment(self.declares) as environment:
             store = self.open(environment)
             missing = [operation for operation in operations if not OPERATIONS[operation].of(store)]
@@ -184,7 +190,7 @@ class Factory:
         if missing:
             more = f" and {len(missing) - FEW} more calls" if len(missing) > FEW else ""
             raise BackendError(
-                f"The store of {self.name}, a {type(store).__name__}, has no {', '.join(missing[:FEW])}{more}. "
+                f"The store of {self.name}, {a_store(store)}, has no {', '.join(missing[:FEW])}{more}. "
                 f"Expected every call of what was chosen: add what is missing, or {_others(store)}."
                 f"{_reading(operations, missing)}{_inherited(missing)}"
             )
@@ -192,14 +198,14 @@ class Factory:
         if misfits:
             operation, found = misfits[0]
             raise BackendError(
-                f"The store of {self.name}, a {type(store).__name__}, has {found}. Expected {OPERATIONS[operation].shape}: "
+                f"The store of {self.name}, {a_store(store)}, has {found}. Expected {OPERATIONS[operation].shape}: "
                 "arguments come by their places, and parameters may have other names, but neither another order nor number."
             )
 
     def _require_reopening(self, store: Any, environment: Environment, *, can_close: bool) -> None:
         if not can_close:
             raise BackendError(
-                f"The store of {self.name}, a {type(store).__name__}, has no close(). Expected one of a store that can be "
+                f"The store of {self.name}, {a_store(store)}, has no close(). Expected one of a store that can be "
                 "opened again: add it, or do not declare `reopen`."
             )
         self.close(self.open(environment, again=True))

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from fencepost.spec import Stores
-from fencepost.spec.operations import OPERATIONS
+from fencepost.spec.operations import CHAPTERS, OPERATIONS
 
 PARTS = ("runtime_persistence", "runtime", "event", "output")
 
@@ -64,14 +64,28 @@ def is_store(value: object) -> bool:
 
 
 def plain(store: Any) -> Any:
-    """The store; in front of one whose methods are async, one whose methods are not."""
+    """The store; in front of one that may answer what has to be awaited, one that awaits it.
+
+    One that carries the contracts, and has no async method, answers for itself: there a future is a wrong answer (VALUE-11).
+    """
     methods = filter(None, (operation.of(store) for operation in OPERATIONS.values()))
-    if not any(inspect.iscoroutinefunction(inspect.unwrap(each)) for each in methods):
+    parts = {part: getattr(store, part) for part in PARTS} if isinstance(store, Stores) else {"": store}
+    inherits = all(_inherits(each) for each in parts.values() if each is not None)
+    if inherits and not any(inspect.iscoroutinefunction(inspect.unwrap(each)) for each in methods):
         return store
     if not isinstance(store, Stores):
         return _Awaited(store)
-    parts: dict[str, Any] = {part: _Awaited(each) for part in PARTS if (each := getattr(store, part)) is not None}
-    return _AwaitedStores(store, parts)
+    return _AwaitedStores(store, {part: _Awaited(each) for part, each in parts.items() if each is not None})
+
+
+def a_store(store: object) -> str:
+    """Which class it is of, for a sentence."""
+    name = type(store.__wrapped__ if isinstance(store, _Awaited) else store).__name__
+    return f"{'an' if name.startswith(tuple('AEIOaeio')) else 'a'} {name}"
+
+
+def _inherits(store: object) -> bool:
+    return any(each in type(store).__mro__ for each in CHAPTERS.values())
 
 
 def awaited(value: Any) -> Any:
@@ -80,18 +94,30 @@ def awaited(value: Any) -> Any:
 
 
 class _Awaited:
-    """An async store, called like any other."""
+    """A store whose answers are awaited if they have to be."""
 
     def __init__(self, store: Any) -> None:
-        self._store = store
+        self.__wrapped__ = store
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self.__dict__["_store"], name)
-        return (lambda *arguments: awaited(found(*arguments))) if callable(found) else found
+        found = getattr(self.__dict__["__wrapped__"], name)
+        return _Call(found) if callable(found) else found
+
+
+class _Call:
+    """A method whose answer is awaited if it has to be; `inspect` sees the parameters of what is wrapped."""
+
+    __slots__ = ("__wrapped__",)
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self.__wrapped__ = method
+
+    def __call__(self, *arguments: Any) -> Any:
+        return awaited(self.__wrapped__(*arguments))
 
 
 class _AwaitedStores(Stores):
-    """Stores of which some are async."""
+    """Stores of which some may be async."""
 
     def __init__(self, stores: Stores, parts: dict[str, Any]) -> None:
         super().__init__(**parts)

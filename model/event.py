@@ -168,7 +168,7 @@ def get_events(state: State, _ports: Ports, thread_id: str) -> Steps:
 def clear(state: State, _ports: Ports, thread_id: str) -> Steps:
     """Remove all turns of a thread: EVENT-28 to EVENT-31."""
     if thread_id not in state.event.threads:
-        return (Step(state, None, ("EVENT-29", *_beside(state, thread_id))),)
+        return (Step(state, None, (*_beside(state, thread_id), "EVENT-29")),)
     threads = state.event.threads.delete(thread_id)
     after = replace(state, event=replace(state.event, threads=threads, cleared=state.event.cleared.set(thread_id, True)))
     because: Ids = (*_beside(state, thread_id), "EVENT-28", "EVENT-31")

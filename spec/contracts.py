@@ -95,7 +95,10 @@ def operation(method: F) -> F:
         return check("return").accepts(tuple(result) if type(result) is list else result)
 
     def wrong_answer(result: object) -> ContractBroken:
-        return ContractBroken(("VALUE-11",), f"{method.__name__} answered {shown(result)}, expected {check('return').expected}")
+        hint = "; a method that has to be awaited is an `async def`" if inspect.isawaitable(result) else ""
+        return ContractBroken(
+            ("VALUE-11",), f"{method.__name__} answered {shown(result)}, expected {check('return').expected}{hint}"
+        )
 
     checked = icontract.ensure(answer_valid, error=wrong_answer, enabled=ENFORCED)(method)
     return icontract.require(arguments_valid, error=invalid_argument)(checked)

@@ -7,31 +7,15 @@ what stood for the lease, the claim or the input answered by some call stands fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeAlias
-
-import msgspec
-from fencepost.spec import (
-    Artifact,
-    FileRef,
-    Final,
-    Inline,
-    InvalidArgument,
-    Json,
-    Partial,
-    Progress,
-    TurnInputIngressActiveTurn,
-    TurnInputIngressNextTurn,
-)
-from fencepost.spec.lease import LeaseProof
-from fencepost.spec.operations import OPERATIONS
-from msgspec.structs import replace
 
 from .calls import TimeIsUp
 from .checker import Call, Event, Move, Violation
 from .environment import BEGINNING
 from .lookalikes import UNLIKE, in_all, told_apart
-from .minted import Claim, Program, kind_of, minted_in, origin, places, places_shown
+from .minted import Program, minted_in, origin, places, places_shown
+from .plainer import Current, Holds, make_plain, make_plain_everywhere
 
 Attempt: TypeAlias = Callable[[Program], Violation | None]
 """Runs a program from an empty store: the violation it ends in, or None."""
@@ -39,20 +23,6 @@ Attempt: TypeAlias = Callable[[Program], Violation | None]
 
 RUNS_AGAIN = 10
 """How often what an unsteady store did is tried once more."""
-
-PLAIN_NUMBER = 10
-"""Larger numbers are tried as this one, and then as 1."""
-
-PLAIN_LENGTH = 8
-"""Longer texts are tried as a short one, and so are those with characters that are not seen."""
-
-PLAIN_KINDS: dict[type[msgspec.Struct], msgspec.Struct] = {
-    TurnInputIngressActiveTurn: TurnInputIngressNextTurn(),
-    # a kind of event that is still there is one that matters: a rule on kinds (OUTPUT-17) decides of nothing else
-    **dict.fromkeys((Final, Partial, Artifact), Progress("")),
-    FileRef: Inline(Json()),
-}
-"""Records of one kind are tried as the plainest record that may stand in their place."""
 
 
 def shrunk(violation: Violation, attempt: Attempt) -> Violation:
@@ -74,7 +44,7 @@ def shrunk(violation: Violation, attempt: Attempt) -> Violation:
         best = found
         return True
 
-    passes = (_leave_out, _do_not_wait, _make_plain, _tell_apart)
+    passes = (_leave_out, _do_not_wait, make_plain, make_plain_everywhere, _tell_apart)
     try:
         if is_unsteady and not _comes_back(violation, attempt):
             return violation
@@ -151,7 +121,7 @@ def _without_places(path: str) -> list[str]:
     return [name for name in path.split(".") if not name.isdigit()]
 
 
-def _leave_out(current: Callable[[], Program], holds: Callable[[Program], bool]) -> bool:
+def _leave_out(current: Current, holds: Holds) -> bool:
     """Leave out runs of events, long ones first, from the end; whether any could go."""
     changed = False
     length = max(1, len(current()) // 2)
@@ -181,7 +151,7 @@ def _without(program: Program, start: int, end: int) -> Program:
     return tuple(kept)
 
 
-def _do_not_wait(current: Callable[[], Program], holds: Callable[[Program], bool]) -> bool:
+def _do_not_wait(current: Current, holds: Holds) -> bool:
     """Let no time pass before an event; whether any wait could go."""
     changed = False
     for place in range(len(current())):
@@ -196,97 +166,13 @@ def _do_not_wait(current: Callable[[], Program], holds: Callable[[Program], bool
     return changed
 
 
-def _make_plain(current: Callable[[], Program], holds: Callable[[Program], bool]) -> bool:
-    """Put simpler values in place of arguments; whether any could be."""
-    changed = False
-    for place in range(len(current())):
-        tried: set[object] = set()
-        # with a simpler value the law may be broken sooner: then the program ends there
-        while place < len(current()) and (candidate := _next_plainer(current(), place, tried)) is not None:
-            changed = holds(candidate) or changed
-    return changed
-
-
-def _next_plainer(program: Program, place: int, tried: set[object]) -> Program | None:
-    """The program with the next simpler action at this place that was not tried yet."""
-    event = program[place]
-    if not isinstance(event.action, Call):
-        return None
-    operation, given = event.action
-    for index, (name, _) in enumerate(OPERATIONS[operation].parameters):
-        for plainer in (*plainer_values(given[index], kind_of(name)), *_smaller_numbers(program, event.action, index)):
-            arguments = (*given[:index], plainer, *given[index + 1 :])
-            if arguments not in tried:
-                tried.add(arguments)
-                return (*program[:place], event._replace(action=Call(operation, arguments)), *program[place + 1 :])
-    return None
-
-
-def _smaller_numbers(program: Program, call: Call, index: int) -> Iterator[int]:
-    """What other calls of the operation have in the place of this one's number: two that are equal are plainer.
-
-    Only if it is smaller, or two calls would take each other's for ever.
-    """
-    given = call.arguments[index]
-    if type(given) is not int:
-        return
-    for event in program:
-        if isinstance(event.action, Call) and event.action.operation == call.operation:
-            number = event.action.arguments[index]
-            if type(number) is int and number < given:
-                yield number
-
-
-def _tell_apart(current: Callable[[], Program], holds: Callable[[Program], bool]) -> bool:
+def _tell_apart(current: Current, holds: Holds) -> bool:
     """Of texts that look alike make one, or two that do not; whether that could be done."""
     changed = False
     for one, other in tuple(told_apart(current())):
         candidates = (in_all(current(), other, text) for text in (one, UNLIKE))
         changed = any(candidate is not None and holds(candidate) for candidate in candidates) or changed
     return changed
-
-
-def plainer_values(value: object, kind: str | None = None) -> Iterator[object]:
-    """Simpler values of the same type: small numbers, plain text, fields at their defaults, fewer items.
-
-    Proofs and claims stay as they were granted, and so does every text of a kind that stores mint.
-    """
-    if type(value) is int and value > PLAIN_NUMBER:
-        yield PLAIN_NUMBER
-        # what is to be small may be smaller yet
-        yield 1
-    elif isinstance(value, str) and kind is None and not _is_plain(value):
-        yield "s"
-    elif isinstance(value, tuple):
-        for index in range(len(value)):
-            yield (*value[:index], *value[index + 1 :])
-        for index, item in enumerate(value):
-            yield from ((*value[:index], plainer, *value[index + 1 :]) for plainer in plainer_values(item, kind))
-    elif isinstance(value, Json) and value != Json():
-        yield Json()
-    elif isinstance(value, msgspec.Struct) and not isinstance(value, LeaseProof | Claim):
-        if type(value) in PLAIN_KINDS:
-            yield PLAIN_KINDS[type(value)]
-        for field in msgspec.structs.fields(value):
-            given = getattr(value, field.name)
-            if field.default is not msgspec.NODEFAULT and given != field.default:
-                yield from _with(value, field.name, field.default)
-            for plainer in plainer_values(given, kind_of(field.name, type(value))):
-                yield from _with(value, field.name, plainer)
-
-
-def _is_plain(text: str) -> bool:
-    """Whether a text is short, and each of its characters is seen and known everywhere."""
-    return len(text) <= PLAIN_LENGTH and text.isascii() and text.isprintable()
-
-
-def _with(record: msgspec.Struct, field: str, value: object) -> Iterator[msgspec.Struct]:
-    """The record with another value in a field, if there is such a record: two ids may not become one."""
-    try:
-        changed = replace(record, **{field: value})
-    except InvalidArgument:
-        return
-    yield changed
 
 
 def grounded(program: Program, whole: Program) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from unittest import mock
 
 from fencepost.impl import DuckDBStores
 from fencepost.kit.duckdb import memory
@@ -118,6 +119,63 @@ for each in OPERATIONS.values():
 def traced_store(environment: Environment) -> Any:
     """An async store, each of whose methods is wrapped."""
     return Traced(memory(environment).event)
+
+
+class Delegating(AsyncEvents):
+    """The same behind plain methods, which give what those of an async store gave."""
+
+
+def _delegating(name: str) -> Any:
+    def method(self: Delegating, *arguments: Any) -> Any:
+        return getattr(AsyncEvents(self.store), name)(*arguments)
+
+    return method
+
+
+for each in OPERATIONS.values():
+    if each.chapter == "event":
+        setattr(Delegating, each.method_name, _delegating(each.method_name))
+
+
+def delegating_store(environment: Environment) -> Any:
+    """An async store without an async method."""
+    return Delegating(memory(environment).event)
+
+
+def patched_store(environment: Environment) -> Any:
+    """A store that inherits the contracts, with a method in the place of one of its own that answers what equals anything."""
+    store: Any = memory(environment).event
+    store.get_turn = lambda *_: mock.ANY
+    return store
+
+
+class Unequal:
+    """What cannot be compared."""
+
+    def __eq__(self, other: object) -> bool:
+        raise OSError("the disk is gone")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Registered:
+    """A log that inherits nothing, is counted among those that do, and answers what cannot be compared."""
+
+    def __init__(self, store: EventStore) -> None:
+        self.append, self.finish_turn = store.append, store.finish_turn
+        self.get_turns, self.get_events, self.clear = store.get_turns, store.get_events, store.clear
+
+    def get_turn(self, thread_id: str, turn: int) -> Unequal:
+        """What cannot be compared."""
+        return Unequal()
+
+
+EventStore.register(Registered)
+
+
+def registered_store(environment: Environment) -> Any:
+    """A store of a class that is registered."""
+    return Registered(memory(environment).event)
 
 
 class Forgetful(AsyncEvents):

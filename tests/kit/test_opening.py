@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 
 import openings
 import pytest
@@ -29,12 +32,32 @@ def test_a_factory_of_any_shape_gives_its_store(name: str) -> None:
     assert len(set(openings.LOG)) == (0 if name == "coroutine" else 2)
 
 
-@pytest.mark.parametrize("name", ["async_store", "async_stores", "traced_store"])
+@pytest.mark.parametrize("name", ["async_store", "async_stores", "traced_store", "delegating_store"])
 def test_async_stores_are_awaited(name: str) -> None:
     """What their methods come to is what they answer; refusals too."""
     result = held(name, "event")
     assert (result.verdict, result.troubles) == (Verdict.conforms, ())
     assert {each.requirement.id: each.count > 0 for each in result.judged}["EVENT-8"]
+
+
+@pytest.mark.parametrize(
+    ("name", "answered"), [("patched_store", "<ANY>"), ("registered_store", "<openings.Unequal object at ")]
+)
+def test_an_answer_of_another_type_is_caught_whatever_it_equals(name: str, answered: str) -> None:
+    """The contract is checked of every method that does not carry it, as a patched or a registered one does not."""
+    result = held(name, "event")
+    (found,) = result.counterexamples
+    assert (result.verdict, result.troubles, found.requirement and found.requirement.id) == (Verdict.violates, (), "VALUE-11")
+    assert f"VALUE-11: get_turn answered {answered}" in found.reason
+
+
+def test_nothing_is_checked_without_contracts() -> None:
+    """A verdict without postconditions would be none, and the one who turned them off is told."""
+    off = os.environ | {"FENCEPOST_CONTRACTS": "off"}
+    command = [sys.executable, "-m", "fencepost.kit", "verify", "--chapters", "event", "--examples", "1"]
+    ended = subprocess.run(command, capture_output=True, text=True, env=off, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "FENCEPOST_CONTRACTS=off is set, and turns off part of what is to be checked. Expected it unset" in ended.stderr
 
 
 def test_a_wrong_async_store_is_caught_and_shown_as_a_program() -> None:

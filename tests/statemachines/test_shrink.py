@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fencepost.spec import (
     Acquired,
+    AgentEventEnvelope,
+    AgentEventText,
     Cancelled,
     CheckpointKind,
     FileRef,
@@ -30,6 +33,7 @@ from fencepost.spec import (
     SessionCheckpoint,
     SessionExecutionLease,
     SourceKey,
+    Start,
     Text,
     TurnInput,
     TurnInputClaim,
@@ -42,7 +46,8 @@ from fencepost.spec import (
 from fencepost.spec.commit import PersistedTurnState
 from fencepost.statemachines.checker import Call, Event, Move, Performed, Violation
 from fencepost.statemachines.minted import Renaming, kind_of, minted_in, origin, places, places_shown
-from fencepost.statemachines.shrink import grounded, plainer_values, shrunk
+from fencepost.statemachines.plainer import plainer_values
+from fencepost.statemachines.shrink import grounded, shrunk
 from msgspec.structs import replace
 
 A, B = LeaseOwnerIdentity("a", "1"), LeaseOwnerIdentity("b", "1")
@@ -227,19 +232,31 @@ def test_refs_are_carried_over() -> None:
     )
 
 
+AN_INSTANT, TEXT = "2026-01-01T00:00:00Z", AgentEventText("m", "t")
+
 PLAINER: list[tuple[Any, list[object]]] = [
     (5, []),
     (8_193, [10, 1]),
     ("short", []),
-    ("0\x1f", ["s"]),
-    ("a longer text", ["s"]),
+    ("0\x1f", ["s", AN_INSTANT]),
+    ("a longer text", ["s", AN_INSTANT]),
+    (AN_INSTANT, ["s"]),
     (Json({"n": 1}), [Json()]),
     (Json(), []),
     (ProcessWake(Json(1)), [ProcessWake(Json())]),
-    (("a longer text", "b"), [("b",), ("a longer text",), ("s", "b")]),
+    (("a longer text", "b"), [("b",), ("a longer text",), ("s", "b"), (AN_INSTANT, "b")]),
     (TurnInput((Text("hi"),)), [TurnInput(), TurnInput()]),
     (TurnInputIngressActiveTurn("t"), [NEXT]),
-    (Final(FileRef("/out/report.md"), False), [Progress(""), Final(Inline(Json()), False), Final(FileRef("s"), False)]),
+    (
+        Final(FileRef("/out/report.md"), False),
+        [Progress(""), *(Final(each, False) for each in (Inline(Json()), FileRef("s"), FileRef(AN_INSTANT)))],
+    ),
+    (AgentEventText("message", "text"), []),
+    (Start("th", 1), [AgentEventText("m", "t")]),
+    (
+        AgentEventEnvelope(UUID(int=1), 2, f"{AN_INSTANT[:-1]}.000000001Z", TEXT),
+        [AgentEventEnvelope(UUID(int=1), 2, AN_INSTANT, TEXT)],
+    ),
     (Progress("draft"), []),
     (Group("group"), []),
     (InputId("a minted id of some length"), []),
@@ -261,13 +278,15 @@ def test_plainer_values_are_few_and_spare_what_is_minted(value: object, plainer:
 def test_plainer_values_are_values() -> None:
     """Two ids of one image that would become the same are no input."""
     first, second = ImageBlob("the first image", b""), ImageBlob("the second image", b"")
-    plain = ImageBlob("s", b"")
+    plain, instant = ImageBlob("s", b""), ImageBlob(AN_INSTANT, b"")
     assert list(plainer_values(TurnInput((), (first, second)))) == [
         TurnInput(),
         TurnInput((), (second,)),
         TurnInput((), (first,)),
         TurnInput((), (plain, second)),
+        TurnInput((), (instant, second)),
         TurnInput((), (first, plain)),
+        TurnInput((), (first, instant)),
     ]
 
 
@@ -332,22 +351,42 @@ def test_a_reopening_that_is_needed_is_what_is_broken() -> None:
     assert shortened((LISTING, reopen, VACUUM), lambda _: True).requirements == ("MAINT-4",)
 
 
-def test_numbers_are_made_equal_to_smaller_ones_and_no_other_way_round() -> None:
-    """Of two calls each of which could take the number of the other the larger changes, and the search ends."""
-    calls = [Event(1_000, Call("finish_turn", ("th", number))) for number in (3, 9, 2)]
-    last = Performed(1_000, Call("finish_turn", ("th", 2)), None)
+Turn = tuple[str, int]
+
+
+def finished(needs: Callable[[list[Turn]], bool], *turns: Turn) -> list[Turn]:
+    """The turns that the shortest program finishes, of a store that breaks EVENT-15 where they have what it needs."""
+
+    def broken(program: Any) -> Violation:
+        violation = Violation(("EVENT-15",), (Performed(1_000, Call("finish_turn", ("th", 2)), None),), (), "", "")
+        violation.program = program
+        return violation
+
+    def arguments(program: Any) -> list[Turn]:
+        return [event.action.arguments for event in program]
 
     def attempt(program: Any) -> Violation | None:
-        if len(program) < 3:
-            return None
-        found = Violation(("EVENT-15",), (last,), (), "", "")
-        found.program = program
-        return found
+        return broken(program) if len(program) == len(turns) and needs(arguments(program)) else None
 
-    beginning = Violation(("EVENT-15",), (last,), (), "", "")
-    beginning.program = tuple(calls)
-    assert [event.action.arguments[1] for event in shrunk(beginning, attempt).program if isinstance(event.action, Call)] == [
-        2,
-        2,
-        2,
-    ]
+    beginning = tuple(Event(1_000, Call("finish_turn", turn)) for turn in turns)
+    return arguments(shrunk(broken(beginning), attempt).program)
+
+
+def test_numbers_are_made_equal_to_smaller_ones_and_no_other_way_round() -> None:
+    """Of two calls each of which could take the number of the other the larger changes, and the search ends."""
+    found = finished(lambda turns: ("th", 1) not in turns, ("th", 3), ("th", 9), ("th", 2))
+    assert found == [("th", 2), ("th", 2), ("th", 2)]
+
+
+def test_a_number_that_several_calls_share_becomes_smaller_in_all_of_them() -> None:
+    """Those that have to be equal stay so, and one that has to be larger than another too."""
+    assert finished(lambda turns: turns[0] == turns[1], ("th", 7), ("th", 7)) == [("th", 1), ("th", 1)]
+    found = finished(lambda turns: turns[0] == turns[2] > turns[1], ("th", 8_193), ("th", 5), ("th", 8_193))
+    assert found == [("th", 2), ("th", 1), ("th", 2)]
+
+
+def test_a_name_that_several_calls_share_becomes_plain_in_all_of_them() -> None:
+    """Two that have to differ become two plain ones."""
+    names = ("a thread\0", "another thread", "a thread\0")
+    found = finished(lambda turns: turns[0] == turns[2] != turns[1], *((name, 1) for name in names))
+    assert found == [("t", 1), ("s", 1), ("t", 1)]
