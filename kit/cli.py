@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import replace
 from functools import partial
@@ -24,7 +23,7 @@ from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
 from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, complain
 from .histories.history_cli import check_trace_command
-from .leftovers import nothing_left_behind, sweep
+from .leftovers import leave_at_once, nothing_left_behind
 from .progress import progress
 from .proving.prove_cli import prove_command
 from .reporting.catalogue_markdown import write_pages
@@ -38,7 +37,6 @@ from .searching.explore_cli import explore_command
 from .searching.suite_cli import require_nothing_drawn, suite_command
 from .searching.suite_file import BUILTIN, SuiteUnusable, chapters_of
 from .showing.replay_cli import replay_command
-from .supervision import about_to_end
 from .upstairs import WithUpstairs
 from .verify import EXAMPLES, STEPS, Observer, verify
 from .watch import Watch
@@ -215,10 +213,7 @@ def main() -> None:
 def _end(observer: Observer, sentence: str) -> None:
     """Leave at once, from whatever thread: the run is in a call that nothing can wake it from."""
     observer.lets_go()
-    complain(sentence)
-    sweep()
-    about_to_end(Verdict.not_evaluated.exit_code)
-    os._exit(Verdict.not_evaluated.exit_code)
+    leave_at_once(sentence)
 
 
 def _give_up(sentence: str) -> NoReturn:

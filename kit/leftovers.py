@@ -10,7 +10,9 @@ from pathlib import Path
 
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from .supervision import LEFT_OVER, remove
+from .console import complain
+from .result import Verdict
+from .supervision import LEFT_OVER, about_to_end, remove
 
 
 @contextlib.contextmanager
@@ -43,3 +45,11 @@ def sweep() -> None:
     """Remove what is temporary, and end what adapters have started, for a process that ends at once."""
     for each in SWEPT:
         remove(each)
+
+
+def leave_at_once(sentence: str) -> None:
+    """Say why nothing could be evaluated, and end the process, from whatever thread: it is in a call that nothing can end."""
+    complain(sentence)
+    sweep()
+    about_to_end(Verdict.not_evaluated.exit_code)
+    os._exit(Verdict.not_evaluated.exit_code)

@@ -38,7 +38,8 @@ def verify(factory: Factory, request: Request, observer: Observer | None = None,
     factory.require_declared(offered)
     observer = observer or Observer()
     with watch or Watch() as watching:
-        _require(factory, operations_of(request.offered or request.chapters), watching)
+        with watching.telling(), watching.calls.during(f"the factory {factory.name}"):
+            factory.require(operations_of(request.offered or request.chapters))
         checks = [ChapterCheck(factory, request, chapter, offered, observer, watching) for chapter in request.chapters]
         if request.seconds:
             watching.calls.until = time.monotonic() + request.seconds
@@ -48,20 +49,6 @@ def verify(factory: Factory, request: Request, observer: Observer | None = None,
     interrupted = watching.pressed or any(check.interrupted for check in checks)
     result = of_runs(request, runs, factory.declares, interrupted=interrupted)
     return replace(result, interrupted_in=watching.interrupted_in)
-
-
-def _require(factory: Factory, operations: Collection[str], watch: Watch) -> None:
-    try:
-        with watch.calls.during(f"the factory {factory.name}"):
-            factory.require(operations)
-    except (KeyboardInterrupt, BackendError):
-        overdue = watch.overdue
-        if watch.goes_on():
-            raise BackendError(overdue) from None
-        if watch.pressed:
-            # whatever a factory made of it
-            raise KeyboardInterrupt from None
-        raise
 
 
 def _require_clock(factory: Factory) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from fencepost.statemachines.calls import Calls, Waiting
 
+from .backend import BackendError
 from .supervision import IN_CALL
 
 LOOK_S = 0.1
@@ -107,6 +108,20 @@ class Watch:
             return False
         self.overdue, self.calls.stopped, self._stopped_at = None, False, math.inf
         return True
+
+    @contextlib.contextmanager
+    def telling(self) -> Iterator[None]:
+        """Raises `BackendError`, which says what was overdue, where that ends what is done here."""
+        try:
+            yield
+        except (KeyboardInterrupt, BackendError):
+            overdue = self.overdue
+            if self.goes_on():
+                raise BackendError(overdue) from None
+            if self.pressed:
+                # whatever a factory made of it
+                raise KeyboardInterrupt from None
+            raise
 
     def _press(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()

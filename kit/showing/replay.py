@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from fencepost.model import Refused
+from fencepost.statemachines.calls import Calls
 from fencepost.statemachines.checker import Call, Checker, Crash, Event, Move, Violation
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.minted import Renaming
@@ -17,7 +18,7 @@ from fencepost.statemachines.shrink import grounded
 from fencepost.statemachines.tally import Tally
 
 from ..backend import BackendError, Factory, fresh_environment
-from ..watch import SeenCalls
+from ..watch import Watch
 from .trace import Trace
 
 
@@ -63,20 +64,30 @@ class Replayed:
         return _kind(given) == _kind(then) and _without_places(violation.path) == _without_places(self.trace.path)
 
 
-def replay(factory: Factory, trace: Trace) -> Replayed:
+def replay(factory: Factory, trace: Trace, watch: Watch | None = None) -> Replayed:
     """Run the trace on a fresh store of the factory, up to the first answer that the model does not admit.
 
-    Raises `BackendError` for a store that cannot be asked, or on which the recorded situation does not come about.
+    Raises `BackendError` for a store that cannot be asked, whose call is overdue for the watch, or on which the recorded
+    situation does not come about.
     """
+    with watch or Watch() as watching, watching.telling():
+        return _replayed(factory, trace, watching.calls)
+
+
+def _replayed(factory: Factory, trace: Trace, in_progress: Calls) -> Replayed:
     calls = [event.action.operation for event in trace.events if isinstance(event.action, Call)]
-    factory.require(tuple(dict.fromkeys(calls)))
+    opening = f"the factory {factory.name}"
+    with in_progress.during(opening):
+        factory.require(tuple(dict.fromkeys(calls)))
     if any(event.action == Move("reopen", ()) for event in trace.events) and not factory.reopens:
         raise BackendError(
             f"The trace closes its store and opens it again, and {factory.name} does not say that its store can be. "
             "Expected a factory that declares `reopen`."
         )
     with fresh_environment(factory.declares) as environment:
-        checker = Checker(factory.open(environment), environment, Tally(), strict=trace.strict, calls=SeenCalls())
+        with in_progress.during(opening):
+            store = factory.open(environment)
+        checker = Checker(store, environment, Tally(), strict=trace.strict, calls=in_progress)
         try:
             return _run(factory, checker, environment, trace)
         finally:
@@ -109,8 +120,9 @@ def _move(factory: Factory, checker: Checker, environment: Environment, move: Mo
     if move.method != "reopen":
         getattr(environment.process_alive, move.method)(*move.arguments)
         return
-    factory.close(checker.store)
-    checker.store = factory.open(environment, again=True)
+    with checker.calls.during(f"the factory {factory.name}"):
+        factory.close(checker.store)
+        checker.store = factory.open(environment, again=True)
 
 
 def _kind(answer: object) -> str:

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from ..backend import ANSWER_S, EXEC, BackendError, load_factory
 from ..console import Terminal, complain
-from ..leftovers import nothing_left_behind
+from ..leftovers import leave_at_once, nothing_left_behind
+from ..watch import Watch
 from .brief import brief, call_in_words, field_at
 from .replay import Outcome, Replayed, replay
 from .trace import TraceError, read_trace
@@ -41,7 +42,7 @@ def replay_command(context: click.Context, trace: str, backend: str | None, comm
                 "is not run unasked."
             )
         factory = load_factory(backend or f"{EXEC}{command}", timeout)
-        replayed = replay(factory, recorded)
+        replayed = replay(factory, recorded, Watch(factory.patience(timeout), leave_at_once))
     except (BackendError, TraceError) as error:
         complain(str(error))
         context.exit(2)

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 import stuck
+from fencepost.kit.showing.trace import trace_of
 from fencepost.kit.supervision import _code_of
+from kinds import found, request
 
 HERE = Path(stuck.__file__).parent
 
@@ -73,6 +75,34 @@ def test_a_call_that_nothing_can_end_ends_the_run(backend: str, workers: str) ->
     """A store that catches everything, or waits in C, is left with a sentence."""
     code, _, err = ended(backend, "--timeout", "0.5", "--workers", workers)
     assert (code, err.startswith(f"Error: {LATE}")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("backend", "timeout", "late"),
+    [
+        ("Sleeps", "0.5", "renew_session_execution_lease did not return within 0.5 s. Expected an answer"),
+        ("LocksInC", "0.5", "renew_session_execution_lease did not return within 0.5 s. Expected an answer"),
+        ("never_opens", "0.2", "the factory stuck:never_opens did not return within 1.2 s. Expected an answer"),
+    ],
+)
+def test_a_replay_of_what_does_not_return_ends_too(backend: str, timeout: str, late: str, tmp_path: Path) -> None:
+    """It is neither reproduced nor gone."""
+    trace = tmp_path / "trace.jsonl"
+    trace.write_bytes(trace_of(found("crash"), request("crash")))
+    command = [
+        sys.executable,
+        "-m",
+        "fencepost.kit",
+        "replay",
+        str(trace),
+        "--backend",
+        f"stuck:{backend}",
+        "--timeout",
+        timeout,
+    ]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: {late}")
 
 
 def test_callers_that_wait_for_each_other_are_named() -> None:
