@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from operator import itemgetter
 from typing import NamedTuple
 
 from fencepost.model import INVARIANTS, State
 
+from .crew import crew
 from .expansion import Expander, Expansion, small
 from .scope import Instant, Scope
 from .situations import Cell
@@ -317,9 +317,8 @@ class Search:
             expander = Expander(self.scope)
             yield lambda jobs: (expander.expanded(state, reach, self.instants[number]) for state, reach, number in jobs)
             return
-        context = get_context("spawn")
-        with context.Pool(self.workers, _begin_work, (self.scope,)) as pool:
-            yield lambda jobs: pool.imap(_work, jobs, chunksize=32)
+        with crew(self.workers, _expanding, self.scope) as evaluate:
+            yield evaluate
 
 
 Job = tuple[State, int, int]
@@ -327,18 +326,11 @@ Job = tuple[State, int, int]
 
 Evaluate = Callable[[Iterable[Job]], Iterable[Expansion]]
 
-_at_work: list[tuple[Expander, tuple[Instant, ...]]] = []
-"""What this process works with, if it is a worker."""
 
-
-def _begin_work(scope: Scope) -> None:
-    _at_work.append((Expander(scope), scope.instants()))
-
-
-def _work(job: Job) -> Expansion:
-    expander, instants = _at_work[0]
-    state, reach, number = job
-    return expander.expanded(state, reach, instants[number])
+def _expanding(scope: Scope) -> Callable[[Job], Expansion]:
+    """What a process does."""
+    expander, instants = Expander(scope), scope.instants()
+    return lambda job: expander.expanded(job[0], job[1], instants[job[2]])
 
 
 def _packed(numbers: tuple[int, ...]) -> int:

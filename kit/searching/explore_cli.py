@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 from fencepost.spec.catalogue import requirements
+from fencepost.statemachines.crew import CrewLost
 from fencepost.statemachines.expansion import NotIndependent
 from fencepost.statemachines.explore import INSTANT, Figures, Search
 from fencepost.statemachines.scope import Bounds
@@ -147,7 +148,7 @@ def explore_command(
         # of a search that was cut short they would say that less can be reached
         if cells and verdict_of(found) is Verdict.conforms:
             write_out(cells, cells_text({chapter: found.cells}), "--cells")
-    except (ReportNotWritten, NotIndependent, TooLarge) as error:
+    except (ReportNotWritten, NotIndependent, TooLarge, CrewLost) as error:
         give_up(context, str(error))
     except KeyboardInterrupt:
         give_up(context, "interrupted before the last state.")
@@ -176,7 +177,7 @@ def _search_all(context: click.Context, console: Terminal, cells: str | None, ho
         found = explore_all(console, _live, **how)
         if cells and verdict_of_all(found) is Verdict.conforms:
             write_out(cells, cells_text({chapter: each.cells for chapter, each in found.items()}), "--cells")
-    except (ReportNotWritten, NotIndependent) as error:
+    except (ReportNotWritten, NotIndependent, CrewLost) as error:
         give_up(context, str(error))
     except KeyboardInterrupt:
         give_up(context, "interrupted before the last state.")

@@ -1,0 +1,98 @@
+"""Processes that ask the model for a search: each is given some jobs at a time, and answers come in the order of the jobs.
+
+All is done in the thread that asks, without locks: Ctrl-C ends it at any moment, and leaves no process; and a process that has
+ended is missed at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeAlias
+
+AT_A_TIME = 32
+"""How many jobs a process is given at once."""
+
+Making: TypeAlias = Callable[[Any], Callable[[Any], Any]]
+"""Makes what does a job, of what all jobs share. It is a function of a module, for another process has to find it."""
+
+
+class CrewLost(Exception):
+    """A process of the crew has ended by itself."""
+
+
+@contextlib.contextmanager
+def crew(size: int, make: Making, shared: object) -> Iterator[Callable[[Iterable[Any]], Iterator[Any]]]:
+    """What does jobs, in so many processes, none of which is left at the end. Raises `CrewLost` if one ends before."""
+    members: list[tuple[BaseProcess, Connection]] = []
+    try:
+        # which would be started with the first process, and unblock it
+        resource_tracker.ensure_running()
+        # until a process has learned to leave Ctrl-C to this one, it has to wait there
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        for _ in range(size):
+            members.append(_begun(make, shared))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        yield lambda jobs: _done([there for _, there in members], iter(jobs))
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        for process, there in members:
+            process.kill()
+            process.join()
+            there.close()
+
+
+def _begun(make: Making, shared: object) -> tuple[BaseProcess, Connection]:
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_work, args=(there, make, shared), daemon=True)
+    process.start()
+    there.close()
+    return process, here
+
+
+def _work(asked: Connection, make: Making, shared: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    do = make(shared)
+    # nobody asks any more
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            asked.send([do(job) for job in asked.recv()])
+
+
+def _done(members: list[Connection], jobs: Iterator[Any]) -> Iterator[Any]:
+    """The answers. A member is given jobs when it waits for some, so that never both sides write, and none reads."""
+    numbers: dict[Connection, int] = {}
+    answers: dict[int, list[Any]] = {}
+    given = told = 0
+    idle = list(members)
+    while True:
+        while idle and (some := list(islice(jobs, AT_A_TIME))):
+            member = idle.pop()
+            with _missed():
+                member.send(some)
+            numbers[member], given = given, given + 1
+        if not numbers:
+            return
+        for ready in wait(list(numbers)):
+            assert isinstance(ready, Connection)
+            with _missed():
+                answers[numbers.pop(ready)] = ready.recv()
+            idle.append(ready)
+        while told in answers:
+            yield from answers.pop(told)
+            told += 1
+
+
+@contextlib.contextmanager
+def _missed() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, OSError) as error:
+        raise CrewLost("one of the processes of --workers ended, perhaps for want of memory.") from error

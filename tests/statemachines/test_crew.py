@@ -1,0 +1,48 @@
+"""The processes of a search: the order of their answers, one that ends, and what is left of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from multiprocessing import active_children
+
+import pytest
+from fencepost.statemachines.crew import CrewLost, crew
+
+
+def adding(number: int) -> Callable[[int], int]:
+    """Adds the number, and takes longer for even ones."""
+    return lambda job: sum((1,) * (100_000 if job % 2 == 0 else 1)) * 0 + job + number
+
+
+def ending(_: None) -> Callable[[int], None]:
+    """Ends its process at the first job."""
+    return lambda _: os._exit(0)
+
+
+def test_answers_come_in_the_order_of_the_jobs() -> None:
+    """However long each takes, and however often the crew is asked."""
+    with crew(2, adding, 7) as evaluate:
+        assert list(evaluate(range(200))) == list(range(7, 207))
+        assert list(evaluate(())) == []
+        assert list(evaluate(range(3))) == [7, 8, 9]
+    assert active_children() == []
+
+
+def test_a_process_that_ends_is_missed() -> None:
+    """Nothing is waited for that cannot come."""
+    with pytest.raises(CrewLost, match="one of the processes of --workers ended"), crew(2, ending, None) as evaluate:
+        list(evaluate(range(3)))
+    assert active_children() == []
+
+
+def test_nothing_is_left_of_a_crew_that_was_interrupted() -> None:
+    """Ctrl-C comes while jobs are under way."""
+
+    def jobs() -> Iterator[int]:
+        yield from range(500)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), crew(2, adding, 7) as evaluate:
+        list(evaluate(jobs()))
+    assert active_children() == []
