@@ -28,7 +28,7 @@ from fencepost.statemachines.environment import CAPABILITIES, Environment, Unava
 
 from .backend import ANSWER_S, BackendError, shortened
 from .marks import DECLARES, OFFERS
-from .supervision import GROUP, LEFT_OVER
+from .supervision import GROUP, LEFT_OVER, how_it_ended
 
 PROTOCOL = "fencepost-adapter/1"
 """Raised with every change that an adapter could stumble over."""
@@ -38,6 +38,12 @@ DECLARABLE = tuple(each for each in CAPABILITIES if each != "concurrent-callers"
 
 ERROR = re.compile(r"[\w.]*(Error|Exception)\b|thread .* panicked|panic:")
 """How a line begins that tells of an error, in several languages."""
+
+BYTE_ORDER_MARK = "\ufeff".encode()
+"""What some languages put in front of all that they write."""
+
+OUTCOMES = ("answer", "error", "crash")
+"""One of these stands beside the id in what a call comes to."""
 
 LINE = "Expected one line of JSON for each request, with its id"
 
@@ -64,7 +70,7 @@ class Pipe:
         self.name = shlex.join(command)
         self._seconds = seconds
         self._number = 0
-        self._received = b""
+        self._received = bytearray()
         self._failure: AdapterError | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the program
         try:
@@ -131,20 +137,29 @@ class Pipe:
 
     def _exchanged(self, line: bytes, what: str) -> bytes:
         deadline, pending = time.monotonic() + self._seconds, self._unsent(line)
-        while pending or b"\n" not in self._received:
+        end = self._received.find(b"\n")
+        while pending or end < 0:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise self.failed(f"did not answer {what} within {self._seconds:g} s. {LINE}")
+                raise self.failed(f"did not answer {what} within {self._seconds:g} s{self._begun()}. {LINE}")
             readable, writable, _ = select.select([self._output], [self._input] if pending else [], [], left)
             if writable:
                 pending = self._unsent(pending)
             if readable:
                 chunk = os.read(self._output, 1 << 16)
                 if not chunk:
-                    raise self.failed(f"ended{self._exit_code()} before it answered {what}. {LINE}")
+                    raise self.failed(f"ended{self._status()} before it answered {what}{self._begun()}. {LINE}")
+                if end < 0 and b"\n" in chunk:
+                    end = len(self._received) + chunk.index(b"\n")
                 self._received += chunk
-        answer, _, self._received = self._received.partition(b"\n")
+        answer = bytes(self._received[:end])
+        del self._received[: end + 1]
         return answer
+
+    def _begun(self) -> str:
+        """What came of an answer that was not ended, in words."""
+        begun = bytes(self._received)
+        return f"; what came is {shortened(begun.decode(errors='replace'))}, without the end of a line" if begun else ""
 
     def _unsent(self, line: bytes) -> bytes:
         """Send what the pipe takes; the rest."""
@@ -157,16 +172,16 @@ class Pipe:
 
     def _read(self, line: bytes, what: str) -> dict[str, Any]:
         try:
-            answer = _JSON.decode(line.decode())
+            answer = _JSON.decode(line.removeprefix(BYTE_ORDER_MARK).decode())
         except (ValueError, RecursionError):
             raise self.failed(f"answered {what} with {shortened(line.decode(errors='replace'))}. {LINE}") from None
         if not isinstance(answer, dict):
             raise self.failed(f"answered {what} with {shortened(answer)}. Expected a JSON object")
         return answer
 
-    def _exit_code(self) -> str:
+    def _status(self) -> str:
         try:
-            return f" with exit code {self._process.wait(1)}"
+            return f" {how_it_ended(self._process.wait(1))}"
         except subprocess.TimeoutExpired:
             return ""
 
@@ -258,13 +273,13 @@ class PipedStore:
         operation.refuse_invalid(arguments)
         call = {"operation": operation.name, "arguments": arguments_to_wire(operation.name, arguments)}
         answer = self._pipe.ask({"call": call, **instant(self._environment)}, operation.name)
+        if sum(each in answer for each in OUTCOMES) != 1 or not isinstance(answer.get("crash", ""), str):
+            expected = 'Expected one of "answer", "error" and "crash", a text, beside the id'
+            raise self._pipe.failed(f"answered {operation.name} with {shortened(answer)}. {expected}")
         if "error" in answer:
             raise self._refusal(operation, answer)
-        if isinstance(answer.get("crash"), str):
+        if "crash" in answer:
             raise StoreCrashed(answer["crash"])
-        if "answer" not in answer:
-            expected = 'Expected "answer", "error" or "crash" beside the id'
-            raise self._pipe.failed(f"answered {operation.name} with {shortened(answer)}. {expected}")
         try:
             return answer_from_wire(operation.name, answer["answer"])
         except InvalidArgument as error:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from .adapter import PROTOCOL, Adapter
 from .backend import ANSWER_S, BackendError, fresh_environment, shortened
-from .choices import OF_CHAPTERS, STORES, chosen_chapters
+from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, complain
 from .leftovers import nothing_left_behind
 from .scaffold import LANGUAGES, ScaffoldRefused, skeleton_of, write
@@ -39,7 +39,7 @@ def adapter_group() -> None:
 
 @adapter_group.command("check")
 @click.argument("command")
-@click.option("--timeout", default=ANSWER_S, show_default=True, type=click.FloatRange(min=0, min_open=True), help="Seconds.")
+@click.option("--timeout", default=ANSWER_S, show_default=f"{ANSWER_S:g}s", type=Duration(), help="How long for an answer.")
 @click.pass_context
 @nothing_left_behind()
 def check_command(context: click.Context, command: str, timeout: float) -> None:

@@ -38,6 +38,7 @@ class Duration(click.ParamType[float]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Seconds; a usage error for what is no span of time."""
         if isinstance(value, int | float):
+            # a default
             return float(value)
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|)", str(value).strip())
         if found is None or float(found[1]) == 0:

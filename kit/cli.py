@@ -43,9 +43,8 @@ from .watch import Watch
 from .workers import verify_at_once
 
 WORKERS = click.IntRange(min=1, max=64)
-SECONDS = click.FloatRange(min=0, min_open=True)
 OF_STORES = f"Which protocols to check: {', '.join(PROTOCOLS)}.  [default: what the factory declares, else all]"
-OF_TIMEOUT = "Seconds that a call may take, in a process or behind a COMMAND."
+OF_TIMEOUT = "How long a call may take, in a process or behind a COMMAND."
 CHOSEN = (
     f"What to check; calls of other chapters are made only where these cannot do without.  [default: {', '.join(CHAPTERS)}]"
 )
@@ -65,7 +64,7 @@ def cli() -> None:
 @cli.command("verify", short_help="Hold a store against the model.")
 @click.option("--backend", default=DEFAULT_BACKEND, show_default=True, metavar="MODULE:FACTORY", help="The store to check.")
 @click.option("--exec", "command", metavar="COMMAND", help="Check the store of a program that speaks JSON lines, instead.")
-@click.option("--timeout", default=ANSWER_S, show_default=True, type=SECONDS, help=OF_TIMEOUT)
+@click.option("--timeout", default=ANSWER_S, show_default=f"{ANSWER_S:g}s", type=Duration(), help=OF_TIMEOUT)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws the calls: same seed, same run.")
 @click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(min=1), help="Fresh stores a chapter.")
 @click.option(

@@ -15,12 +15,12 @@ from rich.live import Live
 from rich.padding import Padding
 from rich.text import Text
 
+from ..choices import Duration
 from ..console import Terminal
 from .prove import BUDGET_S, ProverError, Told, differences, prove, require_crosshair, statements
 from .prove_report import figure, markdown
 from .proved import Finding, Outcome, Proved, Statement
 
-SECONDS = click.FloatRange(min=0, min_open=True)
 PROCESSORS = os.cpu_count() or 1
 STYLES = {Outcome.undecided: "yellow", Outcome.refuted: "bold red", Outcome.unevaluable: "bold yellow"}
 
@@ -29,7 +29,7 @@ STYLES = {Outcome.undecided: "yellow", Outcome.refuted: "bold red", Outcome.unev
 @click.option(
     "--chapter", "chapters", multiple=True, type=click.Choice(tuple(CHAPTERS)), help="Only this one; can be repeated."
 )
-@click.option("--budget", default=BUDGET_S, show_default=True, type=SECONDS, help="Seconds of processor time a lemma.")
+@click.option("--budget", default=BUDGET_S, show_default=f"{BUDGET_S:g}s", type=Duration(), help="Processor time a lemma.")
 @click.option("--workers", default=PROCESSORS, show_default="processors", type=click.IntRange(min=1), help="Processes.")
 @click.option("--against", metavar="FILE", help="Compare with another version of one of model/records/*.py instead.")
 @click.option("--markdown", "path", metavar="FILE", help="Write what came of the lemmas as Markdown, too.")

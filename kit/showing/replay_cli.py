@@ -9,6 +9,7 @@ from fencepost.spec.catalogue import requirements
 from rich.text import Text
 
 from ..backend import ANSWER_S, EXEC, BackendError, load_factory
+from ..choices import Duration
 from ..console import Terminal, complain
 from ..leftovers import leave_at_once, nothing_left_behind
 from ..watch import Watch
@@ -23,9 +24,7 @@ STYLES = {Outcome.reproduced: "bold red", Outcome.another: "bold yellow", Outcom
 @click.argument("trace", metavar="TRACE")
 @click.option("--backend", metavar="MODULE:FACTORY", help="The store to run it on.")
 @click.option("--exec", "command", metavar="COMMAND", help="The store of a program that speaks JSON lines, instead.")
-@click.option(
-    "--timeout", default=ANSWER_S, show_default=True, type=click.FloatRange(min=0, min_open=True), help="Seconds for an answer."
-)
+@click.option("--timeout", default=ANSWER_S, show_default=f"{ANSWER_S:g}s", type=Duration(), help="How long for an answer.")
 @click.pass_context
 @nothing_left_behind()
 def replay_command(context: click.Context, trace: str, backend: str | None, command: str | None, timeout: float) -> None:

@@ -50,6 +50,12 @@ def dying(request: dict[str, Any]) -> None:
     os._exit(3)
 
 
+def half_a_line_dying(request: dict[str, Any]) -> None:
+    """The program ends in the middle of its answer."""
+    print('{"id":', end="", flush=True)
+    os._exit(3)
+
+
 def with_a_child(request: dict[str, Any]) -> None:
     """Something is started that goes on for long, and then nothing comes."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -77,6 +83,7 @@ WAYS: dict[str, Callable[[dict[str, Any]], None]] = {
     "silent from the start": lambda request: None,
     "dead from the start": dying,
     "another protocol": hello_of({"protocol": "fencepost-adapter/2"}),
+    "a byte order mark": lambda request: say("\ufeff" + json.dumps({"id": request["id"], "hello": HELLO})),
     "no chapters": hello_of({"chapters": []}),
     "unknown chapter": hello_of({"chapters": ["leases"]}),
     "unknown capability": hello_of({"capabilities": ["teleport"]}),
@@ -95,6 +102,9 @@ WAYS: dict[str, Callable[[dict[str, Any]], None]] = {
     "id that is true": after_hello(lambda request: say({"id": True, "answer": None}), "reset"),
     "with a child": after_hello(with_a_child),
     "with a child, dead": after_hello(with_a_child_dying),
+    "half a line, dying": after_hello(half_a_line_dying),
+    "killed": after_hello(lambda _: os.kill(os.getpid(), 9)),
+    "answer and error": after_hello(lambda request: say({"id": request["id"], "answer": None, "error": {"kind": "Oops"}})),
     "no answer": after_hello(lambda request: say({"id": request["id"]})),
     "unknown refusal": after_hello(lambda request: say({"id": request["id"], "error": {"kind": "Oops"}})),
     "another answer": after_hello(lambda request: say({"id": request["id"], "answer": {"ok": 1}})),

@@ -63,6 +63,11 @@ def test_a_program_that_does_not_introduce_itself_is_no_backend(way: str) -> Non
         Adapter(wrong(way), patience(way))
 
 
+def test_a_byte_order_mark_is_no_part_of_a_line() -> None:
+    """Some languages write one unasked."""
+    assert Adapter(wrong("a byte order mark")).declared.chapters == ("output",)
+
+
 @pytest.mark.parametrize(
     ("command", "match"),
     [
@@ -102,10 +107,13 @@ FAILING: dict[str, str] = {
     "garbage": r"answered \w+.* with '<html>502</html>'\. Expected one line of JSON",
     "no object": r"answered .* with \[1\]\. Expected a JSON object",
     "NaN": r"answered .* with '{.id.:NaN}'\. Expected one line",
-    "half a line": r"did not answer \w+.* within 1 s",
+    "half a line": r"did not answer \w+.* within 1 s; what came is '{.id.:', without the end of a line\. Expected one line",
+    "half a line, dying": r"ended with exit code 3 before it answered .*; what came is '{.id.:', without the end of a line\.",
+    "killed": r"ended by SIGKILL before it answered \w+",
     "old id": r"with the id \d+\. Expected the integer \d+",
     "float id": r"with the id \d+\.0\. Expected the integer \d+",
-    "no answer": r"Expected \"answer\", \"error\" or \"crash\" beside the id",
+    "no answer": r"Expected one of \"answer\", \"error\" and \"crash\", a text, beside the id",
+    "answer and error": r"Expected one of \"answer\", \"error\" and \"crash\", a text, beside the id",
     "unknown refusal": r"refused .*Oops.*: error: received .*an object whose kind is one of",
     "another answer": r"answered .* with .*: answer.*: received",
 }
