@@ -14,7 +14,7 @@ from typing import Any
 from fencepost.spec.operations import PROTOCOLS
 from fencepost.statemachines.run import CHAPTERS
 
-from .backend import BackendError, Factory, load_factory, shortened
+from .backend import EXPECTED, BackendError, Factory, load_factory, shortened
 from .choices import chapters_of
 from .groups import Group, Runs, groups_of, settle
 from .verify import EXAMPLES, STEPS
@@ -36,6 +36,8 @@ def conformance(
     else the store has, `fencepost.kit.declares` says of its factory. Raises `BackendError` for a factory that cannot be used,
     for names that there are not, and for both choices at once.
     """
+    if not (isinstance(factory, str) or callable(factory)):
+        raise BackendError(f"Received the factory {shortened(factory)}, expected one to call, or its name, {EXPECTED}.")
     protocols, chosen = _names("stores", stores, tuple(PROTOCOLS)), _names("chapters", chapters, CHAPTERS)
     if protocols and chosen:
         raise BackendError("Received stores and chapters, expected one of them: a protocol is a number of chapters.")

@@ -65,6 +65,8 @@ def read_suite(path: str) -> Suite:
         if data["chapter"] not in SCOPES:
             raise SuiteUnusable(f"{path} is for chapter {data['chapter']!r}, expected one of {', '.join(SCOPES)}.")
         programs = tuple(tuple(_read_event(each) for each in sequence) for sequence in data["sequences"])
+        if not any(programs):
+            raise SuiteUnusable(f"{path} is a suite without a step. Expected some: `fencepost suite` writes suites.")
         return Suite(data["chapter"], str(data["cover"]), int(data["covered"]), programs)
     except OSError as error:
         raise SuiteUnusable(f"{path} cannot be read: {error.strerror}. `fencepost suite` writes suites.") from error

@@ -305,6 +305,13 @@ def test_names_are_given_as_on_the_command_line() -> None:
             conformance(Model, stores=given)  # type: ignore[arg-type]  # who does not check types
 
 
+@pytest.mark.parametrize("given", [None, 5])
+def test_what_is_no_factory_is_told_of(given: object) -> None:
+    """Where the class is made."""
+    with pytest.raises(BackendError, match=f"Received the factory {given}, expected one to call, or its name, module:factory"):
+        conformance(given)  # type: ignore[arg-type]  # who does not check types
+
+
 def test_a_strict_run_and_its_steps_are_chosen_by_options(tmp_path: Path) -> None:
     """The command that finds a violation again says both."""
     options = ("--fencepost-backend", "faulty_logs:OtherIds", "--fencepost-strict", "--fencepost-steps", "7")

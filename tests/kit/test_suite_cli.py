@@ -73,6 +73,10 @@ def test_a_store_that_violates_fails(suite: str) -> None:
         ("{", "is no suite that can be read: JSONDecodeError"),
         ('{"format": "other"}', "is no suite: expected an object whose format is fencepost-suite/1."),
         ('{"format": "fencepost-suite/1", "chapter": "leases"}', "is for chapter 'leases', expected one of lease"),
+        (
+            '{"format": "fencepost-suite/1", "chapter": "lease", "cover": "edges", "covered": 1, "sequences": [[]]}',
+            "is a suite without a step. Expected some",
+        ),
         ('{"format": "fencepost-suite/1", "chapter": "lease"}', "is no suite that can be read: KeyError: 'sequences'."),
     ],
 )
