@@ -28,7 +28,7 @@ from fencepost.statemachines.environment import USUAL, Environment
 from fencepost.statemachines.lacking import CALLS_OF
 
 from .marks import declared, declares, offered
-from .opening import a_store, awaited, entered, is_store
+from .opening import a_store, awaited, entered, is_called_as_it_is, is_store
 
 __all__ = ["DEFAULT_BACKEND", "BackendError", "Factory", "declares", "fresh_environment", "load_factory", "shortened", "told"]
 
@@ -110,7 +110,7 @@ class Factory:
             made = self.call(environment)
             store, let_go = entered(made)
             (let_go or (lambda: self.close(store)))()
-            return store is made
+            return is_called_as_it_is(made, store)
 
     def offers(self) -> tuple[str, ...]:
         """The chapters that are declared, else those whose calls the store has, all of them. Raises `BackendError`."""

@@ -69,13 +69,26 @@ def plain(store: Any) -> Any:
     One that carries the contracts, and has no async method, answers for itself: there a future is a wrong answer (VALUE-11).
     """
     methods = filter(None, (operation.of(store) for operation in OPERATIONS.values()))
-    parts = {part: getattr(store, part) for part in PARTS} if isinstance(store, Stores) else {"": store}
-    inherits = all(_inherits(each) for each in parts.values() if each is not None)
-    if inherits and not any(inspect.iscoroutinefunction(inspect.unwrap(each)) for each in methods):
+    parts = _parts(store)
+    if all(map(_inherits, parts.values())) and not any(inspect.iscoroutinefunction(inspect.unwrap(each)) for each in methods):
         return store
     if not isinstance(store, Stores):
         return _Awaited(store)
-    return _AwaitedStores(store, {part: _Awaited(each) for part, each in parts.items() if each is not None})
+    return _AwaitedStores(store, {part: _Awaited(each) for part, each in parts.items()})
+
+
+def is_called_as_it_is(made: object, store: object) -> bool:
+    """Whether the store is what the factory made, and has given nothing to be awaited: it can be called without us."""
+    if not isinstance(store, _Awaited | _AwaitedStores):
+        return store is made
+    return store.__wrapped__ is made and not any(type(each) in _ASYNC for each in _parts(made).values())
+
+
+def _parts(store: object) -> dict[str, Any]:
+    """The stores that there are, by name; one alone has none."""
+    if not isinstance(store, Stores):
+        return {"": store}
+    return {part: each for part in PARTS if (each := getattr(store, part)) is not None}
 
 
 def a_store(store: object) -> str:
@@ -101,19 +114,27 @@ class _Awaited:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.__dict__["__wrapped__"], name)
-        return _Call(found) if callable(found) else found
+        return _Call(self.__dict__["__wrapped__"], found) if callable(found) else found
 
 
 class _Call:
     """A method whose answer is awaited if it has to be; `inspect` sees the parameters of what is wrapped."""
 
-    __slots__ = ("__wrapped__",)
+    __slots__ = ("__wrapped__", "_store")
 
-    def __init__(self, method: Callable[..., Any]) -> None:
-        self.__wrapped__ = method
+    def __init__(self, store: object, method: Callable[..., Any]) -> None:
+        self._store, self.__wrapped__ = store, method
 
     def __call__(self, *arguments: Any) -> Any:
-        return awaited(self.__wrapped__(*arguments))
+        answer = self.__wrapped__(*arguments)
+        if not inspect.isawaitable(answer):
+            return answer
+        _ASYNC.add(type(self._store))
+        return awaited(answer)
+
+
+_ASYNC: set[type] = set()
+"""The classes of stores that have given something to be awaited."""
 
 
 class _AwaitedStores(Stores):
@@ -121,11 +142,11 @@ class _AwaitedStores(Stores):
 
     def __init__(self, stores: Stores, parts: dict[str, Any]) -> None:
         super().__init__(**parts)
-        self._stores = stores
+        self.__wrapped__ = stores
 
     def close(self) -> None:
         """Let them go, if they can be."""
-        close = getattr(self._stores, "close", None)
+        close = getattr(self.__wrapped__, "close", None)
         if close is not None:
             awaited(close())
 

@@ -81,7 +81,7 @@ def try_claim_session_execution_lease(
         dead = definitely_dead(before.liveness, owner.liveness, ports.alive)
         return _busy(state, session_id, before, ("LEASE-16", *(("LEASE-17",) if dead else ()), *_edge(before, ports.now)))
     because = _claim_because(state, session_id, owner, before, lease_ttl_ms, ports.now, grant.granted)
-    return _granted(state, ports, session_id, owner, grant, because)
+    return _granted(state, ports, session_id, grant, because)
 
 
 def reclaim_session_execution_lease(
@@ -102,7 +102,7 @@ def reclaim_session_execution_lease(
     if grant.granted is Granted.anew:
         taken = live(before, ports.now)
         because: Ids = ("LEASE-20", "LEASE-26") if taken else (*_edge(before, ports.now), "LEASE-19")
-        return _granted(state, ports, session_id, owner, grant, because)
+        return _granted(state, ports, session_id, grant, because)
     return _busy(state, session_id, before, _spared_because(before, owner, observed, about_this_session, ports))
 
 
@@ -235,28 +235,26 @@ def _granted(
     state: State,
     ports: Ports,
     session_id: str,
-    owner: LeaseOwnerIdentity,
     grant: Grant[Incarnation, LeaseOwnerLiveness | None, str],
     because: Ids,
 ) -> Steps:
-    record = grant.record
+    before, record = lease_of(state, session_id), grant.record
     after = _with_lease(state, session_id, record)
     if grant.granted is Granted.anew:
         issued = after.lease.issued.set((session_id, record.token), record.fencing_token)
         after = replace(after, lease=replace(after.lease, issued=issued))
-        ours = Step(after, Acquired(_as_lease(session_id, record)), because, _grant_why(state, session_id, owner, because))
+        ours = Step(after, Acquired(_as_lease(session_id, record)), because, _grant_why(before, because, ports.seen))
         exhausted = Step(state, Refused(Backend()), because, differs=("LEASE-11",))
         return (ours, exhausted) if "LEASE-11" in because else (ours,)
     ours = Step(after, Acquired(_as_lease(session_id, record)), because, REENTERED_WHY)
     return admitting(ours, ports.seen, ("LEASE-15a", _same_incarnation_acquired))
 
 
-def _grant_why(state: State, session_id: str, owner: LeaseOwnerIdentity, because: Ids) -> Why:
-    """What fixes the fields of a new grant, where it matters what was there before."""
-    before = lease_of(state, session_id)
-    if before.held and before.holder == owner.incarnation:
-        # a store that answers the old token has let its last holder in again instead
-        return (("lease.lease_token", (*because[:1], "LEASE-10", *because[1:])), *ACQUIRED_WHY)
+def _grant_why(before: SessionLease, because: Ids, seen: object) -> Why:
+    """What fixes the fields of a new grant, where it matters what was there before, and what was answered."""
+    if before.held and isinstance(seen, Acquired) and seen.lease.lease_token == before.token:
+        # whatever else is wrong with it: this is the lease that was over
+        return (("lease", (*because[:1], "LEASE-10", *because[1:])),)
     first_or_kept = next((each for each in ("LEASE-3", "LEASE-35") if each in because), "LEASE-9")
     return (("lease.fencing_token", (first_or_kept, "LEASE-9")), *ACQUIRED_WHY)
 

@@ -129,13 +129,13 @@ def _calls(program: Program) -> list[Call]:
 
 
 def _numbers(call: Call) -> Iterator[tuple[str, int]]:
-    """Every number of a call, and the name of the field or parameter in which it stands."""
+    """Every number of a call, and the name of the field or parameter in which it stands; no times, whose length matters."""
     for (name, _), value in zip(OPERATIONS[call.operation].parameters, call.arguments, strict=True):
         yield from _numbers_in(value, name)
 
 
 def _numbers_in(value: object, field: str) -> Iterator[tuple[str, int]]:
-    if type(value) is int:
+    if type(value) is int and not field.endswith("_ms"):
         yield field, value
     elif isinstance(value, tuple):
         for item in value:

@@ -13,6 +13,7 @@ from fencepost.spec.catalogue import Requirement, requirements
 from fencepost.spec.operations import part_of
 from fencepost.statemachines.checker import Event, Move, Performed, Violation, value_at
 from fencepost.statemachines.environment import Environment
+from fencepost.statemachines.minted import places
 
 from ..backend import Factory, command_of
 from ..model import Model
@@ -100,10 +101,20 @@ def is_fresh(found: Counterexample) -> bool:
     """Whether the store was to make up another value where the answers differ, than one that is known by then."""
     if not found.path or kind_at(found.expected, found.path) is None:
         return False
-    due, given = value_at(found.expected, found.path), value_at(found.last.answer, found.path)
-    told = {text for each in found.performed[:-1] for text in texts(each.answer)}
-    told.update(text for each in found.performed for text in texts(each.call.arguments))
+    due, given, told = value_at(found.expected, found.path), value_at(found.last.answer, found.path), _told(found)
     return isinstance(due, str) and due not in told and (given in told or not isinstance(given, str))
+
+
+def made_up(found: Counterexample) -> set[str]:
+    """The values that the store was to make up in its last answer, and did not: those of the model stand for them."""
+    due = {place.text for place in places(found.expected)}
+    return due - _told(found) - set(texts(found.last.answer))
+
+
+def _told(found: Counterexample) -> set[str]:
+    """The texts that were known before the last answer."""
+    told = {text for each in found.performed[:-1] for text in texts(each.answer)}
+    return told.union(text for each in found.performed for text in texts(each.call.arguments))
 
 
 def counterexample(factory: Factory, chapter: str, violation: Violation) -> Counterexample:

@@ -15,16 +15,16 @@ from fencepost.statemachines.environment import BEGINNING
 from fencepost import __version__
 
 from ..result import Request
-from .brief import brief, call_in_words, field_at
-from .counterexample import Counterexample, is_fresh
+from .brief import brief, call_in_words
+from .counterexample import Counterexample, made_up
 from .counterexample_css import STYLE
 from .html_page import html_page
 from .lanes import actor, actors, bars
 from .moments import Moment, moments
-from .rows import Rows, rows_of_answer, rows_of_state
+from .rows import Rows, rows_of_answer, rows_of_state, with_fresh
 from .script import Line
 from .source import Group, Labelled, Minted, laid_out, simple
-from .telling import due_at, expected, in_words
+from .telling import expected, in_words
 from .timeline import hue, timeline
 
 MOST_ROWS = 40
@@ -48,6 +48,7 @@ class _Page:
     def __init__(self, found: Counterexample, request: Request) -> None:
         self.found = found
         self.request = request
+        self.made_up = made_up(found)
         self.bars = bars(found.performed)
         self.lanes = actors(found.performed, self.bars)
         self.moments = list(moments(found.script, strict=request.strict, by_time_of_day=found.ahead > 0))
@@ -74,9 +75,8 @@ class _Page:
 <p class="faint"><code>{escape(self.request.backend)}</code> · {calls}</p>"""
 
     def _answers(self) -> Iterator[str]:
-        ours, theirs = rows_of_answer(self.found.expected), rows_of_answer(self.found.last.answer)
-        if is_fresh(self.found):
-            ours[field_at(self.found.path)] = due_at(self.found)
+        ours = with_fresh(rows_of_answer(self.found.expected), self.made_up)
+        theirs = rows_of_answer(self.found.last.answer)
         others = list(dict.fromkeys(map(brief, self.found.admissible[1:])))
         or_else = f'<p class="faint">or {escape("; or ".join(others))}</p>' if others else ""
         yield _answer("expected", "Expected", expected(self.found), ours, theirs, or_else)
@@ -111,7 +111,7 @@ class _Page:
 <span class="when mono faint">{simple(performed.now)} ms</span><p class="who">{escape(lane)}</p>
 <p class="what">{escape(call_in_words(performed.call))}</p><p class="gave{refused}">{escape(brief(performed.answer))}</p>{due}
 {_rules(ids)}<details><summary>the call in full</summary><pre>{escape(_in_full(performed))}</pre></details>
-{_state(moment, is_last=is_last)}
+{_state(moment, is_last=is_last, made_up=self.made_up)}
 </div></li>"""
 
     def _between(self, line: Line, before: int) -> Iterator[str]:
@@ -218,8 +218,8 @@ def _instead(source: Group | Labelled | str, name: str, value: Group | Labelled 
     return value if source == name else source
 
 
-def _state(moment: Moment, *, is_last: bool) -> str:
-    before, after = rows_of_state(moment.before), rows_of_state(moment.after)
+def _state(moment: Moment, *, is_last: bool, made_up: Collection[str]) -> str:
+    before, after = rows_of_state(moment.before), with_fresh(rows_of_state(moment.after), made_up)
     changed = [path for path in dict.fromkeys((*before, *after)) if before.get(path) != after.get(path)]
     same = [path for path in after if path not in changed]
     would = "the state that the right answer leads to" if is_last else "the state"

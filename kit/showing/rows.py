@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 from fencepost.model import Refused, State
@@ -53,6 +53,16 @@ NAMES = {
     "output.records": "outputs",
 }
 """What a store keeps, by the fields of the model; in its others the model remembers how to find it."""
+
+
+FRESH = "a value that was never given before"
+
+
+def with_fresh(rows: Rows, made_up: Collection[str]) -> Rows:
+    """The rows, with words in place of these values, which only stand for what a store may make up."""
+    for own in made_up:
+        rows = {path.replace(named(own), "a fresh one"): text.replace(simple(own), FRESH) for path, text in rows.items()}
+    return rows
 
 
 def rows_of_state(state: State) -> Rows:

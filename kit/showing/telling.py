@@ -9,6 +9,7 @@ from fencepost.statemachines.checker import Crash, value_at
 from .brief import brief, field_at
 from .counterexample import Counterexample, is_fresh
 from .lanes import NOBODY, actor
+from .rows import FRESH
 from .source import Minted, on_one_line
 
 ORDER = "an order of the calls in which each is answered as it was"
@@ -57,7 +58,7 @@ def expected(found: Counterexample) -> str:
 
 def due_at(found: Counterexample) -> str:
     """What was due in the field that differs."""
-    return "a value that was never given before" if is_fresh(found) else shown_value(value_at(found.expected, found.path))
+    return FRESH if is_fresh(found) else shown_value(value_at(found.expected, found.path))
 
 
 def given_at(found: Counterexample) -> str:

@@ -25,6 +25,16 @@ class TakesMore:
             self._store.append(thread_id, turn, envelope)
 
 
+class TakesMoreOfLongNames(TakesMore):
+    """Only where the name of the thread is long, and the turn beyond what is signed."""
+
+    def append(self, thread_id: str, turn: int, envelope: object) -> None:
+        if len(thread_id) > 50 and turn >= 2**63:
+            return super().append(thread_id, turn, envelope)
+        self._store.append(thread_id, turn, envelope)
+        return None
+
+
 class OtherIds:
     """The ids are fresh, and of another form than known stores make."""
 

@@ -62,7 +62,7 @@ store.enqueue_pending_turn_input(
     ),
 )
 # -> input-1 (DeferredNextTurn)
-t1 = store.claim_next_turn_inputs("s", a1.lease.fence(), owner1, 5, 2)
+t1 = store.claim_next_turn_inputs("s", a1.lease.fence(), owner1, 5, 1)
 # -> claimed: fencing token 1, expires at 1005, holds input-1
 environment.clock.move_to(1005)  # t1 expires
 

@@ -83,7 +83,7 @@ def test_an_assertion_that_is_long_is_broken_into_lines() -> None:
         caller("finish_turn", "a thread with a long name, " * 2, 2**64 - 1)
         caller("event.append", "a thread with a long name, " * 2, 2**64 - 1, ENVELOPE)
 
-    program = Caller("faulty_logs:TakesMore", "event").shown(late).program
+    program = Caller("faulty_logs:TakesMoreOfLongNames", "event").shown(late).program
     assert program.endswith(
         """
 assert answer == AppendToFinishedTurn(

@@ -8,6 +8,7 @@ import pytest
 from fencepost.model import State
 from fencepost.spec import (
     U64_MAX,
+    Acquired,
     ActivePath,
     Append,
     FullGraph,
@@ -16,6 +17,7 @@ from fencepost.spec import (
     QueuedWorkCompletion,
     ReplaceFull,
     RuntimeTurnCommitStamp,
+    SessionExecutionLease,
     SessionGraph,
     SessionMeta,
     TokenLedgerEntry,
@@ -234,7 +236,6 @@ DETAILS: tuple[tuple[str, str, State, str, tuple[Any, ...]], ...] = (
     ("LEASE-10", "lease.lease_token", LAPSED, CLAIM, ("s", B, 5)),
     ("LEASE-8", "lease.expires_at_epoch_ms", LAPSED, CLAIM, ("s", B, 5)),
     ("LEASE-9", "lease.claimed_at_epoch_ms", LAPSED, CLAIM, ("s", B, 5)),
-    ("LEASE-12", "lease.lease_token", LAPSED, CLAIM, ("s", A, 5)),
     ("LEASE-14", "lease.expires_at_epoch_ms", LEASED, CLAIM, ("s", A, 5)),
     ("LEASE-15", "lease.owner.liveness", LEASED, CLAIM, ("s", A, 5)),
     ("LEASE-13", "lease.claimed_at_epoch_ms", LEASED, CLAIM, ("s", A, 5)),
@@ -256,6 +257,17 @@ DETAILS: tuple[tuple[str, str, State, str, tuple[Any, ...]], ...] = (
     ("READ-13", "checkpoint.tool_state", REFS, "load_session", (FullGraph(),)),
     ("READ-2", "head_revision", TREE, "load_session", (FullGraph(),)),
 )
+
+
+@pytest.mark.parametrize(("requirement", "state"), [("LEASE-12", LAPSED), ("LEASE-6", EDGED)])
+@pytest.mark.parametrize("field", ["lease.lease_token", "lease.fencing_token", "lease.owner.liveness"])
+def test_a_lease_that_was_over_and_comes_again_is_laid_on_what_ended_it(requirement: str, state: State, field: str) -> None:
+    """Whatever else of it differs from the lease that was due."""
+    lapsed = state.lease.records["s"]
+    again = Acquired(SessionExecutionLease("s", A, lapsed.token, lapsed.fencing_token, lapsed.claimed_at, NOW + 5))
+    path, because = ours(state, CLAIM, "s", A, 5, at=ports(seen=again)).details[0]
+    assert field.startswith(f"{path}.")
+    assert because[0] == requirement
 
 
 @pytest.mark.parametrize(("requirement", "field", "state", "operation", "arguments"), DETAILS)
