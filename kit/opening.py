@@ -68,7 +68,10 @@ def plain(store: Any) -> Any:
 
     One that carries the contracts, and has no async method, answers for itself: there a future is a wrong answer (VALUE-11).
     """
-    methods = filter(None, (operation.of(store) for operation in OPERATIONS.values()))
+    methods = [method for operation in OPERATIONS.values() if (method := operation.of(store))]
+    if isinstance(store, type) or not methods:
+        # no store at all, as whoever asked for one will tell
+        return store
     parts = _parts(store)
     if all(map(_inherits, parts.values())) and not any(inspect.iscoroutinefunction(inspect.unwrap(each)) for each in methods):
         return store
@@ -79,7 +82,7 @@ def plain(store: Any) -> Any:
 
 def is_called_as_it_is(made: object, store: object) -> bool:
     """Whether the store is what the factory made, and has given nothing to be awaited: it can be called without us."""
-    if not isinstance(store, _Awaited | _AwaitedStores):
+    if not isinstance(store, _Awaited):
         return store is made
     return store.__wrapped__ is made and not any(type(each) in _ASYNC for each in _parts(made).values())
 
@@ -137,18 +140,12 @@ _ASYNC: set[type] = set()
 """The classes of stores that have given something to be awaited."""
 
 
-class _AwaitedStores(Stores):
+class _AwaitedStores(_Awaited, Stores):
     """Stores of which some may be async."""
 
     def __init__(self, stores: Stores, parts: dict[str, Any]) -> None:
-        super().__init__(**parts)
-        self.__wrapped__ = stores
-
-    def close(self) -> None:
-        """Let them go, if they can be."""
-        close = getattr(self.__wrapped__, "close", None)
-        if close is not None:
-            awaited(close())
+        Stores.__init__(self, **parts)
+        _Awaited.__init__(self, stores)
 
 
 async def _result(value: Awaitable[Any]) -> Any:

@@ -25,7 +25,7 @@ KIT = (
     "showing.mermaid",
     "showing.trace",
 )
-MACHINES = ("attachment", "draws", "event", "maintenance", "output", "queued_work", "runtime", "turn_input")
+MACHINES = ("attachment", "crew", "draws", "event", "maintenance", "output", "queued_work", "runtime", "turn_input")
 ASSERTING = (*(f"fencepost.kit.{name}" for name in KIT), *(f"fencepost.statemachines.{name}" for name in MACHINES))
 """What of ours asserts: an assertion that fails in somebody's tests is to show what it compared."""
 

@@ -194,7 +194,7 @@ def _sendable(answer: object) -> object:
     try:
         pickle.loads(pickle.dumps(answer))
     except Exception:
-        return Crash(RuntimeError(told(answer.error)))
+        return Crash(RuntimeError(told(answer.error)), answer.where)
     return answer
 
 

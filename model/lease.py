@@ -243,17 +243,18 @@ def _granted(
     if grant.granted is Granted.anew:
         issued = after.lease.issued.set((session_id, record.token), record.fencing_token)
         after = replace(after, lease=replace(after.lease, issued=issued))
-        ours = Step(after, Acquired(_as_lease(session_id, record)), because, _grant_why(before, because, ports.seen))
+        ours = Step(after, Acquired(_as_lease(session_id, record)), because, _grant_why(before, record, because, ports.seen))
         exhausted = Step(state, Refused(Backend()), because, differs=("LEASE-11",))
         return (ours, exhausted) if "LEASE-11" in because else (ours,)
     ours = Step(after, Acquired(_as_lease(session_id, record)), because, REENTERED_WHY)
     return admitting(ours, ports.seen, ("LEASE-15a", _same_incarnation_acquired))
 
 
-def _grant_why(before: SessionLease, because: Ids, seen: object) -> Why:
+def _grant_why(before: SessionLease, record: SessionLease, because: Ids, seen: object) -> Why:
     """What fixes the fields of a new grant, where it matters what was there before, and what was answered."""
-    if before.held and isinstance(seen, Acquired) and seen.lease.lease_token == before.token:
-        # whatever else is wrong with it: this is the lease that was over
+    entered_again = before.held and before.holder == record.holder
+    if entered_again and isinstance(seen, Acquired) and seen.lease.lease_token == before.token:
+        # whatever else is wrong with it: its last holder was let in again to the lease that was over
         return (("lease", (*because[:1], "LEASE-10", *because[1:])),)
     first_or_kept = next((each for each in ("LEASE-3", "LEASE-35") if each in because), "LEASE-9")
     return (("lease.fencing_token", (first_or_kept, "LEASE-9")), *ACQUIRED_WHY)

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from .calls import Calls
 from .environment import Environment, Unavailable
 from .following import Call, Following, Instants, Made, Taken, beyond_signed
+from .origin import where_raised
 from .situations import answered
 from .tally import Tally
 
@@ -75,9 +76,10 @@ class Performed(NamedTuple):
 
 
 class Crash(NamedTuple):
-    """The answer of a call that raised what is no `StoreError` (VALUE-6)."""
+    """The answer of a call that raised what is no `StoreError` (VALUE-6), and where it was raised, if known."""
 
     error: BaseException
+    where: str = ""
 
 
 class Violation(AssertionError):
@@ -244,7 +246,7 @@ class Checker:
             raise
         except BaseException as error:
             # SystemExit too: a store that ends the process must not end the check of it
-            answer = Crash(error)
+            answer = Crash(error, where_raised(error))
         finally:
             self.calls.ends()
         if self.calls.stopped:
@@ -269,7 +271,7 @@ class Checker:
         if isinstance(seen, Crash):
             if isinstance(seen.error, ContractBroken):
                 return self._broken((*seen.error.requirements, *ours.because), steps, "", str(seen.error))
-            raised = printable(f"{type(seen.error).__name__}: {text_of(seen.error)}")
+            raised = printable(f"{type(seen.error).__name__}: {text_of(seen.error)}{seen.where}")
             reason = f"{call.operation} raised {raised}; only a StoreError may leave a call"
             return self._broken(("VALUE-6",), steps, "", reason)
         path = difference(ours.answer, seen, [step.answer for step in steps[1:]])

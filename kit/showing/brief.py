@@ -81,7 +81,7 @@ def _read(answer: PersistedSessionRead) -> str:
 
 WORDS: dict[type, Callable[[Any], str]] = {
     Refused: lambda answer: f"refused with {shortened(answer.error, 200)}",
-    Crash: lambda answer: f"raised {told(answer.error)}",
+    Crash: lambda answer: f"raised {told(answer.error)}{answer.where}",
     tuple: lambda answer: listed(map(brief, answer)) or "nothing",
     Acquired: lambda answer: (
         f"Acquired: fencing token {answer.lease.fencing_token}, expires at {answer.lease.expires_at_epoch_ms}"

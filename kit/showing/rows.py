@@ -12,8 +12,8 @@ from fencepost.spec import Json, StoreError
 from fencepost.spec.values import printable
 from fencepost.statemachines.checker import Crash
 
-from ..backend import shortened, told
-from .brief import named
+from ..backend import shortened
+from .brief import brief, named
 from .source import simple
 
 LONGEST = 240
@@ -83,10 +83,14 @@ def rows_of_answer(answer: object) -> Rows:
         fields = {name: _text(value) for name, value in vars(answer.error).items()}
         return {"": f"refused with {answer.error.kind}"} | fields
     if isinstance(answer, Crash):
-        return {"": f"raised {told(answer.error)}"}
+        return {"": brief(answer)}
     if isinstance(answer, msgspec.Struct):
         return {"": type(answer).__name__} | dict(_rows(answer, ""))
-    return {"": f"{len(answer)} items"} | dict(_rows(answer, "")) if isinstance(answer, tuple) else {"": _text(answer)}
+    return (
+        {"": f"{len(answer)} item{'s' * (len(answer) != 1)}"} | dict(_rows(answer, ""))
+        if isinstance(answer, tuple)
+        else {"": _text(answer)}
+    )
 
 
 def _rows(value: object, path: str) -> Iterator[tuple[str, str]]:

@@ -44,7 +44,7 @@ GOOD_FOR_NOTHING = {
     "A check of commits reads them back with load_session, of the chapter session.",
     "faulty_logs:events_and_outputs": "The stores of faulty_logs:events_and_outputs have no runtime_persistence. Expected "
     "every store of what was chosen: add what is missing, or choose others with --stores or --chapters.",
-    "faulty_shapes:events": "The store of faulty_shapes:events, a Events, has no try_claim_session_execution_lease, "
+    "faulty_shapes:events": "The store of faulty_shapes:events, an Events, has no try_claim_session_execution_lease, "
     "reclaim_session_execution_lease, renew_session_execution_lease, release_session_execution_lease, commit_runtime_state, "
     "load_session. Expected every call of what was chosen: add what is missing, or check the protocols that it has, with "
     "--stores event. A check of commits reads them back with load_session, of the chapter session.",

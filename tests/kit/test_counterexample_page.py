@@ -110,7 +110,8 @@ def test_a_page_says_what_was_violated_and_why() -> None:
         ("output", "; it refused with OutputNotFound(message='gone') instead."),
         (
             "crash",
-            "By VALUE-6 the call had to be answered or refused; the store raised OverflowError: int too large to convert.",
+            "By VALUE-6 the call had to be answered or refused; the store raised OverflowError: int too large to convert "
+            "(faulty.py, line 145).",
         ),
     ],
 )

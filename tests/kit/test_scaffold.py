@@ -57,7 +57,9 @@ def test_the_skeleton_of_a_class_runs_and_names_what_is_to_be_written_first(tmp_
     """The verdict is "violates", and the first violation is a method that says it is not written yet."""
     folder = scaffolded(tmp_path / "mine", "--stores", "output")
     told = first_violation(asked("verify", "--backend", "backend:factory", "--stores", "output", cwd=folder))
-    assert told == "raised NotImplementedError: MyOutputStore.append is not written yet: write it in store.py"
+    assert (
+        told == "raised NotImplementedError: MyOutputStore.append is not written yet: write it in store.py (store.py, line 29)"
+    )
 
 
 @pytest.mark.parametrize(("language", "command"), PROGRAMS)

@@ -96,7 +96,7 @@ def test_workers_bring_counterexamples_with_exceptions_of_the_store(tmp_path: Pa
     result = verify_at_once(backend, Request(backend.name, ("event",), 0, 2, 20, workers=2), Observer(), 10)
     (found,) = result.counterexamples
     assert found.requirements[0] == "VALUE-6"
-    assert repr(found.last.answer) == "Crash(error=RuntimeError('NoArguments: gone'))"
+    assert repr(found.last.answer) == "Crash(error=RuntimeError('NoArguments: gone'), where=' (unsendable.py, line 17)')"
 
 
 UNSENDABLE = """
