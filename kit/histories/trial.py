@@ -182,7 +182,7 @@ class Trial:
                 number, unsure, fresh = number + 1, "", False
                 self._is_closed = False
             elif isinstance(line, Torn):
-                self._notes["torn"] = f"It is torn, and was judged up to there. {line.says}"
+                self._notes["torn"] = f"Its last line was left out, for it is not whole. {line.says}"
             elif line.what == "stopped":
                 self._notes["stopped"] = STOPPED.format(f"{line.line:,}", line.says)
             elif line.what == "closed":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Iterator
 from html import escape
 
@@ -152,10 +153,15 @@ def _row(judged: Judged) -> str:
     says = escape(requirement.says)
     beside = judged.reason if judged.status is not Status.passed else None
     if beside:
-        says += f'<br><span class="faint">{escape(beside)}</span>'
+        says += f'<br><span class="faint">{_with_code(beside)}</span>'
     key = f'<i class="key {CLASSES.get(judged.status, "")}"></i>{judged.status.value}'
     cells = f"<td><code>{requirement.id}</code></td><td>{requirement.level.value}</td><td>{key}</td>"
     return f'<tr id="{requirement.id}">{cells}<td class="number">{judged.count:,}</td><td>{says}</td></tr>'
+
+
+def _with_code(text: str) -> str:
+    """A sentence in which code stands between backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _foot(result: Result) -> str:

@@ -370,7 +370,9 @@ def test_a_torn_last_line_is_left_out(site: Site) -> None:
     site.file.write_text(text[:-40])
     judgement = judge_history(site.file)
     assert (judgement.verdict, judgement.calls) == (Verdict.conforms, 1)
-    assert judgement.notes[0].startswith('It is torn, and was judged up to there. Line 3 is no JSON: \'{"at":[1001,1001]')
+    assert judgement.notes[0].startswith(
+        'Its last line was left out, for it is not whole. Line 3 is no JSON: \'{"at":[1001,1001]'
+    )
 
 
 def test_a_line_in_the_middle_that_cannot_be_read_ends_it(site: Site) -> None:
