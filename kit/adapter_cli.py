@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 from fencepost.spec import Json
-from fencepost.spec.wire import schema
+from fencepost.spec.wire_schema import schema
 from fencepost.statemachines.run import CHAPTERS
 from rich.text import Text
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from fencepost.spec import values
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, PROTOCOLS, Operation, part_of
-from fencepost.spec.wire import schema
+from fencepost.spec.wire_schema import schema
 from fencepost.statemachines.environment import CAPABILITIES, USUAL
 
 from fencepost import spec

@@ -1,4 +1,4 @@
-"""The protocol on the wire: values as JSON and back, and the schema of it, read off the annotations of the abstract stores.
+"""The protocol on the wire: values as JSON and back, read off the annotations of the abstract stores.
 
 This is the form between the kit and an adapter. A record is an object of its fields, with its tag where it is one of several;
 what is None and may be absent is left out, and a key that is none of its own is refused. Opaque values are plain JSON, bytes
@@ -25,7 +25,7 @@ import msgspec
 
 from . import errors
 from .errors import InvalidArgument, StoreError
-from .events import EVENT_TYPES, AgentEventEnvelope, envelope_data, envelope_from_data
+from .events import AgentEventEnvelope, envelope_data, envelope_from_data
 from .operations import OPERATIONS
 from .output import OutputRef
 from .session import SessionReadScope
@@ -108,7 +108,7 @@ def _record_writer(kind: type[msgspec.Struct]) -> Write:
 
 
 def _error_to_wire(error: StoreError) -> dict[str, Any]:
-    return {"kind": error.kind} | {name: to_wire(getattr(error, name)) for name, _ in _error_fields(type(error))}
+    return {"kind": error.kind} | {name: to_wire(getattr(error, name)) for name, _ in error_fields(type(error))}
 
 
 def arguments_to_wire(operation: str, arguments: tuple[object, ...]) -> dict[str, Any]:
@@ -126,12 +126,12 @@ def arguments_from_wire(operation: str, data: Any) -> tuple[Any, ...]:
 
 def argument_from_wire(operation: str, name: str, data: Any) -> Any:
     """The argument of this name alone. Raises `InvalidArgument`."""
-    return reader_of(_hints(operation)[name])(data, name)
+    return reader_of(hints_of(operation)[name])(data, name)
 
 
 def answer_from_wire(operation: str, data: Any) -> Any:
     """The answer of a call. Raises `InvalidArgument` for what the call cannot answer."""
-    return reader_of(_hints(operation)["return"])(data, "answer")
+    return reader_of(hints_of(operation)["return"])(data, "answer")
 
 
 def error_from_wire(data: Any) -> StoreError:
@@ -139,8 +139,8 @@ def error_from_wire(data: Any) -> StoreError:
     if not isinstance(data, dict) or not isinstance(data.get("kind"), str) or data["kind"] not in ERRORS:
         raise InvalidArgument("error", shown(data), f"an object whose kind is one of {', '.join(sorted(ERRORS))}")
     kind = ERRORS[data["kind"]]
-    hints = dict(_error_fields(kind))
-    given = _object(data, "error", hints, _for_people(kind) | {"kind"})
+    hints = dict(error_fields(kind))
+    given = _object(data, "error", hints, for_people(kind) | {"kind"})
     return kind(**{name: reader_of(hints[name])(value, f"error.{name}") for name, value in given.items() if name != "kind"})
 
 
@@ -167,26 +167,26 @@ def reader_of(annotation: Any) -> Read:
 
 @cache
 def _parameters(operation: str) -> dict[str, Read]:
-    return {name: reader_of(hint) for name, hint in _hints(operation).items() if name != "return"}
+    return {name: reader_of(hint) for name, hint in hints_of(operation).items() if name != "return"}
 
 
 @cache
-def _hints(operation: str) -> dict[str, Any]:
+def hints_of(operation: str) -> dict[str, Any]:
+    """The annotations of an operation's parameters, and that of its answer, `return`."""
     return get_type_hints(OPERATIONS[operation].method, include_extras=True)
 
 
-def _for_people(kind: type[StoreError]) -> set[str]:
+def for_people(kind: type[StoreError]) -> set[str]:
     """The fields of a refusal that need not be sent: its texts."""
     return {each.name for each in fields(kind) if each.default == ""}  # type: ignore[arg-type]  # every kind is a dataclass
 
 
-def _error_fields(kind: type[StoreError]) -> list[tuple[str, Any]]:
+def error_fields(kind: type[StoreError]) -> tuple[tuple[str, Any], ...]:
+    """The fields of a refusal by their names, with their annotations."""
     hints = get_type_hints(kind, include_extras=True)
+    known = [each.name for each in fields(kind)]  # type: ignore[arg-type]  # every kind is a dataclass
     # the one field whose type stands above the errors
-    return [
-        (each.name, SessionReadScope if hints[each.name] is object else hints[each.name])
-        for each in fields(kind)  # type: ignore[arg-type]  # every kind is a dataclass
-    ]
+    return tuple((name, SessionReadScope if hints[name] is object else hints[name]) for name in known)
 
 
 def _object(data: Any, where: str, known: dict[str, Any], optional: set[str]) -> dict[str, Any]:
@@ -233,8 +233,8 @@ def _items(read: Read) -> Read:
 
 
 def _one_of(options: tuple[Any, ...]) -> Read:
-    records = {str(each.__struct_config__.tag): each for each in options if _is_record(each)}
-    others = [each for each in options if not _is_record(each) and each is not type(None)]
+    records = {str(each.__struct_config__.tag): each for each in options if is_record(each)}
+    others = [each for each in options if not is_record(each) and each is not type(None)]
     nothing = type(None) in options
     first = next(iter(records.values()), None)
     field = first.__struct_config__.tag_field if first else None
@@ -255,7 +255,8 @@ def _one_of(options: tuple[Any, ...]) -> Read:
     return read
 
 
-def _is_record(annotation: Any) -> bool:
+def is_record(annotation: Any) -> bool:
+    """Whether it is the class of a record."""
     return isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
 
 
@@ -367,85 +368,4 @@ _SCALARS: dict[Any, Read] = {
     bytes: _bytes,
     UUID: canonical_uuid,
     Json: _json,
-}
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of every operation: its arguments and its answer; and of every refusal."""
-    definitions: dict[str, Any] = {}
-    operations = {}
-    for name in OPERATIONS:
-        hints = dict(_hints(name))
-        answer = hints.pop("return")
-        operations[name] = {
-            "arguments": _closed({key: _schema_of(hint, definitions) for key, hint in hints.items()}, list(hints)),
-            "answer": _schema_of(answer, definitions),
-        }
-    refusals = {name: _error_schema(kind, definitions) for name, kind in sorted(ERRORS.items())}
-    return {"operations": operations, "errors": refusals, "$defs": dict(sorted(definitions.items()))}
-
-
-def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def _error_schema(kind: type[StoreError], definitions: dict[str, Any]) -> dict[str, Any]:
-    own = {name: _schema_of(hint, definitions) for name, hint in _error_fields(kind)}
-    required = [name for name in own if name not in _for_people(kind)]
-    return _closed({"kind": {"const": kind.__name__}} | own, ["kind", *required])
-
-
-def _schema_of(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _schema_of(arguments[0], definitions) | _limits(arguments[1])
-    if origin is tuple:
-        return {"type": "array", "items": _schema_of(arguments[0], definitions)}
-    if origin in (Union, types.UnionType):
-        return {"anyOf": [_schema_of(each, definitions) for each in arguments]}
-    if annotation is OutputRef:
-        return dict(_SCHEMAS[str])
-    if _is_record(annotation):
-        if annotation.__name__ not in definitions:
-            # named first: a record may hold others of its kind
-            definitions[annotation.__name__] = {}
-            definitions[annotation.__name__] = _record_schema(annotation, definitions)
-        return {"$ref": f"#/$defs/{annotation.__name__}"}
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        return {"enum": [each.value for each in annotation]}
-    return dict(_SCHEMAS[annotation])
-
-
-def _record_schema(kind: type[msgspec.Struct], definitions: dict[str, Any]) -> dict[str, Any]:
-    if kind is AgentEventEnvelope:
-        head = {
-            "event_id": dict(_SCHEMAS[UUID]),
-            "sequence": {"type": "integer", "minimum": 0},
-            "timestamp": {"type": "string"},
-        }
-        known = {"type": "string", "examples": sorted(EVENT_TYPES)}
-        return {"type": "object", "properties": head | {"type": known}, "required": [*head, "type"]}
-    hints, config = get_type_hints(kind, include_extras=True), kind.__struct_config__
-    own = {each.encode_name: _schema_of(hints[each.name], definitions) for each in msgspec.structs.fields(kind)}
-    required = [each.encode_name for each in msgspec.structs.fields(kind) if each.required]
-    if config.tag_field is None:
-        return _closed(own, required)
-    return _closed({config.tag_field: {"const": config.tag}} | own, [config.tag_field, *required])
-
-
-def _limits(limits: Range | Form | Finite) -> dict[str, Any]:
-    if isinstance(limits, Range):
-        return {"minimum": limits.least, "maximum": limits.most}
-    return {"pattern": f"^({limits.pattern})$"} if isinstance(limits, Form) else {}
-
-
-_SCHEMAS: dict[Any, dict[str, Any]] = {
-    str: {"type": "string"},
-    int: {"type": "integer"},
-    float: {"type": "number"},
-    bool: {"type": "boolean"},
-    type(None): {"type": "null"},
-    bytes: {"type": "string", "contentEncoding": "base64"},
-    UUID: {"type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},
-    Json: {},
 }

@@ -32,9 +32,9 @@ from fencepost.spec.wire import (
     arguments_from_wire,
     arguments_to_wire,
     error_from_wire,
-    schema,
     to_wire,
 )
+from fencepost.spec.wire_schema import schema
 from msgspec.structs import replace
 from spec_answers import GOOD
 from spec_answers_stores import GOOD_OF_STORES
