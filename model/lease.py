@@ -257,7 +257,7 @@ def _grant_why(before: SessionLease, record: SessionLease, because: Ids, seen: o
         # whatever else is wrong with it: its last holder was let in again to the lease that was over
         return (("lease", (*because[:1], "LEASE-10", *because[1:])),)
     first_or_kept = next((each for each in ("LEASE-3", "LEASE-35") if each in because), "LEASE-9")
-    return (("lease.fencing_token", (first_or_kept, "LEASE-9")), *ACQUIRED_WHY)
+    return (("lease.fencing_token", (first_or_kept, "LEASE-9", "LEASE-INV-1")), *ACQUIRED_WHY)
 
 
 def _busy(state: State, session_id: str, record: SessionLease, because: Ids) -> Steps:

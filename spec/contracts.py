@@ -25,7 +25,12 @@ ENFORCED = os.environ.get("FENCEPOST_CONTRACTS", "on") != "off"
 
 
 class ContractBroken(AssertionError):
-    """A store answered what the law forbids: `requirements` are the ids, the text says what was seen."""
+    """A store answered what the law forbids: `requirements` are the ids, the text says what was seen.
+
+    `answered` is that answer, and the name of the method that gave it, if it is of the type that was due; None otherwise.
+    """
+
+    answered: tuple[str, object] | None = None
 
     def __init__(self, requirements: tuple[str, ...], text: str) -> None:
         super().__init__(requirements, text)
@@ -43,10 +48,12 @@ def ensures(condition: Callable[..., bool], requirement: str) -> Callable[[F], F
     """
     read = inspect.signature(condition).parameters
 
-    def broken(result: object) -> ContractBroken:
-        return ContractBroken((requirement,), f"the contract does not hold of the answer {shown(result)}")
-
     def ensured(method: F) -> F:
+        def broken(result: object) -> ContractBroken:
+            error = ContractBroken((requirement,), f"the contract does not hold of the answer {shown(result)}")
+            error.answered = method.__name__, result
+            return error
+
         names = list(inspect.signature(method).parameters)
         places = {name: place for place, name in enumerate(names) if name in read}
 

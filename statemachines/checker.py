@@ -197,9 +197,17 @@ class Checker:
         self._count_values(made)
         if not taken:
             raise self._violation(call, self.following.ours(made), made.answer, context, touched)
+        self.require_contract(made)
         step = self.counted(made, taken[0])
         self.following.go(taken, taken[0].departed)
         return step
+
+    def require_contract(self, made: Made) -> None:
+        """Raise `Violation` if an answer that the model admits breaks the contract of the call."""
+        if made.broken is not None:
+            steps = self.following.ours(made)
+            self.performed[-1] = self.performed[-1]._replace(answer=Crash(made.broken))
+            raise self._broken((*made.broken.requirements, *steps[0].because), steps, "", str(made.broken))
 
     def counted(self, made: Made, taken: Taken) -> Step:
         """Count what this way to answer a call reached; the step. What it owes to earlier calls is remembered."""
@@ -214,9 +222,9 @@ class Checker:
         """Make the call: its answer, and what is known of when."""
         environment = self.environment
         began = environment.clock.now
-        answer = self._answer(call)
+        answer, broken = self._answer(call)
         oracle = environment.process_alive if "liveness-oracle" in environment.declared else None
-        return Made(call, answer, began, environment.clock.now, oracle, environment.codec)
+        return Made(call, answer, began, environment.clock.now, oracle, environment.codec, broken=broken)
 
     def _count_cells(self, before: State, now: int, call: Call, step: Step) -> None:
         """Count what was decided, and what it met there; what no call may show meets nothing."""
@@ -230,18 +238,20 @@ class Checker:
         elif beyond_signed(made.call.arguments):
             self.tally.reached["VALUE-3"] += 1
 
-    def _answer(self, call: Call) -> object:
-        operation = OPERATIONS[call.operation]
+    def _answer(self, call: Call) -> tuple[object, ContractBroken | None]:
+        operation, broken = OPERATIONS[call.operation], None
         self.calls.begins(call.operation)
         try:
             method: Any = operation.of(self.store)
-            answer: object = method(*call.arguments)
-            # a store may answer lists where the protocol says a sequence (VALUE-4)
-            answer = tuple(answer) if type(answer) is list else answer
+            answer: object = _as_sequence(method(*call.arguments))
             if not operation.carries_contract(method):
                 operation.require_contract(call.arguments, answer)
         except StoreError as error:
             answer = Refused(error)
+        except ContractBroken as error:
+            # held against the model first, the answer tells more; but it may be that of a method called by the method
+            broken = error if error.answered and error.answered[0] == operation.method_name else None
+            answer = _as_sequence(error.answered[1]) if error.answered and broken else Crash(error)
         except (KeyboardInterrupt, Unavailable):
             raise
         except BaseException as error:
@@ -252,7 +262,7 @@ class Checker:
         if self.calls.stopped:
             # an engine may have made an answer or a failure of its own of the interrupt: that is nothing to judge
             raise KeyboardInterrupt
-        return answer
+        return answer, broken
 
     def _confirm(self, call: Call, step: Step) -> None:
         """Remember what this answer does not show, until an answer about the same thing does."""
@@ -305,6 +315,11 @@ class Checker:
         violation = Violation(tuple(dict.fromkeys(requirements)), self.performed, steps, path, reason)
         violation.without_effect = self._without_effect
         return violation
+
+
+def _as_sequence(answer: object) -> object:
+    """The answer: a store may answer lists where the protocol says a sequence (VALUE-4)."""
+    return tuple(answer) if type(answer) is list else answer
 
 
 def beginning(declared: Collection[str]) -> State:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from fencepost.model import TRANSITIONS, Ids, Ports, Refused, State, Step, Steps
 from fencepost.model.step import SIGNED_MAX
-from fencepost.spec import U64_MAX, Alive, InvalidArgument, Json, ProcessAlive, SessionCodec
+from fencepost.spec import U64_MAX, Alive, ContractBroken, InvalidArgument, Json, ProcessAlive, SessionCodec
 from fencepost.spec.catalogue import Level, requirements
 from fencepost.spec.operations import OPERATIONS
 from msgspec import Struct
@@ -34,7 +34,7 @@ class Made(NamedTuple):
     """A call that was made, at some instant from `began` to `ended`, both included, and its answer.
 
     `alive` is the oracle that the store asked; None if it has one of its own, whose answers nobody knows. A
-    `concurrent` call had others beside it.
+    `concurrent` call had others beside it. Of an answer that breaks the contract of the call, `broken` says so.
     """
 
     call: Call
@@ -44,6 +44,7 @@ class Made(NamedTuple):
     alive: ProcessAlive | None
     codec: SessionCodec
     concurrent: bool = False
+    broken: ContractBroken | None = None
 
 
 class Candidate(NamedTuple):

@@ -150,6 +150,8 @@ def explained(checker: Checker, race: Race, threads: Sequence[tuple[Made, ...]])
         raise undecided
     if not found:
         raise _unexplained(checker, race, made)
+    for each in made:
+        checker.require_contract(each)
     checker.following.join(found, more=undecided is not None)
 
 

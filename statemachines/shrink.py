@@ -109,11 +109,10 @@ def _spelled_out(violation: Violation) -> Program:
 
 
 def alike(left: Violation, right: Violation) -> bool:
-    """Whether two violations are of one kind: of one call, by the same requirement, or in the same field by a common one."""
+    """Whether two violations are of one kind: of one call, by the same requirements, or in the same field by a common one."""
     same_field = _without_places(left.path) == _without_places(right.path)
     return left.performed[-1].call.operation == right.performed[-1].call.operation and (
-        left.requirements[0] == right.requirements[0]
-        or (same_field and not set(left.requirements).isdisjoint(right.requirements))
+        left.requirements == right.requirements or (same_field and not set(left.requirements).isdisjoint(right.requirements))
     )
 
 

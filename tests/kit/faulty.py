@@ -147,13 +147,21 @@ class Crashing(Bent):
 
 
 class AnotherSession(Bent):
-    """A claim of session s2 answers with a lease of session s: a postcondition is broken."""
+    """A claim of session s2 answers with a lease of session s."""
 
     def try_claim_session_execution_lease(self, session_id: str, owner: LeaseOwnerIdentity, lease_ttl_ms: int) -> object:
         answer = self.right("try_claim_session_execution_lease", session_id, owner, lease_ttl_ms)
         if isinstance(answer, Acquired) and session_id == "s2":
             return Acquired(replace(answer.lease, session_id="s"))
         return answer
+
+
+class AnotherType(Bent):
+    """A claim of session s2 answers a word: a postcondition is broken."""
+
+    def try_claim_session_execution_lease(self, session_id: str, owner: LeaseOwnerIdentity, lease_ttl_ms: int) -> object:
+        answer = self.right("try_claim_session_execution_lease", session_id, owner, lease_ttl_ms)
+        return "granted" if session_id == "s2" else answer
 
 
 class CachedRead(Bent):
@@ -226,6 +234,7 @@ FAULTS = (
     StaleHead,
     Crashing,
     AnotherSession,
+    AnotherType,
     CachedRead,
     OldFirst,
     FickleTier,

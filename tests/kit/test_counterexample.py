@@ -217,8 +217,8 @@ def test_an_item_of_a_list_is_held_against_the_right_item() -> None:
 
 
 def test_a_broken_contract_is_shown_with_the_published_contract() -> None:
-    """A store without contracts of its own is held against the postcondition that it broke."""
-    assert shown("AnotherSession", another_session).program.endswith(
+    """An answer of another type cannot be held against anything else."""
+    assert shown("AnotherType", another_session).program.endswith(
         """\
 arguments = ("s2", owner1, 10)
 answer = store.try_claim_session_execution_lease(*arguments)
@@ -309,7 +309,7 @@ CHAPTER = {
     "OldFirst": "session",
     "FickleTier": "session",
 }
-RAISED = {"Crashing": OverflowError, "FullDisk": Backend, "AnotherSession": ContractBroken}
+RAISED = {"Crashing": OverflowError, "FullDisk": Backend, "AnotherType": ContractBroken}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -15,6 +15,7 @@ from fencepost.spec import (
     AttachmentIntent,
     Backend,
     Busy,
+    ContractBroken,
     FullGraph,
     InvalidArgument,
     Json,
@@ -26,7 +27,7 @@ from fencepost.spec import (
     SessionExecutionLease,
     SessionGraph,
 )
-from fencepost.statemachines.checker import Call, Checker, Violation, difference
+from fencepost.statemachines.checker import Call, Checker, Crash, Violation, difference
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.model_store import ModelStore
 from fencepost.statemachines.tally import Tally
@@ -125,6 +126,26 @@ def test_an_answer_of_a_wrong_type_breaks_the_contract(tmp_path: Path) -> None:
     """A claim that answers None is refused by the contract of the abstract method, though the store does not subclass it."""
     with pytest.raises(Violation, match="expected Acquired or Busy"):
         claim(checker_of(tmp_path, CLAIM, lambda _: None))
+
+
+def test_an_answer_that_breaks_its_contract_is_laid_on_what_the_model_says_of_it(tmp_path: Path) -> None:
+    """The field that is wrong tells more than the postcondition that it breaks."""
+    another = checker_of(tmp_path, "renew_session_execution_lease", lambda lease: replace(lease, lease_token="another"))
+    granted = claim(another)
+    assert isinstance(granted, Acquired)
+    with pytest.raises(Violation, match="gave another answer than the model in lease_token") as caught:
+        another.perform(Call("renew_session_execution_lease", (granted.lease.fence(), 10)))
+    assert caught.value.requirements[0] == "LEASE-36"
+
+
+def test_an_answer_that_the_model_admits_has_to_keep_its_contract(tmp_path: Path) -> None:
+    """Though nothing else is wrong with it."""
+    checker = checker_of(tmp_path, CLAIM, lambda outcome: outcome)
+    made = checker.made(Call(CLAIM, ("s", A, 10)))
+    with pytest.raises(Violation, match="LEASE-12: what was seen") as caught:
+        checker.compare(made._replace(broken=ContractBroken(("LEASE-12",), "what was seen")))
+    assert caught.value.requirements == ("LEASE-12", "LEASE-3")
+    assert isinstance(caught.value.performed[-1].answer, Crash)
 
 
 def test_an_unexpected_refusal_is_a_violation(tmp_path: Path) -> None:

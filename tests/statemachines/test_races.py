@@ -134,7 +134,9 @@ def test_a_call_that_raises_beside_others_is_the_one_that_is_told(tmp_path: Path
     assert found is not None
     assert found.requirements == ("VALUE-6", "LEASE-18")
     assert isinstance(found.performed[-1].answer, Crash)
-    assert found.reason.endswith("raised RuntimeError: there is a transaction already; only a StoreError may leave a call")
+    assert found.reason.endswith(
+        "raised RuntimeError: there is a transaction already (test_races.py, line 121); only a StoreError may leave a call"
+    )
 
 
 def test_where_each_call_is_right_by_itself_an_order_is_missing(tmp_path: Path) -> None:
