@@ -26,9 +26,10 @@ from fencepost.spec.operations import CHAPTERS, OPERATIONS, PROTOCOLS, part_of
 from fencepost.spec.values import printable, text_of
 from fencepost.statemachines.environment import USUAL, Environment
 from fencepost.statemachines.lacking import CALLS_OF
+from fencepost.statemachines.origin import where_raised
 
 from .marks import declared, declares, offered
-from .opening import a_store, awaited, entered, is_called_as_it_is, is_store
+from .opening import a_store, awaited, entered, is_called_as_it_is, is_store, stores_in
 
 __all__ = ["DEFAULT_BACKEND", "BackendError", "Factory", "declares", "fresh_environment", "load_factory", "shortened", "told"]
 
@@ -85,7 +86,8 @@ class Factory:
             raise
         except BaseException as error:
             expected = AGAIN if again else "Expected a fresh, empty store"
-            raise BackendError(f"The factory {self.name} raised {told(error)}{' ' if again else '. '}{expected}.") from error
+            raised = f"{told(error)}{where_raised(error)}"
+            raise BackendError(f"The factory {self.name} raised {raised}{' ' if again else '. '}{expected}.") from error
         if isinstance(store, type):
             raise BackendError(
                 f"The factory {self.name} gave the class {store.__name__}. Expected a store of that class: does the factory "
@@ -143,6 +145,16 @@ class Factory:
             self.close(store)
             return isinstance(store, Stores)
 
+    def gives_one_store(self) -> bool:
+        """Whether it gives the same store each time: what is left in it stays for whatever is done next in this process."""
+        given = []
+        for _ in range(2):
+            with fresh_environment(self.declares) as environment:
+                store = self.open(environment)
+                given.append(stores_in(store))
+                self.close(store)
+        return any(one is other for one in given[0] for other in given[1])
+
     def close(self, store: Any) -> None:
         """Let the store go. Raises `BackendError` if its `close()` raises."""
         close = self._letting_go.pop(id(store), None) or getattr(store, "close", None)
@@ -151,7 +163,8 @@ class Factory:
         try:
             awaited(close())
         except Exception as error:
-            raise BackendError(f"close() of the store of {self.name} raised {told(error)}. Expected it to return.") from error
+            raised = f"{told(error)}{where_raised(error)}"
+            raise BackendError(f"close() of the store of {self.name} raised {raised}. Expected it to return.") from error
 
     def require_declared(self, chapters: Collection[str]) -> None:
         """Raise `BackendError` if the factory declares its chapters, and one of these is not among them."""
@@ -334,7 +347,8 @@ def _module(name: str, module_name: str) -> Any:
             ) from error
         raise BackendError(f"The module {module_name!r} needs another one: {told(error)}. Install it and try again.") from error
     except (Exception, SystemExit) as error:
-        raise BackendError(f"The module {module_name!r} cannot be imported: it raised {told(error)}.") from error
+        raised = f"{told(error)}{where_raised(error)}"
+        raise BackendError(f"The module {module_name!r} cannot be imported: it raised {raised}.") from error
 
 
 def _attribute(name: str, module: Any, attribute: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from io import TextIOWrapper
@@ -112,14 +113,14 @@ def verify_command(
         require_nothing_drawn(context)
     console = Terminal(stderr=json_path == STANDARD_OUTPUT)
     how: dict[str, Any] = {"seconds": budget or 0, "workers": workers, "stores": stores or (), "suite": suite}
-    request = Request(backend, chosen or CHAPTERS, seed, examples, steps, strict, **how)
+    request = Request(backend, chosen or CHAPTERS, seed, examples, steps, strict, timeout=timeout, **how)
     try:
         _require_writable(json_path, folder)
         try:
             factory = load_factory(backend, timeout)
             wanted = chosen or factory.has
             request = replace(request, chapters=(wanted or CHAPTERS) if suite is None else chapters_of(suite, wanted))
-            with progress(console, request, factory.declares) as observer:
+            with _apart(json_path), progress(console, request, factory.declares) as observer:
                 if workers > 1:
                     result = verify_at_once(factory, request, observer, timeout)
                 else:
@@ -135,6 +136,11 @@ def verify_command(
         _give_up(result.trouble)
     report(console, result, folder)
     context.exit(result.verdict.exit_code)
+
+
+def _apart(json_path: str | None) -> AbstractContextManager[object]:
+    """What a store prints goes to standard error where standard output is for JSON."""
+    return redirect_stdout(sys.stderr) if json_path == STANDARD_OUTPUT else nullcontext()
 
 
 def _require_writable(json_path: str | None, folder: str | None) -> None:

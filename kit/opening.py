@@ -11,7 +11,7 @@ import contextlib
 import inspect
 import threading
 from collections.abc import Awaitable, Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from fencepost.spec import Stores
@@ -87,6 +87,12 @@ def is_called_as_it_is(made: object, store: object) -> bool:
     return store.__wrapped__ is made and not any(type(each) in _ASYNC for each in _parts(made).values())
 
 
+def stores_in(store: object) -> list[object]:
+    """The stores that a factory gave, one or several, as they are."""
+    given = store.__wrapped__ if isinstance(store, _Awaited) else store
+    return list(_parts(given).values())
+
+
 def _parts(store: object) -> dict[str, Any]:
     """The stores that there are, by name; one alone has none."""
     if not isinstance(store, Stores):
@@ -117,6 +123,9 @@ class _Awaited:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.__dict__["__wrapped__"], name)
+        if getattr(found, "__func__", None) in _GIVEN:
+            # it calls the others, which have to be awaited
+            return partial(found.__func__, self)
         return _Call(self.__dict__["__wrapped__"], found) if callable(found) else found
 
 
@@ -135,6 +144,9 @@ class _Call:
         _ASYNC.add(type(self._store))
         return awaited(answer)
 
+
+_GIVEN = {each.method for each in OPERATIONS.values() if not getattr(each.method, "__isabstractmethod__", False)}
+"""The methods that a store inherits from the class of its protocol, and need not write."""
 
 _ASYNC: set[type] = set()
 """The classes of stores that have given something to be awaited."""

@@ -15,7 +15,7 @@ from fencepost.spec.catalogue import Level, Requirement, requirements
 from fencepost.statemachines.rivals import RACES
 from fencepost.statemachines.tally import Tally
 
-from .backend import command_of
+from .backend import ANSWER_S, command_of
 from .coverage import Coverage, coverage
 from .showing.counterexample import Counterexample
 
@@ -99,6 +99,8 @@ class Request:
     """The protocols that the chapters were asked for by, if they were."""
     suite: str | None = None
     """The suite whose calls are made, in place of calls that are drawn."""
+    timeout: float = ANSWER_S
+    """How many seconds a call may take, in a run that has a limit."""
 
     @property
     def option(self) -> str:
@@ -124,6 +126,7 @@ class Request:
             chosen,
         ]
         words += [f"--workers {self.workers}"] * (self.workers > 1)
+        words += [f"--timeout {self.timeout:g}s"] * (self.timeout != ANSWER_S)
         return " ".join(words + ["--strict"] * self.strict)
 
     @property

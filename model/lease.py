@@ -79,7 +79,7 @@ def try_claim_session_execution_lease(
     grant = record_level.claim(before, claimant, ports.now, lease_ttl_ms)
     if grant.granted is Granted.no:
         dead = definitely_dead(before.liveness, owner.liveness, ports.alive)
-        return _busy(state, session_id, before, ("LEASE-16", *(("LEASE-17",) if dead else ()), *_edge(before, ports.now)))
+        return _busy(state, session_id, before, (*_edge(before, ports.now), "LEASE-16", *(("LEASE-17",) if dead else ())))
     because = _claim_because(state, session_id, owner, before, lease_ttl_ms, ports.now, grant.granted)
     return _granted(state, ports, session_id, grant, because)
 
@@ -199,13 +199,10 @@ def _spared_because(
 ) -> Ids:
     """Why a reclaim left the live holder alone."""
     if not (about_this_session and matches(before, observed)):
-        return (
-            "LEASE-21",
-            *(("LEASE-23",) if before.fencing_token > observed.fencing_token else ()),
-            *_edge(before, ports.now),
-        )
+        superseded = ("LEASE-23",) if before.fencing_token > observed.fencing_token else ()
+        return (*_edge(before, ports.now), "LEASE-21", *superseded)
     if before.holder == owner.incarnation:
-        return ("LEASE-22", *_edge(before, ports.now))
+        return (*_edge(before, ports.now), "LEASE-22")
     holder, claimant = before.liveness, owner.liveness
     if not (isinstance(holder, LocalProcess) and isinstance(claimant, LocalProcess)):
         return ("LEASE-25", "LEASE-21")
@@ -216,7 +213,7 @@ def _spared_because(
 
 def _renew_refused_because(before: SessionLease, proof: Proof[Incarnation, str], now: int) -> Ids:
     if matches(before, proof):
-        return ("LEASE-32", *_edge(before, now))
+        return (*_edge(before, now), "LEASE-32")
     return ("LEASE-29", *_superseded(before, proof))
 
 

@@ -196,7 +196,7 @@ class Checker:
         taken = self.following.ways(made)
         self._count_values(made)
         if not taken:
-            raise self._violation(call, self.following.ours(made), made.answer, context, touched)
+            raise self._violation(made, self.following.ours(made), context, touched)
         self.require_contract(made)
         step = self.counted(made, taken[0])
         self.following.go(taken, taken[0].departed)
@@ -276,8 +276,8 @@ class Checker:
             self.tally.count_all(shown)
             self._unshown = tuple(effect for effect in self._unshown if effect not in shown)
 
-    def _violation(self, call: Call, steps: Steps, seen: object, context: Ids, touched: bool) -> Violation:
-        ours = steps[0]
+    def _violation(self, made: Made, steps: Steps, context: Ids, touched: bool) -> Violation:
+        call, seen, ours = made.call, made.answer, steps[0]
         if isinstance(seen, Crash):
             if isinstance(seen.error, ContractBroken):
                 return self._broken((*seen.error.requirements, *ours.because), steps, "", str(seen.error))
@@ -287,6 +287,9 @@ class Checker:
         path = difference(ours.answer, seen, [step.answer for step in steps[1:]])
         # where even our step departs, it is that of a store that does not declare something, and has to be as if it had none
         blamed = (*ours.differs, *context, *self._blamed(call, ours, path, touched))
+        if made.broken is not None and path and not _fixing(ours.details, path):
+            # nothing else is said of that field
+            blamed = (*made.broken.requirements, *blamed)
         departed = next((step.differs for step in steps[1:] if step.answer == seen), ())
         if departed:
             return self._broken(departed, steps, path, f"{call.operation} departs from {', '.join(departed)} in a strict run")

@@ -39,6 +39,9 @@ Holds: TypeAlias = Callable[[Program], bool]
 PLAIN_NUMBER = 10
 """Larger numbers are tried as this one, and then as 1."""
 
+PLAIN_TIMES = (10, 20)
+"""How many ms are tried in the place of any others: time to go on in, and another such time."""
+
 PLAIN_LENGTH = 8
 """Longer texts are tried as a short one, and so are those with characters that are not seen."""
 
@@ -85,7 +88,7 @@ def _next_plainer(program: Program, place: int, tried: set[object]) -> Program |
         return None
     operation, given = event.action
     for index, (name, _) in enumerate(OPERATIONS[operation].parameters):
-        for plainer in (*plainer_values(given[index], kind_of(name)), *_smaller_numbers(program, event.action, index)):
+        for plainer in (*plainer_values(given[index], name), *_smaller_numbers(program, event.action, index)):
             arguments = (*given[:index], plainer, *given[index + 1 :])
             if arguments not in tried:
                 tried.add(arguments)
@@ -96,10 +99,10 @@ def _next_plainer(program: Program, place: int, tried: set[object]) -> Program |
 def _smaller_numbers(program: Program, call: Call, index: int) -> Iterator[int]:
     """What other calls of the operation have in the place of this one's number: two that are equal are plainer.
 
-    Only if it is smaller, or two calls would take each other's for ever.
+    Only if it is smaller, or two calls would take each other's for ever; and no times, of which some are plainer than less.
     """
     given = call.arguments[index]
-    if type(given) is not int:
+    if type(given) is not int or is_time(OPERATIONS[call.operation].parameters[index][0]):
         return
     for event in program:
         if isinstance(event.action, Call) and event.action.operation == call.operation:
@@ -135,7 +138,7 @@ def _numbers(call: Call) -> Iterator[tuple[str, int]]:
 
 
 def _numbers_in(value: object, field: str) -> Iterator[tuple[str, int]]:
-    if type(value) is int and not field.endswith("_ms"):
+    if type(value) is int and not is_time(field):
         yield field, value
     elif isinstance(value, tuple):
         for item in value:
@@ -169,33 +172,40 @@ def _renumbered(program: Program, name: str, old: int, new: int) -> Program | No
         return None
 
 
-def plainer_values(value: object, kind: str | None = None) -> Iterator[object]:
+def plainer_values(value: object, field: str = "", record: type | None = None) -> Iterator[object]:
     """Simpler values of the same type: small numbers, plain text, fields at their defaults, fewer items.
 
     Proofs and claims stay as they were granted, and so does every text of a kind that stores mint.
     """
-    if type(value) is int and value > PLAIN_NUMBER:
+    if type(value) is int and is_time(field):
+        yield from PLAIN_TIMES[: PLAIN_TIMES.index(value) if value in PLAIN_TIMES else None]
+    elif type(value) is int and value > PLAIN_NUMBER:
         yield PLAIN_NUMBER
         # what is to be small may be smaller yet
         yield 1
-    elif isinstance(value, str) and kind is None and not _is_plain(value):
+    elif isinstance(value, str) and kind_of(field, record) is None and not _is_plain(value):
         yield from (text for text in PLAIN_TEXTS if text != value)
     elif isinstance(value, tuple):
         for index in range(len(value)):
             yield (*value[:index], *value[index + 1 :])
         for index, item in enumerate(value):
-            yield from ((*value[:index], plainer, *value[index + 1 :]) for plainer in plainer_values(item, kind))
+            yield from ((*value[:index], plainer, *value[index + 1 :]) for plainer in plainer_values(item, field, record))
     elif isinstance(value, Json) and value != Json():
         yield Json()
     elif isinstance(value, msgspec.Struct) and not isinstance(value, GRANTED):
         if type(value) in PLAIN_KINDS:
             yield PLAIN_KINDS[type(value)]
-        for field in msgspec.structs.fields(value):
-            given = getattr(value, field.name)
-            if field.default is not msgspec.NODEFAULT and given != field.default:
-                yield from _with(value, field.name, field.default)
-            for plainer in plainer_values(given, kind_of(field.name, type(value))):
-                yield from _with(value, field.name, plainer)
+        for each in msgspec.structs.fields(value):
+            given = getattr(value, each.name)
+            if each.default is not msgspec.NODEFAULT and given != each.default:
+                yield from _with(value, each.name, each.default)
+            for plainer in plainer_values(given, each.name, type(value)):
+                yield from _with(value, each.name, plainer)
+
+
+def is_time(field: str) -> bool:
+    """Whether a number in this field or parameter is a time, whose length matters."""
+    return field.endswith("_ms")
 
 
 def _is_plain(text: str) -> bool:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from fencepost.spec.operations import OPERATIONS
+
 from .calls import TimeIsUp
 from .checker import Call, Event, Move, Violation
 from .environment import BEGINNING
@@ -109,11 +111,15 @@ def _spelled_out(violation: Violation) -> Program:
 
 
 def alike(left: Violation, right: Violation) -> bool:
-    """Whether two violations are of one kind: of one call, by the same requirements, or in the same field by a common one."""
+    """Whether two violations are of one kind: of one call, by the same requirements, or in the same field by a common one.
+
+    A field that is read wrongly may be so in more than one read.
+    """
+    calls = {each.performed[-1].call.operation for each in (left, right)}
+    same_call = len(calls) == 1 or all(OPERATIONS[each].reads for each in calls)
     same_field = _without_places(left.path) == _without_places(right.path)
-    return left.performed[-1].call.operation == right.performed[-1].call.operation and (
-        left.requirements == right.requirements or (same_field and not set(left.requirements).isdisjoint(right.requirements))
-    )
+    common = not set(left.requirements).isdisjoint(right.requirements)
+    return same_call and (left.requirements == right.requirements or (same_field and common))
 
 
 def _without_places(path: str) -> list[str]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -97,6 +102,13 @@ UNSTEADY = (
 """What is said of a store that does the same calls now so, now so."""
 
 
+SHARED = (
+    "The factory gives the same store every time, and by itself the program does not fail. Expected every example to "
+    "start from a fresh, empty store: let the factory make one, or empty the one there is."
+)
+"""What is said where something was left in a store by earlier examples."""
+
+
 def is_fresh(found: Counterexample) -> bool:
     """Whether the store was to make up another value where the answers differ, than one that is known by then."""
     if not found.path or kind_at(found.expected, found.path) is None:
@@ -126,9 +138,10 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
     written = program(claim, factory.name, is_plain=factory.is_plain())
     performed = tuple(line.performed for line in script)
     tries = range(TRIES if violation.ahead or violation.is_unsteady else 1)
+    is_shared = factory.gives_one_store()
     reproduces = (
         not violation.is_race
-        and any(fails(written, factory) for _ in tries)
+        and any(fails_alone(written) if is_shared else fails(written, factory) for _ in tries)
         and not all(fails(program(of_model, MODEL)) for _ in tries)
     )
     return Counterexample(
@@ -147,7 +160,7 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
         ahead=violation.ahead,
         steps=violation.steps,
         heading=_heading(violation, reproduces=reproduces),
-        hint=UNSTEADY if violation.is_unsteady else _hint(script, factory),
+        hint=UNSTEADY if violation.is_unsteady else SHARED if is_shared and not reproduces else _hint(script, factory),
     )
 
 
@@ -161,8 +174,8 @@ def _hint(script: Script, factory: Factory) -> str | None:
         )
     if "liveness-oracle" in factory.declares and any(_is_of_process(each) for line in script for each in line.moves):
         return (
-            "The answer depends on which processes run, and a liveness oracle is declared. Let the store ask "
-            f"{_port(factory, 'environment.process_alive', 'the processes of each request')}, or, if it asks nobody, "
+            "The answer depends on which processes run, and a liveness oracle is declared: the store has to ask "
+            f"{_port(factory, 'environment.process_alive', 'the processes of each request')}. If it asks nobody, "
             f"{_undeclared(factory, 'liveness-oracle')}."
         )
     return None
@@ -248,6 +261,21 @@ def fails(written: Program, factory: Factory | None = None) -> bool:
             shutil.rmtree(environment.directory, ignore_errors=True)
     return False
 
+
+def fails_alone(written: Program) -> bool:
+    """The same in a process of its own, for a store in which something is left of all that was done in this one."""
+    command = [sys.executable, "-c", written.text]
+    try:
+        here = os.environ | {"TMPDIR": tempfile.gettempdir(), "PYTHONPATH": os.pathsep.join(sys.path)}
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=ALONE_S, check=False, env=here)
+    except subprocess.TimeoutExpired:
+        return False
+    lines = re.findall(r'^  File "<string>", line (\d+)', ended.stderr, re.MULTILINE)
+    return bool(lines) and int(lines[0]) >= written.last_call
+
+
+ALONE_S = 60
+"""How long a program may take in a process of its own."""
 
 PROGRAM = "<counterexample>"
 

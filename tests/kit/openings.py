@@ -178,6 +178,50 @@ def registered_store(environment: Environment) -> Any:
     return Registered(memory(environment).event)
 
 
+class AsyncLog(EventStore):
+    """An event log that inherits from the class of its protocol, writes its methods async, and does not write all."""
+
+    def __init__(self, store: EventStore) -> None:
+        self.store = store
+
+
+for each in OPERATIONS.values():
+    if each.chapter == "event" and each.method_name != "get_events":
+        setattr(AsyncLog, each.method_name, _asynchronous(each.method_name))
+AsyncLog.__abstractmethods__ = frozenset()
+
+
+def async_log(environment: Environment) -> Any:
+    """An async store that inherits `get_events`."""
+    return AsyncLog(memory(environment).event)  # type: ignore[abstract]  # its methods were set above
+
+
+class Shared(AsyncEvents):
+    """One log for all, which says a word at every call."""
+
+
+def _talking(name: str) -> Any:
+    def method(self: Shared, *arguments: Any) -> Any:
+        print("a word")
+        return getattr(self.store, name)(*arguments)
+
+    return method
+
+
+for each in OPERATIONS.values():
+    if each.chapter == "event":
+        setattr(Shared, each.method_name, _talking(each.method_name))
+
+SHARED: list[Shared] = []
+
+
+def shared_store(environment: Environment) -> Any:
+    """The same store every time, with all that was left in it."""
+    if not SHARED:
+        SHARED.append(Shared(memory(environment).event))
+    return SHARED[0]
+
+
 class Forgetful(AsyncEvents):
     """An async event log that forgets when a turn is finished."""
 

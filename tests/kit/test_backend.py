@@ -32,13 +32,15 @@ GOOD_FOR_NOTHING = {
     "directory), and gives a fresh, empty store.",
     "faulty:no_argument": "faulty:no_argument cannot be called with one argument: it is no_argument() -> 'None'; a factory "
     "takes one argument, the environment (clock, process_alive, directory), and gives a fresh, empty store.",
-    "faulty:raising": "The factory faulty:raising raised ConnectionRefusedError: nobody listens on port 5432. Expected a "
+    "faulty:raising": "The factory faulty:raising raised ConnectionRefusedError: nobody listens on port 5432 "
+    "(faulty.py, line 345). Expected a "
     "fresh, empty store.",
     "faulty:nothing": "The factory faulty:nothing gave None, which has none of the calls of a store. Expected an object with "
     "methods such as try_claim_session_execution_lease; does the factory return its store?",
     "faulty:number": "The factory faulty:number gave 7, which has none of the calls of a store. Expected an object with "
     "methods such as try_claim_session_execution_lease; does the factory return its store?",
-    "faulty:CannotClose": "close() of the store of faulty:CannotClose raised RuntimeError: busy. Expected it to return.",
+    "faulty:CannotClose": "close() of the store of faulty:CannotClose raised RuntimeError: busy (faulty.py, line 326). "
+    "Expected it to return.",
     "faulty:LeasesOnly": "The store of faulty:LeasesOnly, a LeasesOnly, has no commit_runtime_state, load_session. Expected "
     "every call of what was chosen: add what is missing, or check the chapters that it has, with --chapters lease. "
     "A check of commits reads them back with load_session, of the chapter session.",
@@ -55,7 +57,8 @@ GOOD_FOR_NOTHING = {
     "store.py": "Received --backend 'store.py', which names a file. Expected a module: --backend store:factory.",
     "forgetful:Unclosed": "The store of forgetful:Unclosed, a Unclosed, has no close(). Expected one of a store that can be "
     "opened again: add it, or do not declare `reopen`.",
-    "forgetful:once": "The factory forgetful:once raised FileExistsError: [Errno 17] File exists: 'file' when it was called "
+    "forgetful:once": "The factory forgetful:once raised FileExistsError: [Errno 17] File exists: 'file' "
+    "(forgetful.py, line 85) when it was called "
     "again with the same environment. Expected the store that was closed, with all that was in it.",
 }
 
@@ -76,7 +79,9 @@ def test_a_module_that_raises_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BackendError, match=r"'broken_store' cannot be imported: it raised ZeroDivisionError: "):
         load_factory("broken_store:memory")
-    with pytest.raises(BackendError, match=r"'leaving_store' cannot be imported: it raised SystemExit: bye\."):
+    with pytest.raises(
+        BackendError, match=r"'leaving_store' cannot be imported: it raised SystemExit: bye \(leaving_store.py, line 1\)\."
+    ):
         load_factory("leaving_store:memory")
     with pytest.raises(BackendError, match=r"'needing_store' needs another one: .*driver_that_nobody_has.* Install it"):
         load_factory("needing_store:memory")
@@ -253,8 +258,8 @@ def test_a_store_that_asks_nobody_who_runs_is_told_so() -> None:
     request = Request("faulty_shapes:asking_nobody", ("lease",), 0, 5, 50)
     (found,) = verify(load_factory(request.backend), request).counterexamples
     assert found.hint == (
-        "The answer depends on which processes run, and a liveness oracle is declared. Let the store ask "
-        'environment.process_alive, or, if it asks nobody, mark the factory with @declares("controlled-clock").'
+        "The answer depends on which processes run, and a liveness oracle is declared: the store has to ask "
+        'environment.process_alive. If it asks nobody, mark the factory with @declares("controlled-clock").'
     )
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import openings
 import pytest
 from fencepost.kit.backend import BackendError, fresh_environment, load_factory
 from fencepost.kit.opening import opened
 from fencepost.kit.result import Request, Result, Verdict
+from fencepost.kit.showing.counterexample import SHARED
 from fencepost.kit.verify import verify
 
 
@@ -32,7 +35,7 @@ def test_a_factory_of_any_shape_gives_its_store(name: str) -> None:
     assert len(set(openings.LOG)) == (0 if name == "coroutine" else 2)
 
 
-@pytest.mark.parametrize("name", ["async_store", "async_stores", "traced_store", "delegating_store"])
+@pytest.mark.parametrize("name", ["async_store", "async_stores", "traced_store", "delegating_store", "async_log"])
 def test_async_stores_are_awaited(name: str) -> None:
     """What their methods come to is what they answer; refusals too."""
     result = held(name, "event")
@@ -49,6 +52,25 @@ def test_an_answer_of_another_type_is_caught_whatever_it_equals(name: str, answe
     (found,) = result.counterexamples
     assert (result.verdict, result.troubles, found.requirement and found.requirement.id) == (Verdict.violates, (), "VALUE-11")
     assert f"VALUE-11: get_turn answered {answered}" in found.reason
+
+
+def test_what_earlier_examples_left_in_a_store_is_told_as_that(capsys: pytest.CaptureFixture[str]) -> None:
+    """The program does not fail by itself, and nobody says that it does."""
+    openings.SHARED.clear()
+    (found,) = held("shared_store", "event", examples=5).counterexamples
+    assert not found.reproduces
+    assert found.heading == "This was called. Called again, it did not show:"
+    assert found.hint == SHARED
+    assert "a word" in capsys.readouterr().out
+
+
+def test_what_a_store_prints_is_no_part_of_the_json() -> None:
+    """It goes to standard error."""
+    command = [sys.executable, "-m", "fencepost.kit", "verify", "--backend", "openings:shared_store", "--chapters", "event"]
+    here = Path(openings.__file__).parent
+    ended = subprocess.run([*command, "--json", "-"], capture_output=True, text=True, check=False, cwd=here)
+    assert json.loads(ended.stdout)["verdict"] == "violates"
+    assert "a word\n" in ended.stderr
 
 
 def test_nothing_is_checked_without_contracts() -> None:
