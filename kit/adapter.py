@@ -45,6 +45,12 @@ BYTE_ORDER_MARK = "\ufeff".encode()
 OUTCOMES = ("answer", "error", "crash")
 """One of these stands beside the id in what a call comes to."""
 
+LONGEST = 1 << 28
+"""How many bytes a line may have: of a program that writes without end not all is kept until the time is up."""
+
+BEGINNING = 1 << 10
+"""How many of them are looked at to show how they begin."""
+
 LINE = "Expected one line of JSON for each request, with its id"
 
 
@@ -152,14 +158,19 @@ class Pipe:
                 if end < 0 and b"\n" in chunk:
                     end = len(self._received) + chunk.index(b"\n")
                 self._received += chunk
+                if len(self._received) > LONGEST:
+                    raise self.failed(f"answered {what} with more than {LONGEST:,} bytes{self._begun()}. {LINE}")
         answer = bytes(self._received[:end])
         del self._received[: end + 1]
         return answer
 
     def _begun(self) -> str:
-        """What came of an answer that was not ended, in words."""
-        begun = bytes(self._received)
-        return f"; what came is {shortened(begun.decode(errors='replace'))}, without the end of a line" if begun else ""
+        """What came of an answer that was not ended, in words: its beginning is all that is shown."""
+        begun = bytes(self._received[:BEGINNING])
+        if not begun:
+            return ""
+        end = "" if b"\n" in self._received else ", without the end of a line"
+        return f"; what came is {shortened(begun.decode(errors='replace'))}{end}"
 
     def _unsent(self, line: bytes) -> bytes:
         """Send what the pipe takes; the rest."""

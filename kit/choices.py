@@ -30,6 +30,10 @@ class Names(click.ParamType[tuple[str, ...]]):
         return tuple(name for name in self.known if name in chosen)
 
 
+LONGEST_S = 365 * 24 * 3_600
+"""What waits for much longer is refused by the system."""
+
+
 class Duration(click.ParamType[float]):
     """A span of time, such as 60s, 5m or 1h."""
 
@@ -43,7 +47,10 @@ class Duration(click.ParamType[float]):
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|)", str(value).strip())
         if found is None or float(found[1]) == 0:
             self.fail(f"received {value!r}, expected a span of time such as 60s, 5m or 1h.", param, ctx)
-        return float(found[1]) * {"s": 1, "": 1, "m": 60, "h": 3_600}[found[2]]
+        seconds = float(found[1]) * {"s": 1, "": 1, "m": 60, "h": 3_600}[found[2]]
+        if seconds > LONGEST_S:
+            self.fail(f"received {value!r}, expected a span of time of {LONGEST_S // 3_600:,}h at most: a year.", param, ctx)
+        return seconds
 
 
 STORES = Names("stores", tuple(PROTOCOLS))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, get_type_hints
 
 from .attachment import AttachmentManifest
@@ -113,15 +113,25 @@ class Operation(NamedTuple):
             return f"{self.method_name}{signature}"
         return f"{self.method_name}{signature}" if names != expected and sorted(names) == sorted(expected) else None
 
+    @property
+    def postconditions(self) -> Sequence[Any]:
+        """What has to hold of its answers; none where they are turned off."""
+        contracts: Sequence[Any] = getattr(self.method, "__postconditions__", ())
+        return contracts
+
     def carries_contract(self, method: object) -> bool:
         """Whether this method of a store checks its contract itself, as one that overrides the published one does."""
-        return getattr(method, "__code__", None) is self.method.__code__
+        # all that icontract decorates has this code, and attributes may be a copy: it takes both
+        if getattr(method, "__code__", None) is not self.method.__code__:
+            return False
+        carried = getattr(method, "__postconditions__", ())
+        return all(each in carried for each in self.postconditions)
 
     def require_contract(self, arguments: tuple[object, ...], result: object) -> None:
         """Raise `ContractBroken` if the answer breaks a postcondition: for methods that do not carry their contract."""
         # as icontract names them; the store itself comes first
         given = {"_ARGS": (None, *arguments), "_KWARGS": {}, "result": result}
-        for contract in getattr(self.method, "__postconditions__", ()):
+        for contract in self.postconditions:
             if not contract.condition(**{name: given[name] for name in contract.condition_args}):
                 raise contract.error(**{name: given[name] for name in contract.error_args})
 

@@ -28,7 +28,10 @@ class CrewLost(Exception):
 
 @contextlib.contextmanager
 def crew(size: int, make: Making, shared: object) -> Iterator[Callable[[Iterable[Any]], Iterator[Any]]]:
-    """What does jobs, in so many processes, none of which is left at the end. Raises `CrewLost` if one ends before."""
+    """What does jobs, in so many processes, none of which is left at the end.
+
+    Raises `CrewLost` if one ends before, and what a job raises.
+    """
     members: list[tuple[BaseProcess, Connection]] = []
     try:
         # which would be started with the first process, and unblock it
@@ -59,11 +62,17 @@ def _begun(make: Making, shared: object) -> tuple[BaseProcess, Connection]:
 def _work(asked: Connection, make: Making, shared: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    do = make(shared)
+    do: Callable[[Any], Any] | None = None
     # nobody asks any more
     with contextlib.suppress(EOFError, OSError):
         while True:
-            asked.send([do(job) for job in asked.recv()])
+            jobs = asked.recv()
+            try:
+                do = do or make(shared)
+                answers: list[Any] | Exception = [do(job) for job in jobs]
+            except Exception as error:
+                answers = error
+            asked.send(answers)
 
 
 def _done(members: list[Connection], jobs: Iterator[Any]) -> Iterator[Any]:
@@ -83,7 +92,10 @@ def _done(members: list[Connection], jobs: Iterator[Any]) -> Iterator[Any]:
         for ready in wait(list(numbers)):
             assert isinstance(ready, Connection)
             with _missed():
-                answers[numbers.pop(ready)] = ready.recv()
+                answer = ready.recv()
+            if isinstance(answer, Exception):
+                raise answer
+            answers[numbers.pop(ready)] = answer
             idle.append(ready)
         while told in answers:
             yield from answers.pop(told)

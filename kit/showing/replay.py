@@ -91,7 +91,7 @@ def _replayed(factory: Factory, trace: Trace, in_progress: Calls) -> Replayed:
         try:
             return _run(factory, checker, environment, trace)
         finally:
-            factory.close(checker.store)
+            _close(factory, checker)
 
 
 def _run(factory: Factory, checker: Checker, environment: Environment, trace: Trace) -> Replayed:
@@ -120,9 +120,14 @@ def _move(factory: Factory, checker: Checker, environment: Environment, move: Mo
     if move.method != "reopen":
         getattr(environment.process_alive, move.method)(*move.arguments)
         return
+    _close(factory, checker)
     with checker.calls.during(f"the factory {factory.name}"):
-        factory.close(checker.store)
         checker.store = factory.open(environment, again=True)
+
+
+def _close(factory: Factory, checker: Checker) -> None:
+    with checker.calls.during(f"close() of the store of {factory.name}"):
+        factory.close(checker.store)
 
 
 def _kind(answer: object) -> str:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from unittest import mock
 
+import icontract
 from fencepost.impl import DuckDBStores
 from fencepost.kit.duckdb import memory
 from fencepost.spec import EventStore, Stores
@@ -146,6 +147,18 @@ def patched_store(environment: Environment) -> Any:
     """A store that inherits the contracts, with a method in the place of one of its own that answers what equals anything."""
     store: Any = memory(environment).event
     store.get_turn = lambda *_: mock.ANY
+    return store
+
+
+def guarded_store(environment: Environment) -> Any:
+    """The same, where that method has a contract of its own."""
+    store: Any = memory(environment).event
+
+    @icontract.require(lambda turn: turn >= 0)
+    def get_turn(thread_id: str, turn: int) -> Any:
+        return mock.ANY
+
+    store.get_turn = get_turn
     return store
 
 

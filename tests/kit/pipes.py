@@ -50,6 +50,12 @@ def dying(request: dict[str, Any]) -> None:
     os._exit(3)
 
 
+def endless(request: dict[str, Any]) -> None:
+    """A line that never ends."""
+    while True:
+        print("x" * (1 << 16), end="")
+
+
 def half_a_line_dying(request: dict[str, Any]) -> None:
     """The program ends in the middle of its answer."""
     print('{"id":', end="", flush=True)
@@ -103,6 +109,7 @@ WAYS: dict[str, Callable[[dict[str, Any]], None]] = {
     "with a child": after_hello(with_a_child),
     "with a child, dead": after_hello(with_a_child_dying),
     "half a line, dying": after_hello(half_a_line_dying),
+    "endless": after_hello(endless),
     "killed": after_hello(lambda _: os.kill(os.getpid(), 9)),
     "answer and error": after_hello(lambda request: say({"id": request["id"], "answer": None, "error": {"kind": "Oops"}})),
     "no answer": after_hello(lambda request: say({"id": request["id"]})),

@@ -130,6 +130,17 @@ class ClosesStdout(Bent):
         return self.right("renew_session_execution_lease", *arguments)
 
 
+class NeverCloses(Bent):
+    """After a renewal it does not let go."""
+
+    def renew_session_execution_lease(self, *arguments: object) -> object:
+        self.close = self._wait
+        return self.right("renew_session_execution_lease", *arguments)
+
+    def _wait(self) -> None:
+        time.sleep(3600)
+
+
 def leaves_a_thread(environment: Environment) -> object:
     """A factory that starts a thread that never ends, and that Python waits for."""
     threading.Thread(target=lambda: time.sleep(3600)).start()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fencepost.kit import adapter
 from fencepost.kit.adapter import Adapter, AdapterError
 from fencepost.kit.backend import fresh_environment, load_factory
 from fencepost.kit.result import Request, Result, Verdict
@@ -135,6 +136,15 @@ def test_a_program_that_fails_is_never_a_verdict(way: str) -> None:
     assert time.monotonic() - began < 60
     (trouble,) = troubles
     assert re.search(FAILING[way], trouble), trouble
+
+
+def test_a_line_that_never_ends_is_not_kept_until_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory would run out before: it ends where no answer can be so long, and how it begins is told."""
+    monkeypatch.setattr(adapter, "LONGEST", 1 << 20)
+    (trouble,) = held(wrong("endless"), "output", seconds=20).troubles
+    assert re.search(
+        r" with more than 1,048,576 bytes; what came is 'x{78}…, without the end of a line\. Expected one", trouble
+    )
 
 
 def test_a_store_that_crashes_behind_a_good_adapter_breaks_the_law() -> None:

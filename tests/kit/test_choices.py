@@ -18,3 +18,11 @@ def test_what_is_no_span_of_time_is_a_mistake(given: str) -> None:
     """A run could neither end after it nor wait so long."""
     with pytest.raises(click.BadParameter, match=r"expected a span of time such as 60s, 5m or 1h\."):
         Duration().convert(given, None, None)
+
+
+@pytest.mark.parametrize("given", ["8761h", "99999999999999", "9" * 400])
+def test_no_span_of_time_is_longer_than_a_year(given: str) -> None:
+    """The system refuses to wait for so long, and there is no end of a run after so many seconds."""
+    assert Duration().convert("8760h", None, None) == 31_536_000
+    with pytest.raises(click.BadParameter, match=r"expected a span of time of 8,760h at most: a year\."):
+        Duration().convert(given, None, None)

@@ -44,7 +44,8 @@ def test_async_stores_are_awaited(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "answered"), [("patched_store", "<ANY>"), ("registered_store", "<openings.Unequal object at ")]
+    ("name", "answered"),
+    [("patched_store", "<ANY>"), ("guarded_store", "<ANY>"), ("registered_store", "<openings.Unequal object at ")],
 )
 def test_an_answer_of_another_type_is_caught_whatever_it_equals(name: str, answered: str) -> None:
     """The contract is checked of every method that does not carry it, as a patched or a registered one does not."""

@@ -83,6 +83,7 @@ def test_a_call_that_nothing_can_end_ends_the_run(backend: str, workers: str) ->
         ("Sleeps", "0.5", "renew_session_execution_lease did not return within 0.5 s. Expected an answer"),
         ("LocksInC", "0.5", "renew_session_execution_lease did not return within 0.5 s. Expected an answer"),
         ("never_opens", "0.2", "the factory stuck:never_opens did not return within 1.2 s. Expected an answer"),
+        ("NeverCloses", "0.2", "close() of the store of stuck:NeverCloses did not return within 1.2 s. Expected an answer"),
     ],
 )
 def test_a_replay_of_what_does_not_return_ends_too(backend: str, timeout: str, late: str, tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_a_replay_of_what_does_not_return_ends_too(backend: str, timeout: str, l
         "--timeout",
         timeout,
     ]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=20)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"Error: {late}")
 

@@ -8,6 +8,7 @@ from multiprocessing import active_children
 
 import pytest
 from fencepost.statemachines.crew import CrewLost, crew
+from fencepost.statemachines.expansion import NotIndependent
 
 
 def adding(number: int) -> Callable[[int], int]:
@@ -18,6 +19,20 @@ def adding(number: int) -> Callable[[int], int]:
 def ending(_: None) -> Callable[[int], None]:
     """Ends its process at the first job."""
     return lambda _: os._exit(0)
+
+
+def refusing(_: None) -> Callable[[int], None]:
+    """Raises at the first job what this process is to be told."""
+
+    def refuse(job: int) -> None:
+        raise NotIndependent(f"job {job} sees more than its part of the store")
+
+    return refuse
+
+
+def unmade(_: None) -> Callable[[int], None]:
+    """Cannot be made at all, for want of a file."""
+    raise FileNotFoundError("there is no scope")
 
 
 def test_answers_come_in_the_order_of_the_jobs() -> None:
@@ -32,6 +47,22 @@ def test_answers_come_in_the_order_of_the_jobs() -> None:
 def test_a_process_that_ends_is_missed() -> None:
     """Nothing is waited for that cannot come."""
     with pytest.raises(CrewLost, match="one of the processes of --workers ended"), crew(2, ending, None) as evaluate:
+        list(evaluate(range(3)))
+    assert active_children() == []
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "told"),
+    [
+        (refusing, NotIndependent, "job 0 sees more than its part of the store"),
+        (unmade, FileNotFoundError, "there is no scope"),
+    ],
+)
+def test_what_a_job_raises_is_raised_here(
+    make: Callable[[None], Callable[[int], None]], error: type[Exception], told: str
+) -> None:
+    """It is no process that was lost: a search with several says of a scope that is wrong what a search with one says."""
+    with pytest.raises(error, match=told), crew(2, make, None) as evaluate:
         list(evaluate(range(3)))
     assert active_children() == []
 
