@@ -197,7 +197,10 @@ def plainer_values(value: object, field: str = "", record: type | None = None) -
             yield PLAIN_KINDS[type(value)]
         for each in msgspec.structs.fields(value):
             given = getattr(value, each.name)
-            if each.default is not msgspec.NODEFAULT and given != each.default:
+            if given == each.default:
+                # there is nothing plainer, or two would take each other's place for ever
+                continue
+            if each.default is not msgspec.NODEFAULT:
                 yield from _with(value, each.name, each.default)
             for plainer in plainer_values(given, each.name, type(value)):
                 yield from _with(value, each.name, plainer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
@@ -61,7 +62,8 @@ FRESH = "a value that was never given before"
 def with_fresh(rows: Rows, made_up: Collection[str]) -> Rows:
     """The rows, with words in place of these values, which only stand for what a store may make up."""
     for own in made_up:
-        rows = {path.replace(named(own), "a fresh one"): text.replace(simple(own), FRESH) for path, text in rows.items()}
+        key = re.compile(rf"(?<=[\[ ]){re.escape(named(own))}(?=[\],])")
+        rows = {key.sub("a fresh one", path): text.replace(simple(own), FRESH) for path, text in rows.items()}
     return rows
 
 

@@ -13,6 +13,7 @@ from fencepost.spec import (
     AgentEventText,
     Cancelled,
     CheckpointKind,
+    DeliveryPolicy,
     FileRef,
     Final,
     Group,
@@ -26,12 +27,14 @@ from fencepost.spec import (
     PendingTurnInputDraft,
     ProcessWake,
     Progress,
+    QueuedWorkBatchDraft,
     QueuedWorkClaim,
     QueuedWorkCompletion,
     QueuedWorkItem,
     RuntimeCommitResult,
     SessionCheckpoint,
     SessionExecutionLease,
+    SlotPolicy,
     SourceKey,
     Start,
     Text,
@@ -273,6 +276,35 @@ PLAINER: list[tuple[Any, list[object]]] = [
 def test_plainer_values_are_few_and_spare_what_is_minted(value: object, plainer: list[object]) -> None:
     """Fewer items, fields at their defaults, small numbers, plain text; claims and proofs stay as they were granted."""
     assert list(plainer_values(value)) == plainer
+
+
+BATCH = QueuedWorkBatchDraft(
+    session_id="s",
+    delivery_policy=DeliveryPolicy.AfterCurrentTurnCommit,
+    slot_policy=SlotPolicy.Exclusive,
+    available_at_ms=2_000,
+    payloads=(ProcessWake(Json(1)),),
+)
+
+
+TIMES = [(2**64 - 1, "claim_ttl_ms"), (0, "claim_ttl_ms")]
+
+
+@pytest.mark.parametrize(("value", "field"), [*((value, "") for value, _ in PLAINER), (BATCH, "batch"), *TIMES])
+def test_no_value_is_plainer_than_itself(value: object, field: str) -> None:
+    """By whatever way, or a search for plainer ones would never end."""
+    finished, under_way = list[object](), list[object]()
+
+    def visit(each: object) -> None:
+        assert each not in under_way
+        if each in finished:
+            return
+        under_way.append(each)
+        for plainer in plainer_values(each, field):
+            visit(plainer)
+        finished.append(under_way.pop())
+
+    visit(value)
 
 
 def test_plainer_values_are_values() -> None:
