@@ -213,7 +213,7 @@ def _spared_because(
 
 def _renew_refused_because(before: SessionLease, proof: Proof[Incarnation, str], now: int) -> Ids:
     if matches(before, proof):
-        return (*_edge(before, now), "LEASE-32")
+        return ("LEASE-32", *_edge(before, now))
     return ("LEASE-29", *_superseded(before, proof))
 
 

@@ -240,7 +240,7 @@ def test_an_altered_proof_is_shown_as_the_proof_with_its_alteration() -> None:
     assert (
         """\
     answer = store.renew_session_execution_lease(
-        replace(a1.lease.fence(), fencing_token=2), 2**64 - 1
+        replace(a1.lease.fence(), fencing_token=2), 20
     )
 """
         in found.program

@@ -137,7 +137,7 @@ def test_what_is_listed_wrongly_is_held_against_the_answers_that_brought_it() ->
     assert "        completed_queue_claims=(q1.completion(),),\n    ),\n)\n# -> committed: head revision 1\n" in found.program
     assert found.program.endswith('answer = store.list_queued_work("s")\nassert answer == (), answer\n')
     assert found.claims == (
-        "At 1000 ms the claim claim-1 of a/1, granted at 1000 and live until 1005, held nothing any more; "
+        "At 1000 ms the claim claim-1 of a/1, granted at 1000 and live until 1010, held nothing any more; "
         "batch-1 was completed at 1000."
     )
 
@@ -259,14 +259,14 @@ def test_a_renewed_claim_lives_until_its_new_expiry() -> None:
         lease = caller.claims(A)
         caller.queues()
         work = caller.takes_work(lease, A)
-        caller("renew_queued_work_claim", work, 8)
-        caller.waits_until(1_006)
+        caller("renew_queued_work_claim", work, 20)
+        caller.waits_until(1_011)
         caller("list_pending_queued_work", "s")
 
     found = Caller("faulty_claims:StuckExpiry", "queued_work").shown(calls)
     assert found.requirements[0] == "QRENEW-1"
-    assert "\nenvironment.clock.move_to(1006)  # 1 ms after q1 expired\n" in found.program
-    assert found.claims == "At 1006 ms the claim claim-1 of a/1, granted at 1000 and live until 1008, held batch-1."
+    assert "\nenvironment.clock.move_to(1011)  # 1 ms after q1 expired\n" in found.program
+    assert found.claims == "At 1011 ms the claim claim-1 of a/1, granted at 1000 and live until 1020, held batch-1."
 
 
 FORGOTTEN = """\

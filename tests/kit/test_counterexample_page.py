@@ -160,7 +160,7 @@ def test_bars_tell_who_held_what_from_when_until_when() -> None:
     assert known == [
         ("lease", "a/1", "fence 1 · s", 1010, ""),
         ("claim", "a/1", "claim-1: input-1", 1005, "taken over by b/1 at 1005"),
-        ("claim", "b/1", "claim-2: input-1", 1010, ""),
+        ("claim", "b/1", "claim-2: input-1", 1015, ""),
     ]
     assert actors(performed) == ["a/1", "b/1", "caller"]
 

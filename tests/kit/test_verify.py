@@ -128,7 +128,8 @@ def test_a_factory_that_fails_later_cannot_be_evaluated(monkeypatch: pytest.Monk
     result = run("WornOut", "lease")
     assert result.verdict is Verdict.not_evaluated
     assert result.troubles == (
-        "The factory faulty:WornOut raised ConnectionError: no more connections. Expected a fresh, empty store.",
+        "The factory faulty:WornOut raised ConnectionError: no more connections (faulty.py, line 319). "
+        "Expected a fresh, empty store.",
     )
 
 
