@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fencepost.spec import (
     AgentEventEnvelope,
+    AgentEventText,
     AppendToFinishedTurn,
-    Start,
     StoreError,
 )
 from fencepost.statemachines.environment import Environment
@@ -39,7 +39,7 @@ def test_event_8(tmp_path: Path) -> None:
                 UUID("00000000-0000-4000-8000-000000000000"),
                 0,
                 "2026-01-01T00:00:00Z",
-                Start("th", 1),
+                AgentEventText("m", "t"),
             ),
         )
     except StoreError as error:

@@ -43,8 +43,8 @@ def test_gen_17(tmp_path: Path) -> None:
 
     # GEN-17: Each grant has a claim id and a lease token that no earlier grant of
     # its kind had, of inputs or of queued work, be it before a reopen or since.
-    # expected: claimed: fencing token 2, expires at 1010, holds input-1
-    # given:    claimed: fencing token 2, expires at 1010, holds input-1
+    # expected: claimed: fencing token 2, expires at 1015, holds input-1
+    # given:    claimed: fencing token 2, expires at 1015, holds input-1
     # differs:  claim_id
-    answer = store.claim_next_turn_inputs("s", a1.lease.fence(), owner2, 5, 1)
+    answer = store.claim_next_turn_inputs("s", a1.lease.fence(), owner2, 10, 1)
     assert answer.claim_id != t1.claim_id, answer

@@ -13,28 +13,26 @@ from fencepost.kit.opening import opened  # noqa: E402
 from job_queue import factory as factory  # noqa: E402
 
 
-def test_lease_9(tmp_path: Path) -> None:
-    """LEASE-9: An acquisition raises the fencing token by exactly one, mints a
-    lease token, stores the claimant with its liveness, starts the lease
-    now, and answers just what it stored.
+def test_lease_6(tmp_path: Path) -> None:
+    """LEASE-6: A lease whose expiry equals the present instant has expired;
+    one millisecond earlier it is live.
     """
 
     environment = Environment(tmp_path)
     open_store = opened(factory)
     store = open_store(environment)
     owner1 = LeaseOwnerIdentity(
-        "a", "1", liveness=LocalProcess("host", "boot", 10, "tick-1")
+        "a", "1", liveness=LocalProcess("host", "boot", 1, "tick-1")
     )
     owner2 = LeaseOwnerIdentity("a", "1")
 
     store.try_claim_session_execution_lease("s", owner1, 0)
     # -> Acquired: fencing token 1, expires at 1000
 
-    # LEASE-9: An acquisition raises the fencing token by exactly one, mints a
-    # lease token, stores the claimant with its liveness, starts the lease now, and
-    # answers just what it stored.
-    # expected: Acquired: fencing token 2, expires at 1000
-    # given:    Acquired: fencing token 1, expires at 1000
+    # LEASE-6: A lease whose expiry equals the present instant has expired; one
+    # millisecond earlier it is live.
+    # expected: Acquired: fencing token 2, expires at 1010
+    # given:    Acquired: fencing token 1, expires at 1010
     # differs:  lease.owner.liveness
-    answer = store.try_claim_session_execution_lease("s", owner2, 0)
+    answer = store.try_claim_session_execution_lease("s", owner2, 10)
     assert answer.lease.owner.liveness == Opaque(), answer

@@ -22,20 +22,20 @@ def test_lease_9(tmp_path: Path) -> None:
     start = environment.clock.now
     store = open_store(environment)
     owner1 = LeaseOwnerIdentity(
-        "", "", liveness=LocalProcess("host", "boot", 10, "")
+        "", "", liveness=LocalProcess("host", "boot", 1, "")
     )
     owner2 = LeaseOwnerIdentity(
-        "b", "1", liveness=LocalProcess("host", "boot", 10, "tick-1")
+        "b", "1", liveness=LocalProcess("host", "boot", 1, "tick-1")
     )
 
     a1 = store.try_claim_session_execution_lease("s", owner1, 10)
-    # -> Acquired: fencing token 1, expires at 1795346994130
+    # -> Acquired: fencing token 1, expires at 1795360286476
 
     # LEASE-9: An acquisition raises the fencing token by exactly one, mints a
     # lease token, stores the claimant with its liveness, starts the lease now, and
     # answers just what it stored.
-    # expected: Acquired: fencing token 2, expires at 1795346994131
-    # given:    Acquired: fencing token 1, expires at 1795346994131
+    # expected: Acquired: fencing token 2, expires at 1795360286477
+    # given:    Acquired: fencing token 1, expires at 1795360286477
     # differs:  lease.fencing_token
     answer = store.reclaim_session_execution_lease(
         "s", owner2, a1.lease.fence(), 10
