@@ -33,21 +33,30 @@ def crew(size: int, make: Making, shared: object) -> Iterator[Callable[[Iterable
     Raises `CrewLost` if one ends before, and what a job raises.
     """
     members: list[tuple[BaseProcess, Connection]] = []
+    # which would be started with the first process, and unblock what is blocked here
+    resource_tracker.ensure_running()
     try:
-        # which would be started with the first process, and unblock it
-        resource_tracker.ensure_running()
         # until a process has learned to leave Ctrl-C to this one, it has to wait there
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        for _ in range(size):
-            members.append(_begun(make, shared))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        with _unheard():
+            for _ in range(size):
+                members.append(_begun(make, shared))
         yield lambda jobs: _done([there for _, there in members], iter(jobs))
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        for process, there in members:
-            process.kill()
-            process.join()
-            there.close()
+        with _unheard():
+            for process, there in members:
+                process.kill()
+                process.join()
+                there.close()
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Ctrl-C is heard when this is done."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begun(make: Making, shared: object) -> tuple[BaseProcess, Connection]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing import active_children
 
@@ -13,7 +14,12 @@ from fencepost.statemachines.expansion import NotIndependent
 
 def adding(number: int) -> Callable[[int], int]:
     """Adds the number, and takes longer for even ones."""
-    return lambda job: sum((1,) * (100_000 if job % 2 == 0 else 1)) * 0 + job + number
+
+    def added(job: int) -> int:
+        time.sleep(0.002 if job % 2 == 0 else 0)
+        return job + number
+
+    return added
 
 
 def ending(_: None) -> Callable[[int], None]:
