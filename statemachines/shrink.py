@@ -116,7 +116,7 @@ def alike(left: Violation, right: Violation) -> bool:
     A field that is read wrongly may be so in more than one read.
     """
     calls = {each.performed[-1].call.operation for each in (left, right)}
-    same_call = len(calls) == 1 or all(OPERATIONS[each].reads for each in calls)
+    same_call = len(calls) == 1 or (left.path != "" and all(OPERATIONS[each].reads for each in calls))
     same_field = _without_places(left.path) == _without_places(right.path)
     common = not set(left.requirements).isdisjoint(right.requirements)
     return same_call and (left.requirements == right.requirements or (same_field and common))
