@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
 import pickle
 import signal
@@ -14,12 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 from fencepost.statemachines.checker import Crash
+from fencepost.statemachines.spawned import spawned
 from fencepost.statemachines.tally import Tally
 
 from .backend import BackendError, Factory, load_factory, told
@@ -49,7 +48,9 @@ def verify_at_once(factory: Factory, request: Request, observer: Observer, timeo
     """Run the seed of the request and those after it, as many as there are workers. Raises `BackendError`."""
     alone = [replace(request, seed=request.seed + place, workers=1) for place in range(request.workers)]
     observer.begins(request.chapters[0])
-    with _pressed() as pressed, _begun(factory.name, alone, timeout) as workers:
+    works = [(os.getpid(), factory.name, each, timeout, tempfile.gettempdir()) for each in alone]
+    with _pressed() as pressed, spawned(_work, works) as begun:
+        workers = [Worker(each.seed, *one) for each, one in zip(alone, begun, strict=True)]
         found = _found(factory.name, workers, pressed)
     runs = [_merged(chapter, found) for chapter in request.chapters if any(_runs(found, chapter))]
     for run in runs:
@@ -81,36 +82,6 @@ def _pressed() -> Iterator[_Pressed]:
         yield pressed
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _begun(name: str, requests: Sequence[Request], timeout: float) -> Iterator[list[Worker]]:
-    """The processes, none of which is left at the end."""
-    workers: list[Worker] = []
-    try:
-        # which would be started with the first process, and unblock it
-        resource_tracker.ensure_running()
-        # until a process knows what to do on Ctrl-C, it has to wait there
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        workers += [_worker(name, each, timeout) for each in requests]
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        yield workers
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        for each in workers:
-            each.process.kill()
-            each.process.join()
-            each.told.close()
-
-
-def _worker(name: str, request: Request, timeout: float) -> Worker:
-    # spawned: a store's threads and connections do not survive a fork
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(os.getpid(), there, name, request, timeout, tempfile.gettempdir()))
-    process.start()
-    there.close()
-    return Worker(request.seed, process, here)
 
 
 def _found(name: str, workers: Iterable[Worker], pressed: _Pressed) -> list[Result]:
@@ -148,7 +119,7 @@ def _received(name: str, worker: Worker) -> Told:
     return told
 
 
-def _work(parent: int, there: Connection, name: str, request: Request, timeout: float, directory: str) -> None:
+def _work(there: Connection, parent: int, name: str, request: Request, timeout: float, directory: str) -> None:
     """Check one seed, in a process of its own, and tell what came of it."""
     end_with(parent)
     # once the run is over, Ctrl-C has nothing to end here

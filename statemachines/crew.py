@@ -10,10 +10,10 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from typing import Any, TypeAlias
+
+from .spawned import spawned
 
 AT_A_TIME = 32
 """How many jobs a process is given at once."""
@@ -32,40 +32,8 @@ def crew(size: int, make: Making, shared: object) -> Iterator[Callable[[Iterable
 
     Raises `CrewLost` if one ends before, and what a job raises.
     """
-    members: list[tuple[BaseProcess, Connection]] = []
-    # which would be started with the first process, and unblock what is blocked here
-    resource_tracker.ensure_running()
-    try:
-        # until a process has learned to leave Ctrl-C to this one, it has to wait there
-        with _unheard():
-            for _ in range(size):
-                members.append(_begun(make, shared))
-        yield lambda jobs: _done([there for _, there in members], iter(jobs))
-    finally:
-        with _unheard():
-            for process, there in members:
-                process.kill()
-                process.join()
-                there.close()
-
-
-@contextlib.contextmanager
-def _unheard() -> Iterator[None]:
-    """Ctrl-C is heard when this is done."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begun(make: Making, shared: object) -> tuple[BaseProcess, Connection]:
-    context = get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_work, args=(there, make, shared), daemon=True)
-    process.start()
-    there.close()
-    return process, here
+    with spawned(_work, [(make, shared)] * size) as members:
+        yield lambda jobs: _done([each.pipe for each in members], iter(jobs))
 
 
 def _work(asked: Connection, make: Making, shared: object) -> None:
