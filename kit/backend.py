@@ -86,8 +86,8 @@ class Factory:
             raise
         except BaseException as error:
             expected = AGAIN if again else "Expected a fresh, empty store"
-            raised = f"{told(error)}{where_raised(error)}"
-            raise BackendError(f"The factory {self.name} raised {raised}{' ' if again else '. '}{expected}.") from error
+            raised = f"{_raised(error)}{' ' if again else '. '}"
+            raise BackendError(f"The factory {self.name} {raised}{expected}.") from error
         if isinstance(store, type):
             raise BackendError(
                 f"The factory {self.name} gave the class {store.__name__}. Expected a store of that class: does the factory "
@@ -163,8 +163,7 @@ class Factory:
         try:
             awaited(close())
         except Exception as error:
-            raised = f"{told(error)}{where_raised(error)}"
-            raise BackendError(f"close() of the store of {self.name} raised {raised}. Expected it to return.") from error
+            raise BackendError(f"close() of the store of {self.name} {_raised(error)}. Expected it to return.") from error
 
     def require_declared(self, chapters: Collection[str]) -> None:
         """Raise `BackendError` if the factory declares its chapters, and one of these is not among them."""
@@ -318,6 +317,10 @@ def fresh_environment(declared: Iterable[str] = USUAL) -> Iterator[Environment]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def _raised(error: BaseException) -> str:
+    return f"raised {told(error)}{where_raised(error)}"
+
+
 def told(error: BaseException) -> str:
     """An exception as part of a sentence: its type and the first line of its text."""
     text = (text_of(error).strip().splitlines() or [""])[0].rstrip(".")
@@ -347,8 +350,7 @@ def _module(name: str, module_name: str) -> Any:
             ) from error
         raise BackendError(f"The module {module_name!r} needs another one: {told(error)}. Install it and try again.") from error
     except (Exception, SystemExit) as error:
-        raised = f"{told(error)}{where_raised(error)}"
-        raise BackendError(f"The module {module_name!r} cannot be imported: it raised {raised}.") from error
+        raise BackendError(f"The module {module_name!r} cannot be imported: it {_raised(error)}.") from error
 
 
 def _attribute(name: str, module: Any, attribute: str) -> Any:

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from unicodedata import normalize
 
-import msgspec
-from fencepost.spec import InvalidArgument
-from fencepost.spec.operations import OPERATIONS
-from msgspec.structs import replace
-
 from .checker import Call
+from .leaves import Leaf, in_all_calls, leaves_of, with_others
 from .minted import Program, kind_of
 
 Change: TypeAlias = Callable[[str, str], str]
@@ -54,32 +50,17 @@ def _plain_number(text: str) -> str:
 
 def texts(call: Call) -> list[str]:
     """Every text of a call once that the store did not mint, in the order of the arguments."""
-    found: dict[str, None] = {}
+    return list(dict.fromkeys(leaf.value for leaf in leaves_of(call) if is_named(leaf)))
 
-    def note(text: str, _: str) -> str:
-        found[text] = None
-        return text
 
-    changed(call, note)
-    return list(found)
+def is_named(leaf: Leaf) -> bool:
+    """Whether this is a text that the store did not mint."""
+    return isinstance(leaf.value, str) and kind_of(leaf.field, leaf.record) is None
 
 
 def changed(call: Call, change: Change) -> Call:
     """The call with each text changed that the store did not mint. Raises `InvalidArgument` if there is no such call."""
-    named = zip(OPERATIONS[call.operation].parameters, call.arguments, strict=True)
-    return Call(call.operation, tuple(_changed(value, change, name) for (name, _), value in named))
-
-
-def _changed(value: Any, change: Change, field: str, record: type | None = None) -> Any:
-    if isinstance(value, str):
-        return change(value, field) if kind_of(field, record) is None else value
-    if isinstance(value, tuple):
-        return tuple(_changed(item, change, field, record) for item in value)
-    if not isinstance(value, msgspec.Struct):
-        return value
-    fields = {name: _changed(getattr(value, name), change, name, type(value)) for name in value.__struct_fields__}
-    other = {name: new for name, new in fields.items() if new is not getattr(value, name)}
-    return replace(value, **other) if other else value
+    return with_others(call, lambda leaf: change(leaf.value, leaf.field) if is_named(leaf) else leaf.value)
 
 
 def renamed(call: Call, old: str, new: str) -> Call:
@@ -99,10 +80,4 @@ def told_apart(program: Program) -> Iterator[tuple[str, str]]:
 
 def in_all(program: Program, old: str, new: str) -> Program | None:
     """The program with one text in place of another in every call; None if there is no such program."""
-    try:
-        return tuple(
-            event._replace(action=renamed(event.action, old, new)) if isinstance(event.action, Call) else event
-            for event in program
-        )
-    except InvalidArgument:
-        return None
+    return in_all_calls(program, lambda call: renamed(call, old, new))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -21,10 +21,10 @@ from fencepost.spec import (
     TurnInputCompletion,
 )
 from fencepost.spec.lease import LeaseProof
-from fencepost.spec.operations import OPERATIONS
 from msgspec.structs import replace
 
 from .checker import Call, Edge, Event
+from .leaves import Leaf, leaves, leaves_of
 
 Claim: TypeAlias = TurnInputClaim | QueuedWorkClaim
 Completion: TypeAlias = TurnInputCompletion | QueuedWorkCompletion
@@ -68,24 +68,21 @@ class Place(NamedTuple):
     text: str
 
 
-def places(value: object, path: str = "", field: str = "", record: type | None = None) -> Iterator[Place]:
-    """Every place of a minted text in a value that stands in this field."""
-    if isinstance(value, str):
-        kind = kind_of(field, record)
-        if kind is not None:
-            yield Place(path, kind, value)
-    elif isinstance(value, tuple):
-        for index, item in enumerate(value):
-            yield from places(item, f"{path}[{index}]", field, record)
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from places(getattr(value, name), f"{path}.{name}", name, type(value))
+def places(value: object, path: str = "") -> Iterator[Place]:
+    """Every place of a minted text in a value."""
+    return _places(leaves(value, path))
 
 
 def places_shown(call: Call) -> Iterator[Place]:
     """Every place of a minted text in the arguments of a call."""
-    for (name, _), argument in zip(OPERATIONS[call.operation].parameters, call.arguments, strict=True):
-        yield from places(argument, name, name)
+    return _places(leaves_of(call))
+
+
+def _places(found: Iterable[Leaf]) -> Iterator[Place]:
+    for path, field, record, value in found:
+        kind = kind_of(field, record) if isinstance(value, str) else None
+        if kind is not None:
+            yield Place(path, kind, value)
 
 
 def origin(text: str, known: Collection[str]) -> str | None:
@@ -218,15 +215,3 @@ def shown_lease(answer: object) -> SessionExecutionLease | None:
         case SessionExecutionLease():
             return answer
     return None
-
-
-def plain_values(value: object) -> Iterator[object]:
-    """All that a value is made of, at any depth, such as texts and numbers: what is neither a tuple nor a record."""
-    if isinstance(value, tuple):
-        for item in value:
-            yield from plain_values(item)
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from plain_values(getattr(value, name))
-    else:
-        yield value

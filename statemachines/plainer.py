@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import msgspec
 from fencepost.spec import (
@@ -27,6 +27,7 @@ from fencepost.spec.operations import OPERATIONS
 from msgspec.structs import replace
 
 from .checker import Call
+from .leaves import Leaf, in_all_calls, leaves_of, with_others
 from .lookalikes import in_all, texts
 from .minted import Claim, Program, kind_of
 
@@ -66,7 +67,7 @@ PLAIN_KINDS: dict[type[msgspec.Struct], msgspec.Struct] = {
 }
 """Records of one kind are tried as the plainest record that may stand in their place."""
 
-GRANTED = LeaseProof | Claim
+GRANTED = (LeaseProof, *get_args(Claim))
 """Records that stay as they were granted."""
 
 
@@ -114,17 +115,23 @@ def _smaller_numbers(program: Program, call: Call, index: int) -> Iterator[int]:
 def make_plain_everywhere(current: Current, holds: Holds) -> bool:
     """Put simpler names and smaller numbers in place of those that several calls may share; whether any could be."""
     changed = False
-    for text in dict.fromkeys(text for call in _calls(current()) for text in texts(call)):
-        plain = next((name for name in PLAIN_NAMES if not any(name in texts(call) for call in _calls(current()))), None)
+    for text in _texts(current()):
+        taken = _texts(current())
+        plain = next((name for name in PLAIN_NAMES if name not in taken), None)
         if plain is not None and not _is_plain(text):
             candidate = in_all(current(), text, plain)
             changed = (candidate is not None and holds(candidate)) or changed
     for name, number in dict.fromkeys(each for call in _calls(current()) for each in _numbers(call)):
-        taken = {other for call in _calls(current()) for field, other in _numbers(call) if field == name}
-        smaller = islice((each for each in range(1, number) if each not in taken), FEWEST if number in taken else 0)
+        others = {other for call in _calls(current()) for field, other in _numbers(call) if field == name}
+        smaller = islice((each for each in range(1, number) if each not in others), FEWEST if number in others else 0)
         candidates = (_renumbered(current(), name, number, each) for each in smaller)
         changed = any(candidate is not None and holds(candidate) for candidate in candidates) or changed
     return changed
+
+
+def _texts(program: Program) -> dict[str, None]:
+    """Every text of the calls that the store did not mint, once, in their order."""
+    return dict.fromkeys(text for call in _calls(program) for text in texts(call))
 
 
 def _calls(program: Program) -> list[Call]:
@@ -133,43 +140,18 @@ def _calls(program: Program) -> list[Call]:
 
 def _numbers(call: Call) -> Iterator[tuple[str, int]]:
     """Every number of a call, and the name of the field or parameter in which it stands; no times, whose length matters."""
-    for (name, _), value in zip(OPERATIONS[call.operation].parameters, call.arguments, strict=True):
-        yield from _numbers_in(value, name)
-
-
-def _numbers_in(value: object, field: str) -> Iterator[tuple[str, int]]:
-    if type(value) is int and not is_time(field):
-        yield field, value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _numbers_in(item, field)
-    elif isinstance(value, msgspec.Struct) and not isinstance(value, GRANTED):
-        for name in value.__struct_fields__:
-            yield from _numbers_in(getattr(value, name), name)
+    return (
+        (leaf.field, leaf.value) for leaf in leaves_of(call, GRANTED) if type(leaf.value) is int and not is_time(leaf.field)
+    )
 
 
 def _renumbered(program: Program, name: str, old: int, new: int) -> Program | None:
     """The program with one number in place of another wherever this is its name; None if there is no such program."""
 
-    def other(value: Any, field: str) -> Any:
-        if type(value) is int:
-            return new if (field, value) == (name, old) else value
-        if isinstance(value, tuple):
-            return tuple(other(item, field) for item in value)
-        if not isinstance(value, msgspec.Struct) or isinstance(value, GRANTED):
-            return value
-        return replace(value, **{each: other(getattr(value, each), each) for each in value.__struct_fields__})
+    def other(leaf: Leaf) -> Any:
+        return new if type(leaf.value) is int and (leaf.field, leaf.value) == (name, old) else leaf.value
 
-    def renumbered(call: Call) -> Call:
-        named = zip(OPERATIONS[call.operation].parameters, call.arguments, strict=True)
-        return Call(call.operation, tuple(other(value, field) for (field, _), value in named))
-
-    try:
-        return tuple(
-            event._replace(action=renumbered(event.action)) if isinstance(event.action, Call) else event for event in program
-        )
-    except InvalidArgument:
-        return None
+    return in_all_calls(program, lambda call: with_others(call, other, GRANTED))
 
 
 def plainer_values(value: object, field: str = "", record: type | None = None) -> Iterator[object]:

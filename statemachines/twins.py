@@ -20,7 +20,8 @@ from fencepost.spec.operations import OPERATIONS, Operation
 from .checker import Checker, Event, Violation
 from .environment import Environment
 from .following import Call, Made
-from .lookalikes import changed
+from .leaves import leaves_of
+from .lookalikes import changed, is_named
 from .machine import Machine, Setup
 from .model_store import ModelStore
 from .plays import SCENES, Scene
@@ -206,14 +207,7 @@ def twins(call: Call, spellings: Iterable[Spelling], mark: str) -> Iterator[Call
 
 def _places(call: Call, mark: str) -> int:
     """In how many places the call has a name."""
-    found: list[str] = []
-
-    def note(text: str, _: str) -> str:
-        found.append(text)
-        return text
-
-    changed(call, note)
-    return sum(text.endswith(mark) for text in found)
+    return sum(is_named(leaf) and leaf.value.endswith(mark) for leaf in leaves_of(call))
 
 
 def _with(call: Call, mark: str, place: int, spelling: Spelling) -> Call:

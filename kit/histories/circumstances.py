@@ -15,7 +15,7 @@ from fencepost.spec import U64_MAX, AttachmentIntent, Busy, RuntimeCommit
 from fencepost.spec.operations import OPERATIONS, part_of
 from fencepost.statemachines.checker import session_of
 from fencepost.statemachines.following import Call, Made
-from fencepost.statemachines.minted import plain_values
+from fencepost.statemachines.leaves import leaves
 from immutables import Map
 from msgspec.structs import replace
 
@@ -43,7 +43,7 @@ def instants(state: State, made: Made, first: int) -> list[int]:
 
 
 def _numbers(value: object) -> Iterator[int]:
-    return (each for each in plain_values(value) if type(each) is int)
+    return (leaf.value for leaf in leaves(value) if type(leaf.value) is int)
 
 
 def _edges(state: State, call: Call) -> Iterator[int]:

@@ -24,7 +24,8 @@ from fencepost.spec import (
 )
 from fencepost.spec.lease import LeaseProof
 from fencepost.statemachines.checker import value_at
-from fencepost.statemachines.minted import differing, kind_of, origin, places, plain_values
+from fencepost.statemachines.leaves import leaves
+from fencepost.statemachines.minted import differing, kind_of, origin, places
 
 WIDTH = 79
 INDENT = "    "
@@ -253,7 +254,7 @@ def minted_in(value: object) -> set[str]:
 
 def texts(value: object) -> Iterator[str]:
     """Every text in a value, at any depth."""
-    return (each for each in plain_values(value) if isinstance(each, str))
+    return (leaf.value for leaf in leaves(value) if isinstance(leaf.value, str))
 
 
 _LONG_RUN = re.compile(r"(.)\1{63,}", re.DOTALL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -76,6 +76,13 @@ class AsyncEvents:
         self.store = store
 
 
+def _give(kind: type, made: Callable[[str], Any], besides: str = "") -> None:
+    """Give a class the calls of an event log, each made for its name."""
+    for each in OPERATIONS.values():
+        if each.chapter == "event" and each.method_name != besides:
+            setattr(kind, each.method_name, made(each.method_name))
+
+
 def _asynchronous(name: str) -> Any:
     async def method(self: AsyncEvents, *arguments: Any) -> Any:
         return getattr(self.store, name)(*arguments)
@@ -83,9 +90,7 @@ def _asynchronous(name: str) -> Any:
     return method
 
 
-for each in OPERATIONS.values():
-    if each.chapter == "event":
-        setattr(AsyncEvents, each.method_name, _asynchronous(each.method_name))
+_give(AsyncEvents, _asynchronous)
 
 
 async def async_store(environment: Environment) -> Any:
@@ -100,7 +105,9 @@ def async_stores(environment: Environment) -> Stores:
     return Stores(event=events, output=stores.output)
 
 
-def _traced(method: Any) -> Any:
+def _traced(name: str) -> Any:
+    method = getattr(AsyncEvents, name)
+
     @functools.wraps(method)
     def wrapper(*arguments: Any) -> Any:
         return method(*arguments)
@@ -112,9 +119,7 @@ class Traced(AsyncEvents):
     """The same behind functions that are not async and give what has to be awaited."""
 
 
-for each in OPERATIONS.values():
-    if each.chapter == "event":
-        setattr(Traced, each.method_name, _traced(getattr(AsyncEvents, each.method_name)))
+_give(Traced, _traced)
 
 
 def traced_store(environment: Environment) -> Any:
@@ -133,9 +138,7 @@ def _delegating(name: str) -> Any:
     return method
 
 
-for each in OPERATIONS.values():
-    if each.chapter == "event":
-        setattr(Delegating, each.method_name, _delegating(each.method_name))
+_give(Delegating, _delegating)
 
 
 def delegating_store(environment: Environment) -> Any:
@@ -198,9 +201,7 @@ class AsyncLog(EventStore):
         self.store = store
 
 
-for each in OPERATIONS.values():
-    if each.chapter == "event" and each.method_name != "get_events":
-        setattr(AsyncLog, each.method_name, _asynchronous(each.method_name))
+_give(AsyncLog, _asynchronous, besides="get_events")
 AsyncLog.__abstractmethods__ = frozenset()
 
 
@@ -221,9 +222,7 @@ def _talking(name: str) -> Any:
     return method
 
 
-for each in OPERATIONS.values():
-    if each.chapter == "event":
-        setattr(Shared, each.method_name, _talking(each.method_name))
+_give(Shared, _talking)
 
 SHARED: list[Shared] = []
 

@@ -13,7 +13,8 @@ from fencepost.spec import Alive, Stores
 from fencepost.spec.operations import CHAPTERS, OPERATIONS
 from fencepost.statemachines.checker import Call, Checker
 from fencepost.statemachines.environment import CAPABILITIES, Environment
-from fencepost.statemachines.lookalikes import changed, look, told_apart
+from fencepost.statemachines.leaves import leaves_of
+from fencepost.statemachines.lookalikes import changed, is_named, look, told_apart
 from fencepost.statemachines.model_store import ModelStore
 from fencepost.statemachines.plays import SCENES
 from fencepost.statemachines.run import MACHINES, Setup, machine_of
@@ -111,15 +112,7 @@ def named(chapter: str, directory: Path) -> Iterator[tuple[str, str]]:
 
 
 def _fields(call: Call) -> list[str]:
-    found = []
-
-    def note(text: str, field: str) -> str:
-        if text.endswith(MARK):
-            found.append(field)
-        return text
-
-    changed(call, note)
-    return found
+    return [leaf.field for leaf in leaves_of(call) if is_named(leaf) and leaf.value.endswith(MARK)]
 
 
 def setup(directory: Path, calls: frozenset[str], field: str, name: Callable[[str], str]) -> Setup:
