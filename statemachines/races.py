@@ -133,8 +133,8 @@ def interleaved(threads: Sequence[tuple[Made, ...]]) -> Iterator[tuple[Made, ...
 def explained(checker: Checker, race: Race, threads: Sequence[tuple[Made, ...]]) -> None:
     """Go on with all that the store may hold after the calls in some order. Raises `Violation` if no order fits."""
     made = [each for thread in threads for each in thread]
-    # what is no refusal is wrong in any order: it is told of first, and comes last
-    made.sort(key=lambda each: isinstance(each.answer, Crash))
+    # what is wrong in any order comes last, and is what is told: no refusal above all, then what breaks a contract
+    made.sort(key=lambda each: (isinstance(each.answer, Crash), each.broken is not None))
     checker.performed += _performed(made)
     if isinstance(made[-1].answer, Crash):
         checker.performed.pop()
@@ -150,8 +150,7 @@ def explained(checker: Checker, race: Race, threads: Sequence[tuple[Made, ...]])
         raise undecided
     if not found:
         raise _unexplained(checker, race, made)
-    for each in made:
-        checker.require_contract(each)
+    checker.require_contract(made[-1])
     checker.following.join(found, more=undecided is not None)
 
 

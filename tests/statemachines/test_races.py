@@ -9,17 +9,21 @@ from typing import Any
 
 import pytest
 from fencepost.kit.backend import load_factory
+from fencepost.kit.duckdb import memory
 from fencepost.kit.showing.counterexample import counterexample
 from fencepost.kit.showing.telling import expected, in_words
 from fencepost.model import TRANSITIONS, Ports, Refused, State
+from fencepost.spec import LeaseOwnerIdentity, Stores
+from fencepost.spec.contracts import ContractBroken
 from fencepost.spec.operations import OPERATIONS, Operation
-from fencepost.statemachines.checker import Crash, Violation
+from fencepost.statemachines.checker import Checker, Crash, Violation
 from fencepost.statemachines.environment import CAPABILITIES, Environment
 from fencepost.statemachines.following import Call
 from fencepost.statemachines.machine import Setup
 from fencepost.statemachines.model_store import ModelStore
-from fencepost.statemachines.races import ROUNDS, STRIDE, raced, waits
+from fencepost.statemachines.races import ROUNDS, STRIDE, explained, raced, waits
 from fencepost.statemachines.rivals import ALL, HALF, RACES, Race
+from fencepost.statemachines.tally import Tally
 from msgspec.structs import replace
 
 WRITES = [name for name, operation in OPERATIONS.items() if not operation.reads]
@@ -135,8 +139,41 @@ def test_a_call_that_raises_beside_others_is_the_one_that_is_told(tmp_path: Path
     assert found.requirements == ("VALUE-6", "LEASE-18")
     assert isinstance(found.performed[-1].answer, Crash)
     assert found.reason.endswith(
-        "raised RuntimeError: there is a transaction already (test_races.py, line 121); only a StoreError may leave a call"
+        "raised RuntimeError: there is a transaction already (test_races.py, line 125); only a StoreError may leave a call"
     )
+
+
+def test_a_call_that_breaks_its_contract_beside_others_is_the_one_that_is_told(tmp_path: Path) -> None:
+    """It comes last, though the model admits its answer and it was not the last, and the others keep theirs."""
+    environment = Environment(tmp_path)
+    checker = Checker(ModelStore(environment), environment, Tally())
+    first, second = (Call("try_claim_session_execution_lease", ("s", LeaseOwnerIdentity(name, "1"), 10)) for name in "ab")
+    wrong, right = checker.made(first), checker.made(second)
+    broken = ContractBroken(("LEASE-2",), "what was seen")
+    with pytest.raises(Violation) as caught:
+        explained(checker, RACES["lease"][0], ((wrong._replace(broken=broken),), (right,)))
+    assert caught.value.requirements[0] == "LEASE-2"
+    assert [(each.call, each.answer) for each in checker.performed] == [(second, right.answer), (first, Crash(broken))]
+
+
+def test_of_a_race_nobody_says_that_its_program_was_tried(tmp_path: Path) -> None:
+    """A store that is handed out again has a hint for programs that were called again, and a race has none."""
+    found = found_where_lost("renew_queued_work_claim", tmp_path)
+    assert found is not None
+    factory = load_factory("test_races:shared")
+    assert factory.gives_one_store()
+    shown = counterexample(factory, "queued_work", found)
+    assert (shown.hint, shown.reproduces) == (None, False)
+
+
+SHARED: list[Stores] = []
+
+
+def shared(environment: Environment) -> Stores:
+    """The same stores for everybody."""
+    if not SHARED:
+        SHARED.append(memory(environment))
+    return SHARED[0]
 
 
 def test_where_each_call_is_right_by_itself_an_order_is_missing(tmp_path: Path) -> None:
