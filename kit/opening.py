@@ -122,11 +122,12 @@ class _Awaited:
         self.__wrapped__ = store
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self.__dict__["__wrapped__"], name)
-        if getattr(found, "__func__", None) in _GIVEN:
-            # it calls the others, which have to be awaited
+        store = self.__dict__["__wrapped__"]
+        found = getattr(store, name)
+        if getattr(found, "__func__", None) in _GIVEN and found.__self__ is store:
+            # it calls the others, which have to be awaited; borrowed from another store it calls those of that one
             return partial(found.__func__, self)
-        return _Call(self.__dict__["__wrapped__"], found) if callable(found) else found
+        return _Call(store, found) if callable(found) else found
 
 
 class _Call:

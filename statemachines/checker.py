@@ -27,6 +27,8 @@ from .situations import answered
 from .tally import Tally
 
 __all__ = [
+    "EMPTY",
+    "REOPEN",
     "Call",
     "Checker",
     "Crash",
@@ -42,10 +44,22 @@ __all__ = [
 
 
 class Move(NamedTuple):
-    """A change of the process table, or `reopen` of the store, as data."""
+    """What is done besides calls, as data: a change of the process table, or one of `REOPEN` and `EMPTY`."""
 
     method: str
     arguments: tuple[Any, ...]
+
+    @property
+    def is_of_process(self) -> bool:
+        """Whether it changes the process table."""
+        return self not in (REOPEN, EMPTY)
+
+
+REOPEN = Move("reopen", ())
+"""The store is closed and opened again."""
+
+EMPTY = Move("empty", ())
+"""The caller empties the list that the last call gave it: nothing in the store may change with it (VALUE-4)."""
 
 
 class Edge(NamedTuple):
@@ -148,6 +162,9 @@ class Checker:
         self._unshown: Why = ()
         self._unconfirmed: dict[str, Ids] = {}
         self._without_effect: Ids = ()
+        self._given: object = None
+        self.handed: object = None
+        """What the last call that was performed gave, as it came from the store; None if it gave nothing."""
 
     @property
     def state(self) -> State:
@@ -161,6 +178,7 @@ class Checker:
         """
         before = self.state
         step = self._compare(call, ())
+        self.handed = self._given
         self.tally.steps += 1
         if isinstance(step.answer, Refused):
             self._without_effect += ("VALUE-7", *step.because)
@@ -180,6 +198,11 @@ class Checker:
                 self._compare(read, (), touched=True)
         elif not OPERATIONS[call.operation].reads:
             self.observe(step.because)
+
+    def empty(self) -> None:
+        """Empty the list that the last call gave, if it was one: it is the caller's."""
+        if type(self.handed) is list:
+            self.handed.clear()
 
     def observe(self, context: Ids = ()) -> None:
         """Compare everything readable; what differs is blamed on the context first."""
@@ -239,19 +262,22 @@ class Checker:
             self.tally.reached["VALUE-3"] += 1
 
     def _answer(self, call: Call) -> tuple[object, ContractBroken | None]:
-        operation, broken = OPERATIONS[call.operation], None
+        operation, broken, self._given = OPERATIONS[call.operation], None, None
         self.calls.begins(call.operation)
         try:
             method: Any = operation.of(self.store)
-            answer: object = _as_sequence(method(*call.arguments))
+            self._given = method(*call.arguments)
+            answer: object = _as_sequence(self._given)
             if not operation.carries_contract(method):
                 operation.require_contract(call.arguments, answer)
         except StoreError as error:
             answer = Refused(error)
         except ContractBroken as error:
             # held against the model first, the answer tells more; but it may be that of a method called by the method
-            broken = error if error.answered and error.answered[0] == operation.method_name else None
-            answer = _as_sequence(error.answered[1]) if error.answered and broken else Crash(error)
+            if error.answered and error.answered[0] == operation.method_name:
+                answer, broken = _as_sequence(error.answered[1]), error
+            else:
+                answer = Crash(error)
         except (KeyboardInterrupt, Unavailable):
             raise
         except BaseException as error:

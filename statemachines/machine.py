@@ -25,7 +25,7 @@ from fencepost.spec.operations import OPERATIONS
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from .calls import Calls
-from .checker import Call, Checker, Edge, Event, Move, Violation
+from .checker import EMPTY, Call, Checker, Edge, Event, Move, Violation
 from .draws import ANY, mixed
 from .environment import CAPABILITIES, Environment
 from .lacking import CALLS_OF
@@ -168,13 +168,25 @@ class Machine(RuleBasedStateMachine):
         self._ends += ends(answer)
         if self.setup.tally.steps % 32 == 0:
             self.setup.progress(self.setup.tally)
+        if self._meant is None and isinstance(answer, tuple):
+            self._empty()
         return answer
 
+    def _empty(self) -> None:
+        """Do with a list that was handed out what a caller may do; nothing can be done to a tuple."""
+        if type(self.checker.handed) is list:
+            self.move(EMPTY.method)
+        self.setup.tally.reached["VALUE-4"] += 1
+
     def move(self, method: str, *arguments: Any, look: bool = True) -> None:
-        """Change the process table, or reopen the store, as one step of the run."""
+        """Change the process table, reopen the store, or empty what it handed out, as one step of the run."""
+        move = Move(method, arguments)
+        self.program.append(Event(self.program_time, move))
+        if move == EMPTY:
+            self.checker.empty()
+            return
         self.setup.tally.steps += 1
-        self.program.append(Event(self.program_time, Move(method, arguments)))
-        if method != "reopen":
+        if move.is_of_process:
             getattr(self.environment.process_alive, method)(*arguments)
             return
         self.setup.close_store(self.store)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from fencepost.spec.operations import OPERATIONS
 
 from .calls import TimeIsUp
-from .checker import Call, Event, Move, Violation
+from .checker import EMPTY, REOPEN, Call, Event, Violation
 from .environment import BEGINNING
 from .lookalikes import UNLIKE, in_all, told_apart
 from .minted import Program, minted_in, origin, places, places_shown
@@ -59,7 +59,7 @@ def shrunk(violation: Violation, attempt: Attempt) -> Violation:
         best.is_long = True
     best.is_unsteady = is_unsteady
     # what is left is needed: a call that must not have had an effect, and is needed, has had one
-    needed = (*_reopened(best), *_taken_for_one(best), *best.without_effect)
+    needed = (*_emptied(best), *_reopened(best), *_taken_for_one(best), *best.without_effect)
     best.requirements = tuple(dict.fromkeys((*needed, *best.requirements)))
     return best
 
@@ -70,9 +70,14 @@ def _comes_back(violation: Violation, attempt: Attempt) -> bool:
     return any(found is not None and alike(found, violation) for found in again)
 
 
+def _emptied(violation: Violation) -> tuple[str, ...]:
+    """What is broken where the caller has to empty a list of its own for the violation to show."""
+    return ("VALUE-4",) if any(event.action == EMPTY for event in violation.program) else ()
+
+
 def _reopened(violation: Violation) -> tuple[str, ...]:
     """What is broken where the store has to be opened again for the violation to show."""
-    if not any(isinstance(event.action, Move) and event.action.method == "reopen" for event in violation.program):
+    if not any(event.action == REOPEN for event in violation.program):
         return ()
     metadata = violation.performed[-1].call.operation == "load_session_meta"
     return ("META-5", "VALUE-9") if metadata else ("VALUE-9",)
@@ -117,12 +122,13 @@ def alike(left: Violation, right: Violation) -> bool:
     """
     calls = {each.performed[-1].call.operation for each in (left, right)}
     same_call = len(calls) == 1 or (left.path != "" and all(OPERATIONS[each].reads for each in calls))
-    same_field = _without_places(left.path) == _without_places(right.path)
+    same_field = field_at(left.path) == field_at(right.path)
     common = not set(left.requirements).isdisjoint(right.requirements)
     return same_call and (left.requirements == right.requirements or (same_field and common))
 
 
-def _without_places(path: str) -> list[str]:
+def field_at(path: str) -> list[str]:
+    """The fields that a path goes by, of whichever items of a list."""
     return [name for name in path.split(".") if not name.isdigit()]
 
 

@@ -14,6 +14,7 @@ from . import (
     deferral,  # noqa: F401
     entries,  # noqa: F401
     event,  # noqa: F401
+    handed_out,  # noqa: F401
     lease,  # noqa: F401
     lease_terms,  # noqa: F401
     lookalikes,  # noqa: F401

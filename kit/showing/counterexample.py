@@ -138,7 +138,7 @@ def counterexample(factory: Factory, chapter: str, violation: Violation) -> Coun
     written = program(claim, factory.name, is_plain=factory.is_plain())
     performed = tuple(line.performed for line in script)
     tries = range(TRIES if violation.ahead or violation.is_unsteady else 1)
-    is_shared = factory.gives_one_store()
+    is_shared = not violation.is_race and factory.gives_one_store()
     reproduces = (
         not violation.is_race
         and any(fails_alone(written) if is_shared else fails(written, factory) for _ in tries)
@@ -182,7 +182,7 @@ def _hint(script: Script, factory: Factory) -> str | None:
 
 
 def _is_of_process(event: Event) -> bool:
-    return isinstance(event.action, Move) and event.action.method != "reopen"
+    return isinstance(event.action, Move) and event.action.is_of_process
 
 
 def _port(factory: Factory, here: str, on_the_wire: str) -> str:

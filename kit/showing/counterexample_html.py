@@ -22,7 +22,7 @@ from .html_page import html_page
 from .lanes import actor, actors, bars
 from .moments import Moment, moments
 from .rows import Rows, rows_of_answer, rows_of_state, with_fresh
-from .script import Line
+from .script import MOVED, Line
 from .source import Group, Labelled, Minted, laid_out, simple
 from .telling import expected, in_words
 from .timeline import hue, timeline
@@ -248,9 +248,9 @@ def _more(count: int) -> str:
 
 
 def _moved(move: Move) -> str:
+    if not move.is_of_process:
+        return MOVED[move]
     match move.method:
-        case "reopen":
-            return "the store is closed and opened again"
         case "start":
             return f"process {move.arguments[0]} starts, stamped {move.arguments[1]}"
         case "stop":

@@ -13,6 +13,7 @@ from fencepost.statemachines.environment import BEGINNING
 from .brief import brief, call_in_words, field_at
 from .counterexample import Counterexample
 from .lanes import actor, actors, bars
+from .script import MOVED
 from .telling import expected
 
 LONGEST = 110
@@ -61,7 +62,7 @@ def _exchange(short: str, performed: Performed) -> Iterator[str]:
 
 def _moved(move: object) -> str:
     assert isinstance(move, Move)  # as a script has them
-    return "the store is closed and opened again" if move.method == "reopen" else f"process {move.arguments[0]}: {move.method}"
+    return f"process {move.arguments[0]}: {move.method}" if move.is_of_process else MOVED[move]
 
 
 def _note(over: str, text: str) -> str:

@@ -33,7 +33,7 @@ def moments(script: Script, *, strict: bool = False, by_time_of_day: bool = Fals
     following, processes = Following(State(), strict=strict), Processes()
     for line, later in zip(script, (*script[1:], script[-1]), strict=True):
         for event in line.moves:
-            if isinstance(event.action, Move) and event.action.method != "reopen":
+            if isinstance(event.action, Move) and event.action.is_of_process:
                 getattr(processes, event.action.method)(*event.action.arguments)
         now, call, answer = line.performed
         made = Made(call, answer, now, later.performed.now if by_time_of_day else now, processes, decode_session)

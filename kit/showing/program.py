@@ -29,7 +29,7 @@ from fencepost.spec import (
     TurnInputClaim,
 )
 from fencepost.spec.operations import OPERATIONS
-from fencepost.statemachines.checker import Call, Crash, Move, Performed, value_at
+from fencepost.statemachines.checker import EMPTY, REOPEN, Call, Crash, Move, Performed, value_at
 from fencepost.statemachines.environment import BEGINNING
 from fencepost.statemachines.machine import CLOSE
 
@@ -63,8 +63,10 @@ HOMES = {
 """Where names come from that `fencepost.spec` does not have."""
 
 
-REOPEN = Move("reopen", ())
 BEGAN = "began"
+
+LISTED = "listed"
+EMPTIED = f"if isinstance({LISTED}, list):\n{INDENT}{LISTED}.clear()  # it is the caller's own"
 
 ASSERTED = "assert , answer"
 """What stands around a condition."""
@@ -150,8 +152,9 @@ class _Writer:
 
     def _body(self) -> Iterator[str]:
         now = BEGINNING + self.claim.ahead
-        for place, line in enumerate(self.claim.script):
-            for event in line.moves:
+        script = self.claim.script
+        for place, (line, later) in enumerate(zip(script, (*script[1:], script[-1]), strict=True)):
+            for event in (each for each in line.moves if each.action != EMPTY):
                 # a store may look at the clock while it is opened; who lives then shows at the next call
                 if event.action == REOPEN and event.now != now:
                     now = event.now
@@ -161,7 +164,8 @@ class _Writer:
                 now = line.performed.now
                 yield self._clock(now)
             if line.performed is not self.last:
-                yield self._call(place, line.performed)
+                is_emptied = any(event.action == EMPTY for event in later.moves)
+                yield self._call(place, line.performed, is_emptied=is_emptied)
                 self.minted.learn(self.names.get(place, f"answer{place}"), line.performed.answer)
 
     def _clock(self, now: int) -> str:
@@ -180,15 +184,18 @@ class _Writer:
                 return words[now - end].format(name if name in self.names.values() else what)
         return ""
 
-    def _call(self, place: int, performed: Performed) -> str:
+    def _call(self, place: int, performed: Performed, *, is_emptied: bool) -> str:
         call = self._expression(performed)
         if isinstance(performed.answer, Refused):
             error = type(performed.answer.error).__name__
             self.minted.imports.update(("suppress", error))
             return f"with suppress({error}):  # refused\n{INDENT}{laid_out(call, INDENT)}"
         name = self.names.get(place)
-        text = f"{name} = {laid_out(call, '', len(name) + 3)}" if name else laid_out(call)
-        return f"{text}\n# -> {_cut(brief(performed.answer), WIDTH - 5)}" if _tells(performed) else text
+        called = LISTED if is_emptied else name
+        text = f"{called} = {laid_out(call, '', len(called) + 3)}" if called else laid_out(call)
+        text = f"{text}\n# -> {_cut(brief(performed.answer), WIDTH - 5)}" if _tells(performed) else text
+        kept = f"{name} = tuple({LISTED})\n" if name else ""
+        return f"{text}\n{kept}{EMPTIED}" if is_emptied else text
 
     def _expression(self, performed: Performed) -> Source:
         return Group(f"store.{OPERATIONS[performed.call.operation].method_name}", self._arguments(performed))
@@ -246,7 +253,11 @@ class _Writer:
         if isinstance(answer, Refused):
             return self._equal("answer", self.minted.source(answer.error))
         if type(answer) is type(given):
-            return self._equal("answer", self.minted.source(answer))
+            # a store may answer lists, now or once it is mended
+            part = "tuple(answer)" if isinstance(answer, tuple) else "answer"
+            return self._equal(part, self.minted.source(answer))
+        if isinstance(answer, tuple):
+            return "isinstance(answer, list | tuple)"
         if type(answer).__module__ != "builtins":
             self.minted.imports.add(type(answer).__name__)
         return f"isinstance(answer, {type(answer).__name__})"

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from fencepost.model import Refused
 from fencepost.statemachines.calls import Calls
-from fencepost.statemachines.checker import Call, Checker, Crash, Event, Move, Violation
+from fencepost.statemachines.checker import EMPTY, REOPEN, Call, Checker, Crash, Event, Move, Violation
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.minted import Renaming
-from fencepost.statemachines.shrink import grounded
+from fencepost.statemachines.shrink import field_at, grounded
 from fencepost.statemachines.tally import Tally
 
 from ..backend import BackendError, Factory, fresh_environment
@@ -61,7 +61,7 @@ class Replayed:
     def _is_alike(self, violation: Violation) -> bool:
         """Whether the answer is wrong as it was then: of the same wrong kind, or in the same field."""
         given, then = violation.performed[-1].answer, self.trace.events[-1].answer
-        return _kind(given) == _kind(then) and _without_places(violation.path) == _without_places(self.trace.path)
+        return _kind(given) == _kind(then) and field_at(violation.path) == field_at(self.trace.path)
 
 
 def replay(factory: Factory, trace: Trace, watch: Watch | None = None) -> Replayed:
@@ -79,7 +79,7 @@ def _replayed(factory: Factory, trace: Trace, in_progress: Calls) -> Replayed:
     opening = f"the factory {factory.name}"
     with in_progress.during(opening):
         factory.require(tuple(dict.fromkeys(calls)))
-    if any(event.action == Move("reopen", ()) for event in trace.events) and not factory.reopens:
+    if any(event.action == REOPEN for event in trace.events) and not factory.reopens:
         raise BackendError(
             f"The trace closes its store and opens it again, and {factory.name} does not say that its store can be. "
             "Expected a factory that declares `reopen`."
@@ -117,9 +117,15 @@ def _run(factory: Factory, checker: Checker, environment: Environment, trace: Tr
 
 
 def _move(factory: Factory, checker: Checker, environment: Environment, move: Move) -> None:
-    if move.method != "reopen":
+    if move.is_of_process:
         getattr(environment.process_alive, move.method)(*move.arguments)
-        return
+    elif move == EMPTY:
+        checker.empty()
+    else:
+        _reopen(factory, checker, environment)
+
+
+def _reopen(factory: Factory, checker: Checker, environment: Environment) -> None:
     _close(factory, checker)
     with checker.calls.during(f"the factory {factory.name}"):
         checker.store = factory.open(environment, again=True)
@@ -135,7 +141,3 @@ def _kind(answer: object) -> str:
     if isinstance(answer, Crash):
         return "crash"
     return type(answer.error if isinstance(answer, Refused) else answer).__name__
-
-
-def _without_places(path: str) -> list[str]:
-    return [name for name in path.split(".") if not name.isdigit()]

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fencepost.statemachines.checker import Event, Move, Performed, Violation
+from fencepost.statemachines.checker import EMPTY, REOPEN, Event, Move, Performed, Violation
 
 
 class Line(NamedTuple):
-    """A call, with the moves that come right before it: processes start and end, the store is closed and opened again."""
+    """A call, with the moves that come right before it: processes start and end, and what `MOVED` tells of."""
 
     moves: tuple[Event, ...]
     performed: Performed
 
 
 Script = tuple[Line, ...]
+
+MOVED = {REOPEN: "the store is closed and opened again", EMPTY: "the caller empties the list that it was given"}
+"""What else is done between calls, in words."""
 
 
 def script_of(violation: Violation) -> Script:

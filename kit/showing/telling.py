@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fencepost.model import Refused
 from fencepost.spec import ContractBroken
-from fencepost.statemachines.checker import Crash, value_at
+from fencepost.statemachines.checker import Crash, Move, value_at
 
 from .brief import brief, field_at
 from .counterexample import Counterexample, is_fresh
 from .lanes import NOBODY, actor
 from .rows import FRESH
+from .script import MOVED
 from .source import Minted, on_one_line
 
 ORDER = "an order of the calls in which each is answered as it was"
@@ -23,8 +26,16 @@ def in_words(found: Counterexample) -> str:
     who, operation = actor(found.last.call), found.last.call.operation
     asked = f"{operation} was called" if who == NOBODY else f"{who} called {operation}"
     together = f"{found.reason}." if found.is_race else None
-    told = (f"{asked} at {found.last.now} ms.", together, found.story, found.claims, _therefore(found))
+    told = (f"{asked} at {found.last.now} ms.", together, found.story, found.claims, *_between(found), _therefore(found))
     return " ".join(each for each in told if each)
+
+
+def _between(found: Counterexample) -> Iterator[str]:
+    """What else was done, and after which call."""
+    for number, line in enumerate(found.script):
+        for move in (event.action for event in line.moves):
+            if isinstance(move, Move) and not move.is_of_process:
+                yield f"After call {number} {MOVED[move]}."
 
 
 def _therefore(found: Counterexample) -> str:

@@ -9,7 +9,7 @@ A file of UTF-8 lines, each one JSON object. The first says what the trace is of
 `requirements` starts with the one that failed. Every other line is one event, in the order in which they happened, each with
 its instant, `now`, in epoch ms of the run's clock, which never goes backwards. An event is a move of what is around the store,
 
-    {"now": NUMBER, "move": "start" | "stop" | "hide" | "reopen", "arguments": [PID, START STAMP]}
+    {"now": NUMBER, "move": "start" | "stop" | "hide" | "reopen" | "empty", "arguments": [PID, START STAMP]}
 
 (a process starts under a pid, a pid's process ends, a pid cannot be told from now on, the store is closed and opened again), or
 a call with what came of it, one of three:
@@ -55,7 +55,7 @@ from .tagged import Unsayable, said, tagged, untagged
 FORMAT = "fencepost-trace/1"
 """Raised with every change that a reader of earlier traces could stumble over."""
 
-MOVES: dict[str, tuple[type, ...]] = {"start": (int, str), "stop": (int,), "hide": (int,), "reopen": ()}
+MOVES: dict[str, tuple[type, ...]] = {"start": (int, str), "stop": (int,), "hide": (int,), "reopen": (), "empty": ()}
 """What may move, and the arguments of each move."""
 
 
@@ -192,7 +192,9 @@ class _Reader:
     def _move(self, data: dict[str, Any]) -> Move:
         method, arguments = self._field(data, "move", str), self._field(data, "arguments", list)
         if method not in MOVES or [type(each) for each in arguments] != list(MOVES[method]):
-            self._fail(shortened(f"{method}({arguments})"), "start(pid, start stamp), stop(pid), hide(pid) or reopen()")
+            self._fail(
+                shortened(f"{method}({arguments})"), "start(pid, start stamp), stop(pid), hide(pid), reopen() or empty()"
+            )
         return Move(method, tuple(arguments))
 
     def _call(self, data: dict[str, Any]) -> Call:

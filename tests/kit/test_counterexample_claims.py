@@ -135,7 +135,7 @@ def test_what_is_listed_wrongly_is_held_against_the_answers_that_brought_it() ->
 
     found = settled("CompletionIgnored").shown(calls)
     assert "        completed_queue_claims=(q1.completion(),),\n    ),\n)\n# -> committed: head revision 1\n" in found.program
-    assert found.program.endswith('answer = store.list_queued_work("s")\nassert answer == (), answer\n')
+    assert found.program.endswith('answer = store.list_queued_work("s")\nassert tuple(answer) == (), answer\n')
     assert found.claims == (
         "At 1000 ms the claim claim-1 of a/1, granted at 1000 and live until 1010, held nothing any more; "
         "batch-1 was completed at 1000."
@@ -249,7 +249,7 @@ def test_a_store_that_makes_up_other_ids_each_time_is_shown_too() -> None:
     found = Caller("faulty_claims:NeverGivenBack", "turn_input").shown(calls)
     assert found.reproduces
     assert "\nstore.abandon_turn_input_claim(t1)\n" in found.program
-    assert found.program.endswith('answer = store.list_pending_turn_inputs("s")\nassert answer == (i1,), answer\n')
+    assert found.program.endswith('answer = store.list_pending_turn_inputs("s")\nassert tuple(answer) == (i1,), answer\n')
 
 
 def test_a_renewed_claim_lives_until_its_new_expiry() -> None:
@@ -287,7 +287,7 @@ store = stores.runtime_persistence
 # expected: batch-1 (of no class)
 # given:    nothing
 answer = store.list_queued_work("s")
-assert answer == (w1,), answer
+assert tuple(answer) == (w1,), answer
 """
 
 
