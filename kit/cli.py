@@ -20,7 +20,7 @@ from fencepost.statemachines.run import CHAPTERS
 from fencepost import __version__
 
 from .adapter_cli import adapter_group
-from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError, load_factory
+from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError
 from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, complain
 from .histories.history_cli import check_trace_command
@@ -40,7 +40,7 @@ from .searching.suite_file import BUILTIN, SuiteUnusable, chapters_of
 from .showing.replay_cli import replay_command
 from .upstairs import WithUpstairs
 from .verify import EXAMPLES, STEPS, Observer, verify
-from .watch import Watch
+from .watch import Watch, loaded
 from .workers import verify_at_once
 
 WORKERS = click.IntRange(min=1, max=64)
@@ -117,7 +117,7 @@ def verify_command(
     try:
         _require_writable(json_path, folder)
         try:
-            factory = load_factory(backend, timeout)
+            factory = loaded(backend, timeout, leave_at_once)
             wanted = chosen or factory.has
             request = replace(request, chapters=(wanted or CHAPTERS) if suite is None else chapters_of(suite, wanted))
             with _apart(json_path), progress(console, request, factory.declares) as observer:

@@ -18,8 +18,10 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from fencepost.statemachines.calls import Calls, Waiting
+from fencepost.statemachines.checker import Call
 
-from .backend import BackendError
+from .backend import BackendError, Factory, load_factory
+from .showing.brief import call_in_words
 from .supervision import IN_CALL
 
 LOOK_S = 0.1
@@ -29,15 +31,19 @@ GRACE_S = 1.0
 """How long a call may still take once the run is to end."""
 
 LONGER = 6
-"""How many times as long as a call may take what is more than one: to open a store, to close it, to run a program."""
+"""How many times as long as a call may take what is more than one: to open or close a store, to import it, to run a program."""
+
+
+IMPORT_S = 10.0
+"""How long the import of a module may take however short calls are to be: it loads libraries."""
 
 
 class SeenCalls(Calls):
     """Calls in progress that the process that waits for this one can see, too."""
 
-    def begins(self, what: str) -> None:
+    def begins(self, operation: str, arguments: tuple[object, ...]) -> None:
         """A call begins in this thread."""
-        super().begins(what)
+        super().begins(operation, arguments)
         self._show()
 
     def ends(self) -> None:
@@ -53,7 +59,7 @@ class SeenCalls(Calls):
             yield
 
     def _show(self) -> None:
-        IN_CALL.write(_named(self.waiting()))
+        IN_CALL.write(_together([each.what for each in self.waiting()]))
 
 
 class Watch:
@@ -130,7 +136,7 @@ class Watch:
             return
         if self.overdue is None:
             long = [each for each in self.calls.waiting() if now - each.since > GRACE_S]
-            self.pressed, self._pressed_at, self.interrupted_in = True, now, _named(long)
+            self.pressed, self._pressed_at, self.interrupted_in = True, now, _together([each.what for each in long])
             self._stop()
         raise KeyboardInterrupt
 
@@ -146,16 +152,22 @@ class Watch:
             stuck = [each for each in waiting if min(now - each.since, now - self._stopped_at) > GRACE_S]
             late = [each for each in waiting if now - each.since > self._seconds * (1 if each.is_call else LONGER)]
             if stuck and self._end is not None and not self._is_over:
-                self._end(self.overdue or f"interrupted in {_named(waiting)}, which did not return.")
+                self._end(self.overdue or f"interrupted in {_told(waiting)}, which did not return.")
             elif late and not self.calls.stopped:
                 limit = self._seconds * (1 if late[0].is_call else LONGER)
-                self.overdue = f"{_named(waiting)} did not return within {limit:g} s. {EXPECTED}"
+                self.overdue = f"{_told(waiting)} did not return within {limit:g} s. {EXPECTED}"
                 self._stop()
                 # a signal wakes it from a wait, too
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 # that was no Ctrl-C
                 _hears(heard)
         os.close(heard)
+
+
+def loaded(name: str, seconds: float, end: Callable[[str], None]) -> Factory:
+    """The factory of this name, see `load_factory`; to import its module may take longer than a call. Raises `BackendError`."""
+    with Watch(max(seconds, IMPORT_S / LONGER), end) as watch, watch.telling(), watch.calls.during(f"the import of {name}"):
+        return load_factory(name, seconds)
 
 
 def _hears(pipe: int) -> bool:
@@ -167,6 +179,10 @@ def _hears(pipe: int) -> bool:
 EXPECTED = "Expected an answer or a refusal; --timeout gives each call more time."
 
 
-def _named(waiting: list[Waiting]) -> str:
-    names = [each.what for each in waiting]
+def _told(waiting: list[Waiting]) -> str:
+    calls = [(each.what, each.arguments) for each in waiting]
+    return _together([what if arguments is None else call_in_words(Call(what, arguments)) for what, arguments in calls])
+
+
+def _together(names: list[str]) -> str:
     return "".join(names) if len(names) <= 1 else f"{', '.join(names[:-1])} and {names[-1]}, made at once,"

@@ -21,13 +21,13 @@ from fencepost.statemachines.checker import Crash
 from fencepost.statemachines.spawned import spawned
 from fencepost.statemachines.tally import Tally
 
-from .backend import BackendError, Factory, load_factory, told
+from .backend import BackendError, Factory, told
 from .chapter_check import Observer
 from .leftovers import nothing_left_behind, sweep
 from .result import ChapterRun, Request, Result, Verdict
 from .supervision import UNEXPECTED, end_with, how_it_ended
 from .verify import of_runs, verify
-from .watch import GRACE_S, LOOK_S, Watch
+from .watch import GRACE_S, LOOK_S, Watch, loaded
 
 SOON_S = 2 * GRACE_S
 """How long after Ctrl-C a process may take to tell what it has."""
@@ -132,8 +132,9 @@ def _work(there: Connection, parent: int, name: str, request: Request, timeout: 
 def _verified(there: Connection, name: str, request: Request, timeout: float) -> Told:
     """The result of one seed, fit to be sent to another process."""
     try:
-        factory = load_factory(name, timeout)
-        result = verify(factory, request, watch=Watch(factory.patience(timeout), partial(_end, there)))
+        end = partial(_end, there)
+        factory = loaded(name, timeout, end)
+        result = verify(factory, request, watch=Watch(factory.patience(timeout), end))
     except BackendError as error:
         return None, str(error)
     except KeyboardInterrupt:

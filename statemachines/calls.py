@@ -15,11 +15,16 @@ class TimeIsUp(BaseException):
 
 
 class Waiting(NamedTuple):
-    """What was begun, the instant of a monotonic clock, and whether it is one call; what is not may take longer."""
+    """What was begun, the instant of a monotonic clock, and the arguments of a call; what is no call may take longer."""
 
     what: str
     since: float
-    is_call: bool
+    arguments: tuple[object, ...] | None = None
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is a call of a store."""
+        return self.arguments is not None
 
 
 class Calls:
@@ -33,14 +38,14 @@ class Calls:
         self.stopped = False
         self._waiting: dict[int, Waiting] = {}
 
-    def begins(self, what: str) -> None:
+    def begins(self, operation: str, arguments: tuple[object, ...]) -> None:
         """A call begins in this thread. Raises `KeyboardInterrupt` or `TimeIsUp` if it is not to."""
         if self.stopped:
             raise KeyboardInterrupt
         now = time.monotonic()
         if now > self.until:
             raise TimeIsUp
-        self._waiting[threading.get_ident()] = Waiting(what, now, True)
+        self._waiting[threading.get_ident()] = Waiting(operation, now, arguments)
 
     def ends(self) -> None:
         """The call of this thread has returned."""
@@ -49,7 +54,7 @@ class Calls:
     @contextlib.contextmanager
     def during(self, what: str) -> Iterator[None]:
         """Something besides calls that a store may hang in."""
-        self._waiting[threading.get_ident()] = Waiting(what, time.monotonic(), False)
+        self._waiting[threading.get_ident()] = Waiting(what, time.monotonic())
         try:
             yield
         finally:

@@ -263,7 +263,7 @@ class Checker:
 
     def _answer(self, call: Call) -> tuple[object, ContractBroken | None]:
         operation, broken, self._given = OPERATIONS[call.operation], None, None
-        self.calls.begins(call.operation)
+        self.calls.begins(*call)
         try:
             method: Any = operation.of(self.store)
             self._given = method(*call.arguments)

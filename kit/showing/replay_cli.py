@@ -8,11 +8,11 @@ import click
 from fencepost.spec.catalogue import requirements
 from rich.text import Text
 
-from ..backend import ANSWER_S, EXEC, BackendError, load_factory
+from ..backend import ANSWER_S, EXEC, BackendError
 from ..choices import Duration
 from ..console import Terminal, complain
 from ..leftovers import leave_at_once, nothing_left_behind
-from ..watch import Watch
+from ..watch import Watch, loaded
 from .brief import brief, call_in_words, field_at
 from .replay import Outcome, Replayed, replay
 from .trace import TraceError, read_trace
@@ -40,7 +40,7 @@ def replay_command(context: click.Context, trace: str, backend: str | None, comm
                 f"expected one of --backend and --exec; the trace was recorded on {recorded.backend}, and what a file names "
                 "is not run unasked."
             )
-        factory = load_factory(backend or f"{EXEC}{command}", timeout)
+        factory = loaded(backend or f"{EXEC}{command}", timeout, leave_at_once)
         replayed = replay(factory, recorded, Watch(factory.patience(timeout), leave_at_once))
     except (BackendError, TraceError) as error:
         complain(str(error))
