@@ -116,7 +116,7 @@ def _spelled_out(violation: Violation) -> Program:
 
 
 def alike(left: Violation, right: Violation) -> bool:
-    """Whether two violations are of one kind: of one call, by the same requirements, or in the same field by a common one.
+    """Whether two violations are of one kind: of one call, by the same first requirement, or in the same field by a common one.
 
     A field that is read wrongly may be so in more than one read.
     """
@@ -124,7 +124,7 @@ def alike(left: Violation, right: Violation) -> bool:
     same_call = len(calls) == 1 or (left.path != "" and all(OPERATIONS[each].reads for each in calls))
     same_field = field_at(left.path) == field_at(right.path)
     common = not set(left.requirements).isdisjoint(right.requirements)
-    return same_call and (left.requirements == right.requirements or (same_field and common))
+    return same_call and (left.requirements[:1] == right.requirements[:1] or (same_field and common))
 
 
 def field_at(path: str) -> list[str]:
