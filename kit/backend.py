@@ -45,6 +45,8 @@ DEFAULT_BACKEND = "fencepost.kit.duckdb:file"
 READ_BACK = ("load_session",)
 """What a check of commits calls besides their own chapter: a commit shows in what is read."""
 
+CHOSEN = "what was chosen"
+
 EXPECTED = "module:factory, such as mystore.testing:open_store"
 SIGNATURE = "a factory takes one argument, the environment (clock, process_alive, directory), and gives a fresh, empty store"
 AGAIN = "when it was called again with the same environment. Expected the store that was closed, with all that was in it"
@@ -174,8 +176,8 @@ class Factory:
                 "what was chosen cannot do without. Expected it declared, or others chosen with --stores or --chapters."
             )
 
-    def require(self, operations: Collection[str]) -> None:
-        """Open and close a store, and once more if it can be opened again.
+    def require(self, operations: Collection[str], by: str = CHOSEN) -> None:
+        """Open and close a store, and once more if it can be opened again. `by` says what needs the operations.
 
         Raises `BackendError` if that fails, or one of these operations is missing, or cannot be called as it should.
         """
@@ -195,18 +197,18 @@ class Factory:
                 self._require_reopening(store, environment, can_close=can_close)
         absent = [part for part in dict.fromkeys(part_of(OPERATIONS[each].chapter) for each in missing) if _lacks(store, part)]
         if absent:
+            others = f", or {OTHERS}" if by == CHOSEN else ""
             raise BackendError(
-                f"The stores of {self.name} have no {' and no '.join(absent)}. Expected every store of what was chosen: add "
-                "what is missing, or choose others with --stores or --chapters."
+                f"The stores of {self.name} have no {' and no '.join(absent)}. Expected every store of {by}: add what is "
+                f"missing{others}."
             )
         if missing:
             more = f" and {len(missing) - FEW} more calls" if len(missing) > FEW else ""
+            others = f", or {_others(store)}.{_reading(operations, missing)}" if by == CHOSEN else "."
             raise BackendError(
                 f"The store of {self.name}, {a_store(store)}, has no {', '.join(missing[:FEW])}{more}. "
-                f"Expected every call of what was chosen: add what is missing, or {_others(store)}."
-                f"{_reading(operations, missing)}{_inherited(missing)}"
+                f"Expected every call of {by}: add what is missing{others}{_inherited(missing)}"
             )
-
         if misfits:
             operation, found = misfits[0]
             raise BackendError(

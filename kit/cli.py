@@ -111,6 +111,7 @@ def verify_command(
     chosen = chosen_chapters(stores, chapters)
     if suite is not None:
         require_nothing_drawn(context)
+    _require_one_measure(context)
     console = Terminal(stderr=json_path == STANDARD_OUTPUT)
     how: dict[str, Any] = {"seconds": budget or 0, "workers": workers, "stores": stores or (), "suite": suite}
     request = Request(backend, chosen or CHAPTERS, seed, examples, steps, strict, timeout=timeout, **how)
@@ -136,6 +137,12 @@ def verify_command(
         _give_up(result.trouble)
     report(console, result, folder)
     context.exit(result.verdict.exit_code)
+
+
+def _require_one_measure(context: click.Context) -> None:
+    """A usage error for examples beside a budget, which makes as many as there is time for."""
+    if all(context.get_parameter_source(each) is ParameterSource.COMMANDLINE for each in ("budget", "examples")):
+        raise click.UsageError("received --budget and --examples, expected one of them: how long to run, or how many examples.")
 
 
 def _apart(json_path: str | None) -> AbstractContextManager[object]:

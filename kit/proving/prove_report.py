@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from .proved import Finding, Outcome, Proved, Statement
+from .proved import SETTLED, Finding, Outcome, Proved, Statement
 
 TOOLS = ("fencepost", "crosshair-tool", "z3-solver", "icontract")
 """Whose versions a proof depends on."""
@@ -26,9 +26,9 @@ transition are confirmed together, for they have its paths in common.
 
 
 def figure(proved: Proved) -> str:
-    """How many lemmas are proved, and how; and what became of the others."""
+    """How many lemmas hold, and by what; and what became of the others."""
     counts = [f"{proved.count(each)} {each.value}" for each in Outcome if proved.count(each)]
-    of = f"{proved.count(Outcome.confirmed)} of {len(proved.results)} lemmas are proved"
+    of = f"{sum(map(proved.count, SETTLED))} of {len(proved.results)} lemmas hold"
     busy = sum(finding.seconds for _, finding in proved.results)
     took = f"{busy:.0f} s of processor time, {proved.seconds:.0f} s in all with --workers {proved.workers}"
     return f"{of}: {', '.join(counts)}; {took}."

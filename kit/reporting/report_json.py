@@ -243,4 +243,5 @@ def _is_device(path: str) -> bool:
 
 
 def _not_written(path: str, option: str, error: OSError) -> ReportNotWritten:
-    return ReportNotWritten(f"The report cannot be written to {path}: {error.strerror}. Choose another file for {option}.")
+    what = "report" if option == "--json" else "output"
+    return ReportNotWritten(f"The {what} cannot be written to {path}: {error.strerror}. Choose another file for {option}.")

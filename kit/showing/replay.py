@@ -78,7 +78,7 @@ def _replayed(factory: Factory, trace: Trace, in_progress: Calls) -> Replayed:
     calls = [event.action.operation for event in trace.events if isinstance(event.action, Call)]
     opening = f"the factory {factory.name}"
     with in_progress.during(opening):
-        factory.require(tuple(dict.fromkeys(calls)))
+        factory.require(tuple(dict.fromkeys(calls)), by="the trace")
     if any(event.action == REOPEN for event in trace.events) and not factory.reopens:
         raise BackendError(
             f"The trace closes its store and opens it again, and {factory.name} does not say that its store can be. "

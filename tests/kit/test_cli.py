@@ -251,6 +251,14 @@ def test_json_tells_refusals(tmp_path: Path) -> None:
     assert given == {"refused": {"kind": "Backend", "message": "the disk is full"}}
 
 
+def test_a_budget_and_a_number_of_examples_are_one_too_many() -> None:
+    """Nothing that was asked for is left alone without a word."""
+    result = verify("Bent", "--budget", "9s", "--examples", "2")
+    assert (result.exit_code, result.stdout) == (2, "")
+    expected = "received --budget and --examples, expected one of them: how long to run, or how many examples."
+    assert expected in " ".join(result.stderr.split())
+
+
 @pytest.mark.parametrize("where", ["missing/report.json", "."])
 def test_json_that_cannot_be_written_is_told_before_the_run(where: str, tmp_path: Path) -> None:
     """A missing folder or a folder itself: one sentence, exit 2, no run, nothing left behind."""

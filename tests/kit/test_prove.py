@@ -67,7 +67,7 @@ def test_the_exit_code_tells_whether_all_is_proved(findings: tuple[Finding, ...]
 def test_only_what_is_confirmed_counts_as_proved() -> None:
     """The figure tells the rest by what it is."""
     assert figure(proved(CONFIRMED, UNDECIDED)) == (
-        "1 of 2 lemmas are proved: 1 confirmed over all paths, 1 no counterexample in the budget; "
+        "1 of 2 lemmas hold: 1 confirmed over all paths, 1 no counterexample in the budget; "
         "61 s of processor time, 12 s in all with --workers 2."
     )
 
@@ -90,7 +90,7 @@ def test_a_chapter_without_transitions_is_exhausted(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert result.output.count("exhausted over all inputs") == 3
     assert "4,681 cases" in result.output
-    assert "0 of 2 lemmas are proved: 2 exhausted over all inputs" in result.output
+    assert "2 of 2 lemmas hold: 2 exhausted over all inputs" in result.output
     assert report.read_text(encoding="utf-8").count("4,681 cases") == 2
 
 
@@ -99,7 +99,7 @@ def test_a_budget_that_is_used_up_proves_nothing() -> None:
     result = ran("--chapter", "output", "--workers", "1", "--budget", "0.01")
     assert result.exit_code == 2
     assert "no counterexample in the budget" in result.output
-    assert "0 of 2 lemmas are proved" in result.output
+    assert "0 of 2 lemmas hold" in result.output
 
 
 @pytest.mark.slow
@@ -107,7 +107,7 @@ def test_transitions_are_confirmed() -> None:
     """Every lemma of the commit: five of them by CrossHair, four by trying all inputs."""
     result = ran("--chapter", "commit", "--workers", "2")
     assert result.exit_code == 0
-    assert "5 of 9 lemmas are proved: 5 confirmed over all paths, 4 exhausted over all inputs" in result.output
+    assert "9 of 9 lemmas hold: 5 confirmed over all paths, 4 exhausted over all inputs" in result.output
 
 
 def test_without_crosshair_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,7 @@ def test_a_program_is_replayed_on_too(tmp_path: Path, monkeypatch: pytest.Monkey
     ("backend", "sentence"),
     [
         ("faulty:raising", "The factory faulty:raising raised ConnectionRefusedError"),
-        ("faulty:LeasesOnly", "has no commit_runtime_state"),
+        ("faulty:LeasesOnly", "has no commit_runtime_state. Expected every call of the trace: add what is missing.\n"),
         ("nowhere:store", "There is no module 'nowhere'"),
     ],
 )
