@@ -127,10 +127,12 @@ def _counted(number: int, what: str) -> str:
 
 def _coverage(judgement: Judgement) -> str:
     """How many of the requirements of the called chapters decided an answer, and where the store differs."""
-    called = [each for each in CHAPTERS if any(OPERATIONS[name].chapter == each for name in judgement.tally.operations)]
+    # the call that breaks the law was held, too
+    made = {*judgement.tally.operations, *((judgement.made.call.operation,) if judgement.made else ())}
+    called = [each for each in CHAPTERS if any(OPERATIONS[name].chapter == each for name in made)]
     ids = [each.id for each in requirements().values() if each.chapter in called]
     reached = [each for each in ids if judgement.tally.reached[each]]
-    operations, where = _counted(len(judgement.tally.operations), "operation"), _counted(len(called), "chapter")
+    operations, where = _counted(len(made), "operation"), _counted(len(called), "chapter")
     held = f"{_counted(judgement.calls, 'call')} of {operations} in {where} {'was' if judgement.calls == 1 else 'were'} held"
     text = f"{held}; {len(reached)} of the {len(ids)} requirements there were reached."
     exercised = ", ".join(f"{each.in_words} of {each.chapter}" for each in coverage(called, (judgement.tally,)))

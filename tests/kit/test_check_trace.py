@@ -492,7 +492,9 @@ def test_an_answer_of_the_wrong_kind_breaks_the_law(site: Site) -> None:
     strange = {key: value for key, value in first.items() if key != "answer"} | {"strange": "'yes'"}
     judgement = judge_history(site.rewrite([head, strange]))
     assert (judgement.verdict, judgement.requirements[0]) == (Verdict.violates, "VALUE-11")
-    assert "given 'yes'" in " ".join(check_trace(site.file).output.split())
+    told = " ".join(check_trace(site.file).output.split())
+    assert "given 'yes'" in told
+    assert "1 call of 1 operation in 1 chapter was held" in told
 
 
 def test_a_strict_judgement_binds_to_what_others_may_do(site: Site) -> None:
