@@ -14,6 +14,7 @@ from pathlib import Path
 from fencepost.spec.operations import part_of
 from fencepost.statemachines.calls import TimeIsUp
 from fencepost.statemachines.checker import Violation
+from fencepost.statemachines.crowds import crowded
 from fencepost.statemachines.environment import Undecided
 from fencepost.statemachines.machine import Setup
 from fencepost.statemachines.races import raced
@@ -87,6 +88,11 @@ class ChapterCheck:
         """Meet names that look alike, wherever a call of the chapter has a name."""
         machine = machine_of(self.chapter, self._offered)
         self._attempt(lambda setup: told_apart(machine, setup))
+
+    def crowd(self) -> None:
+        """Meet more of everything that the chapter lists than there is on a page."""
+        machine = machine_of(self.chapter, self._offered)
+        self._attempt(lambda setup: crowded(machine, setup))
 
     def race(self) -> None:
         """Run the races of the chapter, on a store that declares that it can be called by several at once."""

@@ -76,6 +76,7 @@ def one_after_the_other(checks: Iterable[ChapterCheck], request: Request) -> lis
         if request.suite is None:
             check.run(0, request.examples)
             check.tell_apart()
+            check.crowd()
             check.race()
         else:
             check.run_suite(request.suite)
@@ -86,7 +87,7 @@ def one_after_the_other(checks: Iterable[ChapterCheck], request: Request) -> lis
 
 
 def by_turns(checks: Sequence[ChapterCheck], until: float, request: Request, declares: Collection[str]) -> list[ChapterRun]:
-    """Give every chapter an example, its twins and races; then the one that needs it most another, until the time is over."""
+    """Give every chapter an example, its twins, crowds and races; then the one that needs it most another, in the time left."""
     turns = [_Turn(each, declares) for each in checks]
     unbegun = list(checks)
 
@@ -98,6 +99,8 @@ def by_turns(checks: Sequence[ChapterCheck], until: float, request: Request, dec
     for check in checks:
         if goes_on():
             check.tell_apart()
+        if goes_on():
+            check.crowd()
         if goes_on():
             check.race()
     while goes_on() and (going := [each for each in turns if not each.check.is_over]):

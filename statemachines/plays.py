@@ -80,14 +80,14 @@ def leases() -> Generator[Call, Any, None]:
         yield Call("release_session_execution_lease", (taken.lease.completion(),))
 
 
-def _fence() -> Generator[Call, Any, SessionExecutionLeaseFence]:
+def lease_of_session() -> Generator[Call, Any, SessionExecutionLeaseFence]:
     """A lease of the session."""
     claimed = yield Call("try_claim_session_execution_lease", (S, OWNER, TTL))
     fence: SessionExecutionLeaseFence = claimed.lease.fence()
     return fence
 
 
-def _input(key: str, turn_id: str | None = None) -> Call:
+def an_input(key: str, turn_id: str | None = None) -> Call:
     """An input under this key, for a turn if one is named."""
     ingress = INPUT.ingress if turn_id is None else TurnInputIngressActiveTurn(turn_id)
     return Call("enqueue_pending_turn_input", (replace(INPUT, session_id=S, source_key=key, ingress=ingress),))
@@ -95,9 +95,9 @@ def _input(key: str, turn_id: str | None = None) -> Call:
 
 def inputs_of_turns() -> Generator[Call, Any, None]:
     """Inputs of a turn and of the next one are submitted, claimed, and given back."""
-    fence = yield from _fence()
-    yield _input(KEY, TURN)
-    yield _input("next")
+    fence = yield from lease_of_session()
+    yield an_input(KEY, TURN)
+    yield an_input("next")
     claims = (
         Call("claim_active_turn_inputs", (S, fence, OWNER, TURN, AFTER_WORK, TTL, 2)),
         Call("claim_next_turn_inputs", (S, fence, OWNER, TTL, 2)),
@@ -109,25 +109,25 @@ def inputs_of_turns() -> Generator[Call, Any, None]:
 
 def cancelled_inputs() -> Generator[Call, Any, None]:
     """Inputs are listed and cancelled: by id, by key, and from one on."""
-    first = yield _input(KEY)
+    first = yield an_input(KEY)
     for key in ("second", "third"):
-        yield _input(key)
+        yield an_input(key)
     yield Call("list_pending_turn_inputs", (S,))
     yield Call("cancel_pending_turn_input", (S, first.input_id))
     yield Call("cancel_pending_turn_inputs", (S, (SourceKey("second"),)))
     yield Call("cancel_pending_turn_input_suffix", (S, SourceKey("third")))
 
 
-def _work(key: str | None, **more: Any) -> Call:
+def a_batch(key: str | None, **more: Any) -> Call:
     """A batch under this key, or under none."""
     return Call("enqueue_queued_work", (replace(WORK, session_id=S, source_key=key, **more),))
 
 
 def work() -> Generator[Call, Any, None]:
     """Two batches of one group are submitted, claimed at once, renewed and given back; then one by its id."""
-    fence = yield from _fence()
-    first = yield _work(None, merge_key=Group("group"))
-    yield _work(None, merge_key=Group("group"))
+    fence = yield from lease_of_session()
+    first = yield a_batch(None, merge_key=Group("group"))
+    yield a_batch(None, merge_key=Group("group"))
     claim = yield Call("claim_ready_queued_work", (S, fence, OWNER, IDLE, TTL, 2))
     renewed = yield Call("renew_queued_work_claim", (claim, TTL))
     yield Call("abandon_queued_work_claim", (renewed,))
@@ -136,68 +136,68 @@ def work() -> Generator[Call, Any, None]:
 
 def listed_work() -> Generator[Call, Any, None]:
     """A batch is listed, and cancelled."""
-    batch = yield _work(KEY)
+    batch = yield a_batch(KEY)
     yield from (read for read in BATCHES)
     yield Call("cancel_queued_work_batch", (S, batch.batch_id))
 
 
 def commands() -> Generator[Call, Any, None]:
     """A command is submitted, and claimed."""
-    fence = yield from _fence()
-    yield _work(KEY, payloads=(COMMAND,))
+    fence = yield from lease_of_session()
+    yield a_batch(KEY, payloads=(COMMAND,))
     yield Call("claim_leading_ready_session_command", (S, fence, OWNER, TTL))
 
 
-def _commit(fence: SessionExecutionLeaseFence, **more: Any) -> Call:
+def a_commit(fence: SessionExecutionLeaseFence, **more: Any) -> Call:
     """A commit that changes nothing, unless told so."""
     given: dict[str, Any] = {"config": CONFIG, "checkpoint": HydratedSessionCheckpoint(), "graph": Unchanged(), **more}
     return Call("commit_runtime_state", (RuntimeCommit(session_id=S, session_execution_lease=fence, **given),))
 
 
-def _nodes(fence: SessionExecutionLeaseFence, node_id: str, parent: str | None = None, **more: Any) -> Call:
+def a_node(fence: SessionExecutionLeaseFence, node_id: str, parent: str | None = None, **more: Any) -> Call:
     """A commit of one node, which is the leaf."""
     node = SessionNodeRecord(node_id, parent, EventPayload(Json()))
-    return _commit(fence, graph=Append((node,), node_id), **more)
+    return a_commit(fence, graph=Append((node,), node_id), **more)
 
 
 def turns() -> Generator[Call, Any, None]:
     """Two turns are committed, the second on the node of the first."""
-    fence = yield from _fence()
-    yield _nodes(fence, "node", turn_commit=RuntimeTurnCommitStamp(S, TURN, "hash"))
-    yield _nodes(fence, "leaf", "node")
+    fence = yield from lease_of_session()
+    yield a_node(fence, "node", turn_commit=RuntimeTurnCommitStamp(S, TURN, "hash"))
+    yield a_node(fence, "leaf", "node")
 
 
 def settled_inputs() -> Generator[Call, Any, None]:
     """A turn is committed that was interrupted, with an input that it had claimed; another one waits for it."""
-    fence = yield from _fence()
-    yield _input(KEY, TURN)
+    fence = yield from lease_of_session()
+    yield an_input(KEY, TURN)
     claim = yield Call("claim_active_turn_inputs", (S, fence, OWNER, TURN, AFTER_WORK, TTL, 1))
-    yield _input("next", TURN)
-    yield _commit(fence, completed_turn_input_claims=(claim.completion(),))
-    yield _commit(fence, interrupted_turn_input_turn_id=TURN)
+    yield an_input("next", TURN)
+    yield a_commit(fence, completed_turn_input_claims=(claim.completion(),))
+    yield a_commit(fence, interrupted_turn_input_turn_id=TURN)
 
 
 def settled_work() -> Generator[Call, Any, None]:
     """A turn is committed with the work that it had claimed, and gives its lease back."""
-    fence = yield from _fence()
-    yield _work(KEY)
+    fence = yield from lease_of_session()
+    yield a_batch(KEY)
     claim = yield Call("claim_ready_queued_work", (S, fence, OWNER, IDLE, TTL, 1))
     release = SessionExecutionLeaseCompletion(S, fence.owner, fence.lease_token, fence.fencing_token)
-    yield _commit(fence, completed_queue_claims=(claim.completion(),), release_session_execution_lease=release)
+    yield a_commit(fence, completed_queue_claims=(claim.completion(),), release_session_execution_lease=release)
 
 
 def committed_attachments() -> Generator[Call, Any, None]:
     """A turn is committed that refers to an attachment."""
-    fence = yield from _fence()
+    fence = yield from lease_of_session()
     yield Call("record_intent", (INTENT,))
-    yield _commit(fence, committed_attachment_ids=("attachment",))
+    yield a_commit(fence, committed_attachment_ids=("attachment",))
 
 
 def reads() -> Generator[Call, Any, None]:
     """A session is read, and its metadata are written."""
-    fence = yield from _fence()
-    yield _nodes(fence, "node")
-    yield _nodes(fence, "leaf", "node")
+    fence = yield from lease_of_session()
+    yield a_node(fence, "node")
+    yield a_node(fence, "leaf", "node")
     yield Call("load_session", (ActivePath("node"),))
     yield Call("load_node", ("node",))
     yield Call("save_session_meta", (SessionMeta(S, "", "", ""),))
@@ -205,9 +205,9 @@ def reads() -> Generator[Call, Any, None]:
 
 def tombstones() -> Generator[Call, Any, None]:
     """A node is given up, and removed."""
-    fence = yield from _fence()
-    yield _nodes(fence, "node")
-    yield _nodes(fence, "leaf", "node")
+    fence = yield from lease_of_session()
+    yield a_node(fence, "node")
+    yield a_node(fence, "leaf", "node")
     yield Call("tombstone_nodes", (("node",),))
 
 
@@ -219,7 +219,7 @@ def attachments() -> Generator[Call, Any, None]:
     yield Call("forget", ("other",))
 
 
-def _state(number: int) -> InputState:
+def a_state(number: int) -> InputState:
     """An input of a runtime."""
     state = InputLifecycleState.Queued
     return InputState(input_id=numbered(number), current_state=state, idempotency_key=KEY, created_at=NOON, updated_at=NOON)
@@ -228,18 +228,18 @@ def _state(number: int) -> InputState:
 def runs() -> Generator[Call, Any, None]:
     """A boundary is committed, another is applied, and all of it is read."""
     delta, run_id, boundary = SessionDelta(session(numbered(7), HELLO)), numbered(1), RunApplyBoundary.RunStart
-    yield Call("commit_session_boundary", (RUNTIME, delta, run_id, boundary, (), (_state(1),)))
+    yield Call("commit_session_boundary", (RUNTIME, delta, run_id, boundary, (), (a_state(1),)))
     receipt = RunBoundaryReceipt(run_id=run_id, boundary=boundary, contributing_input_ids=(), message_count=0, sequence=9)
-    yield Call("atomic_apply", (RUNTIME, None, receipt, (_state(2),), None))
+    yield Call("atomic_apply", (RUNTIME, None, receipt, (a_state(2),), None))
     yield from (read for read in RUNS)
 
 
 def states() -> Generator[Call, Any, None]:
     """Inputs and states of a runtime are persisted, apart and at once, and read."""
-    yield Call("persist_input_state", (RUNTIME, _state(1)))
-    yield Call("persist_input_state", (RUNTIME, _state(2)))
+    yield Call("persist_input_state", (RUNTIME, a_state(1)))
+    yield Call("persist_input_state", (RUNTIME, a_state(2)))
     yield Call("persist_runtime_state", (RUNTIME, RuntimeState.Idle))
-    yield Call("atomic_lifecycle_commit", (RUNTIME, RuntimeState.Stopped, (_state(2),)))
+    yield Call("atomic_lifecycle_commit", (RUNTIME, RuntimeState.Stopped, (a_state(2),)))
     yield Call("load_runtime_state", (RUNTIME,))
 
 

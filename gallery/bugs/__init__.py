@@ -20,6 +20,7 @@ from . import (
     lookalikes,  # noqa: F401
     maintenance,  # noqa: F401
     output,  # noqa: F401
+    page_limits,  # noqa: F401
     queued_work,  # noqa: F401
     queued_work_claims,  # noqa: F401
     records,  # noqa: F401

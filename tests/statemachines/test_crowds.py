@@ -1,0 +1,94 @@
+"""Crowds: there is one of everything that is listed, the model passes, and a store that ends a list at a page does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from fencepost.spec.operations import OPERATIONS
+from fencepost.statemachines.checker import Call, Violation
+from fencepost.statemachines.crowds import CROWDS, crowded
+from fencepost.statemachines.environment import CAPABILITIES
+from fencepost.statemachines.machine import Setup
+from fencepost.statemachines.model_store import ModelStore
+from fencepost.statemachines.run import CHAPTERS, MACHINES
+
+
+class Paged(ModelStore):
+    """A store whose lists end at a page."""
+
+    size = 100
+
+    def _call(self, operation: Any, arguments: tuple[Any, ...]) -> Any:
+        answer = super()._call(operation, arguments)
+        return answer[: self.size] if isinstance(answer, tuple) else answer
+
+
+class Small(Paged):
+    """The same with small pages."""
+
+    size = 10
+
+
+def found(kind: type[ModelStore], chapter: str, directory: Path) -> Violation | None:
+    """The violation that the crowds of a chapter end in."""
+    setup = Setup(kind, directory)
+    setup.declared = frozenset(CAPABILITIES) - {"reopen"}
+    return crowded(MACHINES[chapter], setup)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_model_passes(chapter: str, tmp_path: Path) -> None:
+    """Every chapter has a crowd, and none of them is beyond the law."""
+    assert CROWDS[chapter]
+    assert found(ModelStore, chapter, tmp_path) is None
+
+
+LISTED = {
+    "turn_input": ("list_pending_turn_inputs", "LIST-1", 104),
+    "queued_work": ("list_queued_work", "QUEUE-7", 104),
+    "runtime": ("load_input_states", "RUNTIME-8", 102),
+    "attachment": ("list_uncommitted", "ATT-1", 102),
+    "event": ("get_events", "EVENT-22", 102),
+    "output": ("list_for_attempt", "OUTPUT-21", 102),
+}
+
+
+@pytest.mark.parametrize("chapter", LISTED)
+def test_a_list_that_ends_at_the_hundredth_is_short(chapter: str, tmp_path: Path) -> None:
+    """The smallest crowd that shows it has 101, and no call is left out of it."""
+    read, requirement, calls = LISTED[chapter]
+    violation = found(Paged, chapter, tmp_path)
+    assert violation is not None
+    assert (violation.performed[-1].call.operation, violation.requirements[0]) == (read, requirement)
+    assert len(violation.program) == calls
+
+
+def test_a_list_that_ends_at_the_tenth_is_shown_by_eleven(tmp_path: Path) -> None:
+    """A small crowd is shortened like what is drawn: eleven appends and the read."""
+    violation = found(Small, "event", tmp_path)
+    assert violation is not None
+    assert violation.performed[-1].call.operation == "get_events"
+    made = [event.action.operation for event in violation.program if isinstance(event.action, Call)]
+    assert made[:11] == ["event.append"] * 11
+    assert len(made) <= 12
+
+
+def test_there_is_a_crowd_of_all_that_is_listed(tmp_path: Path) -> None:
+    """Every call that answers a sequence is made on a crowd, but for two that answer for what they were asked."""
+    made: set[str] = set()
+
+    class Noting(ModelStore):
+        def _call(self, operation: Any, arguments: tuple[Any, ...]) -> Any:
+            made.add(operation.name)
+            return super()._call(operation, arguments)
+
+    for chapter in CHAPTERS:
+        assert found(Noting, chapter, tmp_path) is None
+    listing = {name for name, each in OPERATIONS.items() if _is_sequence(get_type_hints(each.method)["return"])}
+    assert listing - made == {"cancel_pending_turn_inputs"}
+
+
+def _is_sequence(answered: Any) -> bool:
+    return getattr(answered, "__origin__", None) is tuple
