@@ -290,8 +290,7 @@ def _met(crowd: Crowd, count: int, setup: Setup) -> Violation | None:
     try:
         _make(crowd, count, lambda call: checker.perform(call, look=False))
     except Violation as violation:
-        ahead = violation.ahead = environment.clock.ahead
-        violation.program = tuple(Event(each.now - ahead, each.call, each.answer) for each in checker.performed)
+        violation.as_performed(environment.clock.ahead)
         return violation
     finally:
         setup.tally.steps += checker.tally.steps

@@ -18,7 +18,7 @@ from itertools import combinations, permutations
 from fencepost.model import Ids, Refused
 from fencepost.spec.operations import OPERATIONS
 
-from .checker import Checker, Crash, Event, Performed, Violation, difference
+from .checker import Checker, Crash, Performed, Violation, difference
 from .environment import Environment, Undecided
 from .following import Call, Following, Made
 from .machine import Setup
@@ -76,8 +76,7 @@ def _run(race: Race, setup: Setup, number: int) -> None:
             checker.perform(call, look=False)
         setup.tally.steps += sum(len(each) if isinstance(each, list) else 1 for each in calls)
     except Violation as violation:
-        ahead = violation.ahead = environment.clock.ahead
-        violation.program = tuple(Event(each.now - ahead, each.call, each.answer) for each in checker.performed)
+        violation.as_performed(environment.clock.ahead)
         violation.requirements = _named(race, violation)
         violation.is_race = True
         raise

@@ -17,7 +17,7 @@ from unicodedata import normalize
 from fencepost.spec import InvalidArgument
 from fencepost.spec.operations import OPERATIONS, Operation
 
-from .checker import Checker, Event, Violation
+from .checker import Checker, Violation
 from .environment import Environment
 from .following import Call, Made
 from .leaves import leaves_of
@@ -155,8 +155,7 @@ class _Trial:
         try:
             self._make_twins(place, spellings, later=later)
         except Violation as violation:
-            ahead = violation.ahead = self._environment.clock.ahead
-            violation.program = tuple(Event(each.now - ahead, each.call, each.answer) for each in self._checker.performed)
+            violation.as_performed(self._environment.clock.ahead)
             raise
         finally:
             self._setup.tally.steps += self._checker.tally.steps
