@@ -163,5 +163,5 @@ def told(result: Result) -> str:
     for each in result.counterexamples:
         lines += ["", f"{each.requirements[0]}: {each.says}", ""]
         lines += [text for text in (each.story, each.claims) if text]
-        lines += ["", each.program.rstrip()]
+        lines += ["", each.shown]
     return "\n".join([*lines, "", f"Again: {result.request.command}"])

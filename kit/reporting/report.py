@@ -87,7 +87,7 @@ def show_counterexample(console: Terminal, found: Counterexample, chapters: list
     console.show(_indented(Text(found.heading, style="bold")))
     console.show()
     # no indent, no padding and no wrapping: it is there to be pasted
-    console.show(Syntax("", "python", theme="ansi_dark").highlight(found.program.rstrip()), soft_wrap=True)
+    console.show(Syntax("", "python", theme="ansi_dark").highlight(found.shown), soft_wrap=True)
 
 
 def _where(console: Terminal, found: Counterexample, result: Result, folder: Path) -> None:

@@ -108,7 +108,7 @@ def _violation(found: Counterexample, chapters: Sequence[str]) -> list[str]:
     where = f"Chapter {', '.join(chapters)}, at step {found.steps:,}."
     # GitHub draws it
     drawn = ["```mermaid", mermaid(found).rstrip(), "```"]
-    program = ["```python", found.program.rstrip(), "```"]
+    program = ["```python", found.shown, "```"]
     return [f"### {found.requirements[0]} violated", "", found.says, "", *told, "", where, "", *drawn, "", *program, ""]
 
 
@@ -142,7 +142,7 @@ def _case(suite: ET.Element, judged: Judged, found: dict[str, Counterexample]) -
         ET.SubElement(properties, "property", name=name, value=value)
     if judged.status is Status.failed:
         failure = ET.SubElement(case, "failure", message=_clean(requirement.says))
-        failure.text = _clean(found[requirement.id].program) if requirement.id in found else ""
+        failure.text = _clean(found[requirement.id].shown) if requirement.id in found else ""
     elif judged.status in (Status.not_reached, Status.not_declared):
         ET.SubElement(case, "skipped", message=_clean(f"{judged.status.value}: {judged.reason}"))
 

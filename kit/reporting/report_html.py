@@ -113,7 +113,7 @@ def _violation(found: Counterexample, chapters: list[str]) -> str:
     head = f"<h3>{escape(found.requirements[0])} violated</h3><p>{escape(found.says)}</p>"
     links = " · ".join(f'<a href="{FOLDER}/{name}">{name}</a>' for name in names(found.chapter, is_race=found.is_race).values())
     beside = f'<p class="faint">Step by step, and as other files: {links}</p>'
-    return f'<div class="violation">{head}<dl>{rows}</dl>{beside}<pre>{escape(found.program.rstrip())}</pre></div>'
+    return f'<div class="violation">{head}<dl>{rows}</dl>{beside}<pre>{escape(found.shown)}</pre></div>'
 
 
 def _coverage(result: Result) -> Iterator[str]:

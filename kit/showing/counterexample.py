@@ -37,6 +37,10 @@ TRIES = 3
 """How often a program is run to see whether the violation shows again, by the time of day or of an unsteady store."""
 
 
+MOST_LINES = 200
+"""A longer program is not shown whole, but written."""
+
+
 @dataclass(frozen=True)
 class Counterexample:
     """A store broke the law: the calls, the last of which was answered wrongly, and what was admissible.
@@ -68,6 +72,15 @@ class Counterexample:
     """Whether calls were made at once: chance has its part in it, and it is not run again."""
     ahead: int = 0
     """How far its instants are ahead of those that programs count from; not 0 only for a store on the time of day."""
+
+    @property
+    def shown(self) -> str:
+        """The program as pages and terminals show it: of a very long one the begin and the end."""
+        lines = self.program.rstrip().split("\n")
+        if len(lines) <= MOST_LINES:
+            return "\n".join(lines)
+        left_out = f"# … {len(lines) - MOST_LINES:,} lines left out here: the test and the JSON of --report have them"
+        return "\n".join([*lines[: MOST_LINES // 2], "", left_out, "", *lines[-MOST_LINES // 2 :]])
 
     @property
     def performed(self) -> tuple[Performed, ...]:

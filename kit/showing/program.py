@@ -65,6 +65,9 @@ HOMES = {
 
 BEGAN = "began"
 
+MANY = 20
+"""Of a longer list that has another length than it should, the length is what a program checks."""
+
 LISTED = "listed"
 EMPTIED = f"if isinstance({LISTED}, list):\n{INDENT}{LISTED}.clear()  # it is the caller's own"
 
@@ -253,14 +256,21 @@ class _Writer:
         if isinstance(answer, Refused):
             return self._equal("answer", self.minted.source(answer.error))
         if type(answer) is type(given):
-            # a store may answer lists, now or once it is mended
-            part = "tuple(answer)" if isinstance(answer, tuple) else "answer"
-            return self._equal(part, self.minted.source(answer))
+            if isinstance(answer, tuple) and isinstance(given, tuple):
+                return self._alike(answer, given)
+            return self._equal("answer", self.minted.source(answer))
         if isinstance(answer, tuple):
             return "isinstance(answer, list | tuple)"
         if type(answer).__module__ != "builtins":
             self.minted.imports.add(type(answer).__name__)
         return f"isinstance(answer, {type(answer).__name__})"
+
+    def _alike(self, answer: tuple[object, ...], given: tuple[object, ...]) -> str:
+        lengths = {len(each) for each in self.claim.admissible if isinstance(each, tuple)}
+        if len(answer) > MANY and len(lengths) == 1 and len(given) not in lengths:
+            return f"len(answer) == {len(answer)}"
+        # a store may answer lists, now or once it is mended
+        return self._equal("tuple(answer)", self.minted.source(answer))
 
     def _at(self, path: str, answers: Sequence[object], given: object) -> str:
         kind, wrong, part = kind_at(given, path), value_at(given, path), f"answer{written(path)}"
