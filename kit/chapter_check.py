@@ -35,7 +35,10 @@ REPORT = "Please report it with the seed."
 
 
 class Observer:
-    """Is told how a run gets on; this one does nothing."""
+    """Is told how a run gets on; this one remembers what came of the chapters that have ended."""
+
+    def __init__(self) -> None:
+        self.ended: list[ChapterRun] = []
 
     def begins(self, chapter: str) -> None:
         """A chapter begins, or goes on."""
@@ -45,6 +48,7 @@ class Observer:
 
     def ends(self, run: ChapterRun) -> None:
         """A chapter has ended."""
+        self.ended.append(run)
 
     def lets_go(self) -> None:
         """The process is about to end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import replace
 from functools import partial
@@ -24,7 +25,7 @@ from .backend import ANSWER_S, DEFAULT_BACKEND, EXEC, BackendError
 from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, complain
 from .histories.history_cli import check_trace_command
-from .leftovers import leave_at_once, nothing_left_behind
+from .leftovers import end_at_once, leave_at_once, nothing_left_behind
 from .progress import progress
 from .proving.prove_cli import prove_command
 from .reporting.catalogue_markdown import write_pages
@@ -39,7 +40,7 @@ from .searching.suite_cli import require_nothing_drawn, suite_command
 from .searching.suite_file import BUILTIN, SuiteUnusable, chapters_of
 from .showing.replay_cli import replay_command
 from .upstairs import WithUpstairs
-from .verify import EXAMPLES, STEPS, Observer, verify
+from .verify import EXAMPLES, STEPS, Observer, stuck, verify
 from .watch import Watch, loaded
 from .workers import verify_at_once
 
@@ -125,7 +126,9 @@ def verify_command(
                 if workers > 1:
                     result = verify_at_once(factory, request, observer, timeout)
                 else:
-                    result = verify(factory, request, observer, Watch(factory.patience(timeout), partial(_end, observer)))
+                    tell = partial(_tell, console, json_path, folder)
+                    end = partial(_end, observer, partial(stuck, request, observer.ended, factory.declares), tell)
+                    result = verify(factory, request, observer, Watch(factory.patience(timeout), end))
         except (BackendError, SuiteUnusable) as error:
             result = not_evaluated(request, str(error))
         _write(result, json_path, folder)
@@ -222,10 +225,22 @@ def main() -> None:
     cli.main(prog_name="fencepost", standalone_mode=True)
 
 
-def _end(observer: Observer, sentence: str) -> None:
-    """Leave at once, from whatever thread: the run is in a call that nothing can wake it from."""
+def _end(observer: Observer, found: Callable[[str], Result], tell: Callable[[Result], None], sentence: str) -> None:
+    """Leave at once, from whatever thread: the run is in a call that nothing can wake it from. What was found stands."""
     observer.lets_go()
-    leave_at_once(sentence)
+    result = found(sentence)
+    if result.verdict is not Verdict.violates:
+        leave_at_once(sentence)
+    complain(sentence)
+    tell(result)
+    end_at_once(result.verdict.exit_code)
+
+
+def _tell(console: Terminal, json_path: str | None, folder: str | None, result: Result) -> None:
+    """Write what was asked for, and show the result."""
+    with redirect_stdout(sys.__stdout__):
+        _write(result, json_path, folder)
+    report(console, result, folder)
 
 
 def _give_up(sentence: str) -> NoReturn:

@@ -50,6 +50,11 @@ def sweep() -> None:
 def leave_at_once(sentence: str) -> None:
     """Say why nothing could be evaluated, and end the process, from whatever thread: it is in a call that nothing can end."""
     complain(sentence)
+    end_at_once(Verdict.not_evaluated.exit_code)
+
+
+def end_at_once(code: int) -> None:
+    """End the process with this exit code, from whatever thread."""
     sweep()
-    about_to_end(Verdict.not_evaluated.exit_code)
-    os._exit(Verdict.not_evaluated.exit_code)
+    about_to_end(code)
+    os._exit(code)

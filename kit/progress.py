@@ -40,6 +40,7 @@ class Lines(Observer):
     """A line at the end of each chapter."""
 
     def __init__(self, console: Terminal, request: Request, declared: Collection[str] = ()) -> None:
+        super().__init__()
         self.console = console
         self.request = request
         self.chapter = ""
@@ -63,6 +64,7 @@ class Lines(Observer):
 
     def ends(self, run: ChapterRun) -> None:
         """Print the line of the chapter."""
+        super().ends(run)
         ended = ("violated", "red") if run.counterexample else ("not evaluated", "yellow") if run.trouble else ("", "")
         self.chapter = run.chapter
         self.console.show(self.line(run.tally, run.seconds).append("  ").append(*ended))

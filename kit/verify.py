@@ -69,6 +69,13 @@ def of_runs(request: Request, runs: Sequence[ChapterRun], declares: Collection[s
     return Result(request, tuple(runs), judge(request.chapters, whole, found, declares), interrupted)
 
 
+def stuck(request: Request, ended: Sequence[ChapterRun], declares: Collection[str], sentence: str) -> Result:
+    """The result of a run that came no farther than the chapters that had ended, for the reason in the sentence."""
+    begun = {run.chapter for run in ended}
+    others = [ChapterRun(each, Tally(), 0.0, trouble=sentence) for each in request.chapters if each not in begun]
+    return of_runs(request, [*ended, *others], declares, interrupted=False)
+
+
 def one_after_the_other(checks: Iterable[ChapterCheck], request: Request) -> list[ChapterRun]:
     """Give every chapter all its examples, or its sequences of the suite."""
     runs = []

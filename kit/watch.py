@@ -155,7 +155,8 @@ class Watch:
                 self._end(self.overdue or f"interrupted in {_told(waiting)}, which did not return.")
             elif late and not self.calls.stopped:
                 limit = self._seconds * (1 if late[0].is_call else LONGER)
-                self.overdue = f"{_told(waiting)} did not return within {limit:g} s. {EXPECTED}"
+                expected = EXPECTED if late[0].is_call else EXPECTED_OF_MORE
+                self.overdue = f"{_told(waiting)} did not return within {limit:g} s. {expected}"
                 self._stop()
                 # a signal wakes it from a wait, too
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
@@ -177,6 +178,7 @@ def _hears(pipe: int) -> bool:
 
 
 EXPECTED = "Expected an answer or a refusal; --timeout gives each call more time."
+EXPECTED_OF_MORE = f"It may take {LONGER} times as long as --timeout gives a call; an import has {IMPORT_S:g} s at least."
 
 
 def _told(waiting: list[Waiting]) -> str:

@@ -334,7 +334,8 @@ class _Writer:
         module, _, factory = backend.partition(":")
         if self.is_plain:
             return f"from {module} import {factory} as open_store"
-        return f"from fencepost.kit.opening import opened\nfrom {module} import {factory} as factory"
+        named = "factory" if factory == "factory" else f"{factory} as factory"
+        return f"from fencepost.kit.opening import opened\nfrom {module} import {named}"
 
     def _setup(self, backend: str) -> Iterator[str]:
         self.minted.imports.add("Environment")

@@ -46,6 +46,24 @@ class Swallows(Bent):
                 continue
 
 
+class BreaksAndSwallows(Bent):
+    """A release raises what is no refusal, and in another chapter a call never returns, whatever it is told."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        vars(self.event)["get_turns"] = self._swallow
+
+    def release_session_execution_lease(self, *_arguments: object) -> object:
+        raise KeyError("s")
+
+    def _swallow(self, *_arguments: object) -> object:
+        while True:
+            try:
+                time.sleep(0.05)
+            except BaseException:
+                continue
+
+
 class LocksInC(Bent):
     """A renewal never returns, and is in no code of Python's."""
 
