@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fencepost.spec.operations import part_of
-from fencepost.statemachines.calls import TimeIsUp
+from fencepost.statemachines.calls import LONGER, TimeIsUp
 from fencepost.statemachines.checker import Violation
 from fencepost.statemachines.crowds import crowded
 from fencepost.statemachines.environment import Undecided
@@ -177,7 +177,7 @@ class ChapterCheck:
             return None, None
         but = f"A violation of {self._violation.requirements[0]} was found, but"
         try:
-            with self._watch.calls.during("the program of the counterexample"):
+            with self._watch.calls.during("the program of the counterexample", LONGER + len(self._violation.program)):
                 return counterexample(self._factory, self.chapter, self._violation), None
         except KeyboardInterrupt:
             overdue = self._watch.overdue

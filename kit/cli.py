@@ -119,7 +119,8 @@ def verify_command(
     try:
         _require_writable(json_path, folder)
         try:
-            factory = loaded(backend, timeout, leave_at_once)
+            with _apart(json_path):
+                factory = loaded(backend, timeout, leave_at_once)
             wanted = chosen or factory.has
             request = replace(request, chapters=(wanted or CHAPTERS) if suite is None else chapters_of(suite, wanted))
             with _apart(json_path), progress(console, request, factory.declares) as observer:

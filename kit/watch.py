@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from fencepost.statemachines.calls import Calls, Waiting
+from fencepost.statemachines.calls import LONGER, Calls, Waiting
 from fencepost.statemachines.checker import Call
 
 from .backend import BackendError, Factory, load_factory
@@ -29,10 +29,6 @@ LOOK_S = 0.1
 
 GRACE_S = 1.0
 """How long a call may still take once the run is to end."""
-
-LONGER = 6
-"""How many times as long as a call may take what is more than one: to open or close a store, to import it, to run a program."""
-
 
 IMPORT_S = 10.0
 """How long the import of a module may take however short calls are to be: it loads libraries."""
@@ -52,9 +48,9 @@ class SeenCalls(Calls):
         self._show()
 
     @contextlib.contextmanager
-    def during(self, what: str) -> Iterator[None]:
+    def during(self, what: str, calls: int = LONGER) -> Iterator[None]:
         """Something besides calls that a store may end the process in."""
-        with super().during(what):
+        with super().during(what, calls):
             self._show()
             yield
 
@@ -105,7 +101,17 @@ class Watch:
             signal.set_wakeup_fd(self._wakes_before)
             os.close(self._pipe[1])
         if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+            signal.signal(signal.SIGINT, self._deaf_for_now() if self.pressed and callable(self._before) else self._before)
+
+    def _deaf_for_now(self) -> Callable[[int, FrameType | None], None]:
+        """What was called on Ctrl-C before, but for the one that was pressed, of which another process may tell again."""
+        before, until = self._before, self._pressed_at + GRACE_S
+
+        def press(number: int, frame: FrameType | None) -> None:
+            if time.monotonic() > until:
+                before(number, frame)
+
+        return press
 
     def goes_on(self) -> bool:
         """Whether the run goes on after a `KeyboardInterrupt`: nobody pressed Ctrl-C, and what was overdue is given up."""
@@ -149,12 +155,12 @@ class Watch:
             if _hears(heard):
                 self._stop()
             waiting, now = self.calls.waiting(), time.monotonic()
-            stuck = [each for each in waiting if min(now - each.since, now - self._stopped_at) > GRACE_S]
-            late = [each for each in waiting if now - each.since > self._seconds * (1 if each.is_call else LONGER)]
+            stuck = [each for each in waiting if min(now - each.since, now - self._stopped_at) > GRACE_S * each.grace]
+            late = [each for each in waiting if now - each.since > self._seconds * each.calls]
             if stuck and self._end is not None and not self._is_over:
                 self._end(self.overdue or f"interrupted in {_told(waiting)}, which did not return.")
             elif late and not self.calls.stopped:
-                limit = self._seconds * (1 if late[0].is_call else LONGER)
+                limit = self._seconds * late[0].calls
                 expected = EXPECTED if late[0].is_call else EXPECTED_OF_MORE
                 self.overdue = f"{_told(waiting)} did not return within {limit:g} s. {expected}"
                 self._stop()

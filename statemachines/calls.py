@@ -14,17 +14,27 @@ class TimeIsUp(BaseException):
     """There is no time for another call. No `Exception`, for nothing went wrong, and nobody is to look for why."""
 
 
+LONGER = 6
+"""How many times as long as a call may take what is more than one: to open or close a store, to import it."""
+
+
 class Waiting(NamedTuple):
-    """What was begun, the instant of a monotonic clock, and the arguments of a call; what is no call may take longer."""
+    """What was begun, the instant of a monotonic clock, the arguments of a call, and as long as how many calls it may take."""
 
     what: str
     since: float
     arguments: tuple[object, ...] | None = None
+    calls: int = 1
 
     @property
     def is_call(self) -> bool:
         """Whether it is a call of a store."""
         return self.arguments is not None
+
+    @property
+    def grace(self) -> int:
+        """How many times as long as others it may go on once the run is to end."""
+        return max(1, self.calls // LONGER)
 
 
 class Calls:
@@ -52,9 +62,9 @@ class Calls:
         self._waiting.pop(threading.get_ident(), None)
 
     @contextlib.contextmanager
-    def during(self, what: str) -> Iterator[None]:
-        """Something besides calls that a store may hang in."""
-        self._waiting[threading.get_ident()] = Waiting(what, time.monotonic())
+    def during(self, what: str, calls: int = LONGER) -> Iterator[None]:
+        """Something besides calls that a store may hang in, and that may take as long as so many."""
+        self._waiting[threading.get_ident()] = Waiting(what, time.monotonic(), calls=calls)
         try:
             yield
         finally:

@@ -134,8 +134,7 @@ def settled(count: int) -> Play:
     for number in range(count):
         yield an_input(f"key{number}")
     claim = yield Call("claim_next_turn_inputs", (S, fence, OWNER, TTL, count))
-    if claim is not None:
-        yield a_commit(fence, completed_turn_input_claims=(claim.completion(),))
+    yield a_commit(fence, completed_turn_input_claims=(claim.completion(),))
 
 
 def nodes(count: int) -> Play:

@@ -8,6 +8,7 @@ what stood for the lease, the claim or the input answered by some call stands fo
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import TypeAlias
 
 from fencepost.spec.operations import OPERATIONS
@@ -60,7 +61,9 @@ def shrunk(violation: Violation, attempt: Attempt) -> Violation:
     best.is_unsteady = is_unsteady
     # what is left is needed: a call that must not have had an effect, and is needed, has had one
     needed = (*_emptied(best), *_reopened(best), *_taken_for_one(best), *best.without_effect)
-    best.requirements = tuple(dict.fromkeys((*needed, *best.requirements)))
+    # but nobody knows of a program that was not shortened to its end
+    in_order = (best.requirements, needed) if best.interrupted or best.is_long else (needed, best.requirements)
+    best.requirements = tuple(dict.fromkeys(chain(*in_order)))
     return best
 
 

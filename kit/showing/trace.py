@@ -11,8 +11,8 @@ its instant, `now`, in epoch ms of the run's clock, which never goes backwards. 
 
     {"now": NUMBER, "move": "start" | "stop" | "hide" | "reopen" | "empty", "arguments": [PID, START STAMP]}
 
-(a process starts under a pid, a pid's process ends, a pid cannot be told from now on, the store is closed and opened again), or
-a call with what came of it, one of three:
+(a process starts under a pid, a pid's process ends, a pid cannot be told from now on, the store is closed and opened again, the
+caller empties the list that the last call gave it), or a call with what came of it, one of three:
 
     {"now": NUMBER, "call": CALL, "answer": …}     what the call gave
     {"now": NUMBER, "call": CALL, "error": {…}}    the refusal it raised

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from fencepost.kit.backend import load_factory
 from fencepost.kit.duckdb import memory
-from fencepost.kit.result import Request, Result
+from fencepost.kit.result import Request, Result, Verdict
 from fencepost.kit.showing.counterexample_html import counterexample_page
 from fencepost.kit.verify import verify
+from fencepost.kit.watch import Watch
 from fencepost.spec import EventStore
 from fencepost.statemachines.environment import Environment
 
@@ -17,7 +21,9 @@ class Paged:
     """An event log whose turns end at the hundredth."""
 
     def __init__(self, log: EventStore) -> None:
-        self.append, self.finish_turn, self.clear = log.append, log.finish_turn, log.clear
+        self._log = log
+        self.append: Any = log.append
+        self.finish_turn, self.clear = log.finish_turn, log.clear
         self.get_turn, self.get_events, self._read = log.get_turn, log.get_events, log.get_turns
 
     def get_turns(self, thread_id: str) -> Any:
@@ -28,6 +34,23 @@ class Paged:
 def paged(environment: Environment) -> Paged:
     """The log."""
     return Paged(memory(environment).event)
+
+
+class Slow(Paged):
+    """The same, a little slow."""
+
+    def __init__(self, log: EventStore) -> None:
+        super().__init__(log)
+        self.append = self._append
+
+    def _append(self, *arguments: Any) -> None:
+        time.sleep(0.012)
+        self._log.append(*arguments)
+
+
+def slow(environment: Environment) -> Slow:
+    """The slow log."""
+    return Slow(memory(environment).event)
 
 
 REQUEST = Request("test_long_lists:paged", ("event",), 0, 1, 10)
@@ -57,3 +80,13 @@ def test_of_a_long_program_the_begin_and_the_end_are_shown() -> None:
     assert lines[-1] == "assert len(answer) == 101, answer"
     assert found.test.count("store.append(") == 101
     assert len(counterexample_page(found, REQUEST)) < 1_000_000
+
+
+@pytest.mark.slow
+def test_a_program_of_many_calls_has_their_time() -> None:
+    """No call is late, and all of them together are not either."""
+    request = replace(REQUEST, backend="test_long_lists:slow", timeout=0.15)
+    ended: list[str] = []
+    result = verify(load_factory(request.backend), request, watch=Watch(0.15, ended.append))
+    (found,) = result.counterexamples
+    assert (result.verdict, found.reproduces, ended) == (Verdict.violates, True, [])

@@ -9,7 +9,7 @@ import pytest
 from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.checker import Call, Violation
 from fencepost.statemachines.crowds import CROWDS, crowded
-from fencepost.statemachines.environment import CAPABILITIES
+from fencepost.statemachines.environment import CAPABILITIES, Environment
 from fencepost.statemachines.machine import Setup
 from fencepost.statemachines.model_store import ModelStore
 from fencepost.statemachines.run import CHAPTERS, MACHINES
@@ -75,8 +75,25 @@ def test_a_list_that_ends_at_the_tenth_is_shown_by_eleven(tmp_path: Path) -> Non
     assert len(made) <= 12
 
 
+def test_ctrl_c_ends_the_search_for_the_smallest(tmp_path: Path) -> None:
+    """What was found by then is the violation, of the whole crowd."""
+    opened: list[int] = []
+
+    def factory(environment: Environment) -> Small:
+        opened.append(1)
+        if len(opened) == 2:
+            raise KeyboardInterrupt
+        return Small(environment)
+
+    setup = Setup(factory, tmp_path)
+    setup.declared = frozenset(CAPABILITIES) - {"reopen"}
+    violation = crowded(MACHINES["output"], setup)
+    assert violation is not None
+    assert (violation.interrupted, len(violation.program), violation.requirements[0]) == (True, 103, "OUTPUT-21")
+
+
 def test_there_is_a_crowd_of_all_that_is_listed(tmp_path: Path) -> None:
-    """Every call that answers a sequence is made on a crowd, but for two that answer for what they were asked."""
+    """Every call that answers a sequence is made on a crowd, but for one that answers for what it was asked."""
     made: set[str] = set()
 
     class Noting(ModelStore):

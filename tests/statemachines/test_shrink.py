@@ -383,6 +383,19 @@ def test_a_reopening_that_is_needed_is_what_is_broken() -> None:
     assert shortened((LISTING, reopen, VACUUM), lambda _: True).requirements == ("MAINT-4",)
 
 
+def test_what_is_left_by_an_interrupt_is_not_told_to_be_needed() -> None:
+    """Nobody knows whether the store had to be opened again, and what the checker found comes first."""
+    reopen, ends = Event(1_000, Move("reopen", ())), failing(lambda _: True)
+    found = ends((LISTING, reopen, VACUUM))
+    assert found is not None
+
+    def interrupted(_: Any) -> Violation | None:
+        raise KeyboardInterrupt
+
+    violation = shrunk(found, interrupted)
+    assert (violation.interrupted, violation.requirements) == (True, ("MAINT-4", "VALUE-9"))
+
+
 Turn = tuple[str, int]
 
 
