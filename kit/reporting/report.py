@@ -18,7 +18,7 @@ from rich.text import Text
 from ..console import NARROW, Terminal
 from ..coverage import Coverage, in_all, together
 from ..result import MISSED, UNSEEN, Judged, Result, Status, Verdict
-from ..showing.brief import brief, call_in_words, field_at
+from ..showing.brief import brief, call_in_words, differs, field_at
 from ..showing.counterexample import Counterexample, is_fresh
 from ..showing.exhibits import FOLDER, names
 from ..showing.telling import due_at, expected, given_at
@@ -69,8 +69,9 @@ def show_counterexample(console: Terminal, found: Counterexample, chapters: list
     facts.add_row("called", f"{call_in_words(found.last.call)} at {found.last.now} ms")
     facts.add_row("expected", _expected(found))
     facts.add_row("given", _given(found))
-    if found.path:
-        facts.add_row("differs", field_at(found.path))
+    apart = differs(found.expected, found.last.answer, found.path)
+    if apart:
+        facts.add_row("differs", apart)
     if found.is_race:
         facts.add_row("because", f"{found.reason}.")
     if found.story:

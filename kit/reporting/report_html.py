@@ -12,7 +12,7 @@ from fencepost import __version__
 from ..coverage import SEARCHED_BY, Coverage, in_all, together
 from ..planted import PROVED_BY, proof
 from ..result import Judged, Result, Status
-from ..showing.brief import brief, call_in_words
+from ..showing.brief import brief, call_in_words, differs
 from ..showing.counterexample import Counterexample
 from ..showing.exhibits import FOLDER, names
 from ..showing.html_page import html_page
@@ -103,7 +103,7 @@ def _violation(found: Counterexample, chapters: list[str]) -> str:
         "called": f"{call_in_words(found.last.call)} at {found.last.now} ms",
         "expected": " or ".join(dict.fromkeys(map(brief, found.admissible))),
         "given": brief(found.last.answer),
-        "differs": found.path,
+        "differs": differs(found.expected, found.last.answer, found.path),
         "lease": found.story or "",
         "claims": found.claims or "",
         "in question": ", ".join(found.requirements[1:]),

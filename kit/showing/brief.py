@@ -45,7 +45,7 @@ from fencepost.spec import (
     VacuumReport,
 )
 from fencepost.spec.lease import LeaseProof
-from fencepost.statemachines.checker import Call, Crash
+from fencepost.statemachines.checker import Call, Crash, value_at
 
 from ..backend import shortened, told
 from .source import simple
@@ -142,6 +142,20 @@ def listed(words: Iterable[str]) -> str:
     known = list(words)
     more = f" and {len(known) - MANY} more" if len(known) > MANY else ""
     return ", ".join(known[:MANY]) + more
+
+
+def differs(due: object, given: object, path: str = "") -> str:
+    """The field that differs, and in which item first if it is a list too long to be shown whole; empty if there is neither."""
+    return ": ".join(each for each in (field_at(path), _apart(value_at(due, path), value_at(given, path))) if each)
+
+
+def _apart(due: object, given: object) -> str:
+    if not (isinstance(due, tuple) and isinstance(given, tuple)) or max(len(due), len(given)) <= MANY:
+        return ""
+    place = next((index for index, (left, right) in enumerate(zip(due, given, strict=False)) if left != right), None)
+    place = min(len(due), len(given)) if place is None else place
+    first, other = (brief(each[place]) if place < len(each) else "nothing" for each in (due, given))
+    return f"item {place + 1} had to be {first}, and is {other}"
 
 
 def named(text: str) -> str:

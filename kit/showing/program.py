@@ -34,7 +34,7 @@ from fencepost.statemachines.environment import BEGINNING
 from fencepost.statemachines.machine import CLOSE
 
 from ..backend import command_of
-from .brief import brief, field_at, written
+from .brief import brief, differs, written
 from .script import Script
 from .source import INDENT, WIDTH, Group, Minted, Source, kind_at, laid_out, on_one_line, simple
 
@@ -210,8 +210,9 @@ class _Writer:
     def _final(self) -> Iterator[str]:
         ours, given = self.claim.admissible[0], self.last.answer
         told = [self.claim.says, f"expected: {brief(ours)}", f"given:    {brief(given)}"]
-        if self.claim.path:
-            told.append(f"differs:  {field_at(self.claim.path)}")
+        apart = differs(ours, given, self.claim.path)
+        if apart:
+            told.append(f"differs:  {apart}")
         for text in told:
             yield from (
                 f"# {line}" for line in wrap(text, WIDTH - 2, subsequent_indent="" if text is self.claim.says else " " * 10)

@@ -8,7 +8,7 @@ from fencepost.model import Refused
 from fencepost.spec import ContractBroken
 from fencepost.statemachines.checker import Crash, Move, value_at
 
-from .brief import brief, field_at
+from .brief import brief, differs, field_at
 from .counterexample import Counterexample, is_fresh
 from .lanes import NOBODY, actor
 from .rows import FRESH
@@ -54,7 +54,8 @@ def _therefore(found: Counterexample) -> str:
         return f"{by} the store had to {answer}; it {given} instead."
     if found.path:
         return f"{by} {field_at(found.path)} had to be {due_at(found)}; the store answered {given_at(found)}."
-    return f"{by} the answer had to be: {due}; the store answered: {given}."
+    apart = differs(found.expected, found.last.answer)
+    return f"{by} the answer had to be: {due}; the store answered: {given}.{f' Its {apart}.' if apart else ''}"
 
 
 def _lacks_order(found: Counterexample) -> bool:

@@ -11,6 +11,7 @@ from fencepost.kit.backend import load_factory
 from fencepost.kit.duckdb import memory
 from fencepost.kit.result import Request, Result, Verdict
 from fencepost.kit.showing.counterexample_html import counterexample_page
+from fencepost.kit.showing.telling import in_words
 from fencepost.kit.verify import verify
 from fencepost.kit.watch import Watch
 from fencepost.spec import EventStore
@@ -67,6 +68,8 @@ def test_the_hundred_and_first_turn_is_missed() -> None:
     assert found.requirements[0] == "EVENT-20"
     assert found.reproduces
     assert [each.call.operation for each in found.performed] == [*("event.append",) * 101, "get_turns"]
+    assert "# differs:  item 101 had to be turn 100: Start 100, and is nothing\n" in found.program
+    assert in_words(found).endswith("Its item 101 had to be turn 100: Start 100, and is nothing.")
     assert found.program.endswith('answer = store.get_turns("thread")\nassert len(answer) == 101, answer\n')
 
 
@@ -76,7 +79,7 @@ def test_of_a_long_program_the_begin_and_the_end_are_shown() -> None:
     lines = found.shown.split("\n")
     assert len(lines) == 203
     assert lines[0] == "from pathlib import Path"
-    assert lines[101] == "# … 831 lines left out here: the test and the JSON of --report have them"
+    assert lines[101] == "# … 832 lines left out here: the test and the JSON of --report have them"
     assert lines[-1] == "assert len(answer) == 101, answer"
     assert found.test.count("store.append(") == 101
     assert len(counterexample_page(found, REQUEST)) < 1_000_000
