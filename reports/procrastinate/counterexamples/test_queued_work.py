@@ -18,7 +18,7 @@ from fencepost.statemachines.environment import Environment
 sys.path.insert(0, str(Path.cwd()))
 
 from fencepost.kit.opening import opened  # noqa: E402
-from job_queue import factory as factory  # noqa: E402
+from job_queue import factory  # noqa: E402
 
 
 def test_qclaim_9(tmp_path: Path) -> None:
@@ -56,4 +56,4 @@ def test_qclaim_9(tmp_path: Path) -> None:
     # expected: 2 (TurnWork)
     # given:    nothing
     answer = store.list_pending_queued_work("")
-    assert answer == (w1,), answer
+    assert tuple(answer) == (w1,), answer
