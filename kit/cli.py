@@ -228,20 +228,25 @@ def main() -> None:
 
 def _end(observer: Observer, found: Callable[[str], Result], tell: Callable[[Result], None], sentence: str) -> None:
     """Leave at once, from whatever thread: the run is in a call that nothing can wake it from. What was found stands."""
-    observer.lets_go()
-    result = found(sentence)
-    if result.verdict is not Verdict.violates:
-        leave_at_once(sentence)
-    complain(sentence)
-    tell(result)
-    end_at_once(result.verdict.exit_code)
+    code = Verdict.not_evaluated.exit_code
+    try:
+        observer.lets_go()
+        complain(sentence)
+        result = found(sentence)
+        tell(result)
+        code = result.verdict.exit_code
+    except ReportNotWritten as error:
+        complain(str(error))
+    finally:
+        end_at_once(code)
 
 
 def _tell(console: Terminal, json_path: str | None, folder: str | None, result: Result) -> None:
-    """Write what was asked for, and show the result."""
+    """Write what was asked for, and show what was found, if there is anything."""
     with redirect_stdout(sys.__stdout__):
         _write(result, json_path, folder)
-    report(console, result, folder)
+    if result.counterexamples:
+        report(console, result, folder)
 
 
 def _give_up(sentence: str) -> NoReturn:

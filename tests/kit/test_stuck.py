@@ -78,10 +78,12 @@ def test_a_call_that_does_not_return_leaves_its_chapter_not_evaluated(workers: s
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", SLOW])
 @pytest.mark.parametrize("backend", ["Swallows", "LocksInC"])
-def test_a_call_that_nothing_can_end_ends_the_run(backend: str, workers: str) -> None:
+def test_a_call_that_nothing_can_end_ends_the_run(backend: str, workers: str, tmp_path: Path) -> None:
     """A store that catches everything, or waits in C, is left with a sentence."""
-    code, _, err = ended(backend, "--timeout", "0.5", "--workers", workers)
+    report = tmp_path / "out"
+    code, _, err = ended(backend, "--timeout", "0.5", "--workers", workers, "--report", str(report))
     assert (code, without_arguments(err).startswith(f"Error: {LATE}")) == (2, True)
+    assert json.loads((report / "report.json").read_text())["verdict"] == "could not be evaluated"
 
 
 def test_what_was_found_before_a_call_that_nothing_can_end_stands(tmp_path: Path) -> None:
