@@ -211,7 +211,7 @@ class Result:
     @property
     def within_reach(self) -> int:
         """How many requirements a run like this can reach: those that it did, and those that it happened to miss."""
-        return self.reached + sum(each.reason == MISSED for each in self.judged)
+        return self.reached + sum(each.reason in (MISSED, UNBEGUN) for each in self.judged)
 
     def of_chapter(self, chapter: str) -> tuple[Judged, ...]:
         """The requirements of a chapter, in the order of the catalogue."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from fencepost.model import Refused
@@ -21,6 +22,7 @@ from fencepost.spec import (
     GcReport,
     InputId,
     InputState,
+    InvalidArgument,
     LeaseOwnerIdentity,
     NotFound,
     Outcomes,
@@ -40,6 +42,7 @@ from fencepost.spec import (
     SessionExecutionLease,
     SourceKey,
     StoredTurnEvents,
+    StoreError,
     TurnInputClaim,
     UnknownEvent,
     VacuumReport,
@@ -51,16 +54,26 @@ from ..backend import shortened, told
 from .source import simple
 
 MANY = 6
+"""Lists of more items are cut."""
 
 LONGEST_ID = 200
 """Longer ids are shown as source, which says how often a character is repeated."""
-"""Lists of more items are cut."""
+
+LONGEST_RECEIVED = 60
+"""How many characters are shown of an argument that was refused."""
 
 
 def brief(answer: object) -> str:
     """An answer in a few words."""
     in_words = WORDS.get(type(answer))
     return in_words(answer) if in_words else shortened(answer, 200)
+
+
+def _with_little(error: StoreError) -> StoreError:
+    """The error; an argument that is no good is told by its begin, so that what was expected can be read, too."""
+    if not isinstance(error, InvalidArgument) or len(error.received) <= LONGEST_RECEIVED:
+        return error
+    return replace(error, received=f"{error.received[: LONGEST_RECEIVED - 1]}…")
 
 
 def _granted(answer: TurnInputClaim | QueuedWorkClaim) -> str:
@@ -80,7 +93,7 @@ def _read(answer: PersistedSessionRead) -> str:
 
 
 WORDS: dict[type, Callable[[Any], str]] = {
-    Refused: lambda answer: f"refused with {shortened(answer.error, 200)}",
+    Refused: lambda answer: f"refused with {shortened(_with_little(answer.error), 200)}",
     Crash: lambda answer: f"raised {told(answer.error)}{answer.where}",
     tuple: lambda answer: listed(map(brief, answer)) or "nothing",
     Acquired: lambda answer: (

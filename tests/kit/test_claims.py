@@ -20,6 +20,7 @@ from fencepost.spec import (
     DeliveryPolicy,
     GcReport,
     InputId,
+    InvalidArgument,
     NotFound,
     Outcomes,
     PendingTurnInput,
@@ -169,3 +170,10 @@ def test_an_answer_is_told_in_a_few_words(words: str) -> None:
 def test_an_argument_is_told_in_a_word(argument: object, words: str) -> None:
     """What it is, and whose."""
     assert call_in_words(Call("call", (argument,))) == f"call({words})"
+
+
+def test_of_an_argument_that_was_refused_the_begin_is_shown() -> None:
+    """What was expected of it is told, however long it is."""
+    told = brief(Refused(InvalidArgument("StoredTurnEvents.events", "x" * 500, "a tuple, each item AgentEventEnvelope")))
+    assert told.startswith("refused with InvalidArgument(argument='StoredTurnEvents.events', received='xxx")
+    assert told.endswith("xx…', expected='a tuple, each item AgentEventEnvelope')")

@@ -10,7 +10,7 @@ from faulty import NowAndThen, OnlyOnce, WornOut
 from fencepost.kit import chapter_check as check_module
 from fencepost.kit.backend import load_factory
 from fencepost.kit.reporting.report_json import encoded
-from fencepost.kit.result import MISSED, ChapterRun, Judged, Request, Result, Status, Verdict, judge
+from fencepost.kit.result import MISSED, ChapterRun, Judged, Request, Result, Status, Verdict, judge, not_evaluated
 from fencepost.kit.verify import EXAMPLES, STEPS, Observer, offered_by, operations_of, verify
 from fencepost.spec import Acquired, LeaseOwnerIdentity
 from fencepost.statemachines.checker import Violation
@@ -370,3 +370,9 @@ def test_the_duckdb_store_conforms_and_every_situation_is_reached(seed: int) -> 
     result = verify(load_factory(name), Request(name, CHAPTERS, seed, EXAMPLES, STEPS))
     assert result.verdict is Verdict.conforms
     assert [each.requirement.id for each in result.judged if each.reason == MISSED] == []
+
+
+def test_a_run_that_could_not_begin_reached_none_of_what_it_could() -> None:
+    """The figure is not none of none: there is as much as in a run that began."""
+    result = not_evaluated(Request("x", ("lease",)), "There is no x.")
+    assert (result.reached, result.within_reach) == (0, 50)
