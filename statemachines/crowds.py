@@ -11,6 +11,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
+from fencepost.model import Ids
 from fencepost.spec import (
     ActivePath,
     AgentEventEnvelope,
@@ -67,11 +68,15 @@ Play: TypeAlias = Generator[Call, Any, None]
 
 
 class Crowd(NamedTuple):
-    """Calls that make so many of something, the reads that show them, and the chapters that it needs besides its own."""
+    """Calls that make so many of something, the reads that show them, and the chapters that it needs besides its own.
+
+    `apart` says that each is a thing by itself, which others may not change: what is broken where they do.
+    """
 
     play: Callable[[int], Play]
     reads: Sequence[Call] = ()
     beside: Collection[str] = ()
+    apart: Ids = ()
 
 
 def sessions(count: int) -> Play:
@@ -211,7 +216,7 @@ def outputs(count: int) -> Play:
 
 
 CROWDS: dict[str, tuple[Crowd, ...]] = {
-    "lease": (Crowd(sessions),),
+    "lease": (Crowd(sessions, apart=("LEASE-2",)),),
     "turn_input": (Crowd(inputs, PENDING),),
     "queued_work": (Crowd(batches, BATCHES),),
     "commit": (Crowd(turns, GRAPH), Crowd(settled, PENDING, ("turn_input",))),
@@ -219,7 +224,7 @@ CROWDS: dict[str, tuple[Crowd, ...]] = {
     "maintenance": (Crowd(tombstoned, GRAPH),),
     "attachment": (Crowd(attachments, ATTACHED),),
     "runtime": (Crowd(input_states, (Call("load_input_states", (RUNTIME,)),)),),
-    "event": (Crowd(events, EVENTS_READ), Crowd(turns_of_events, EVENTS_READ[1:]), Crowd(threads)),
+    "event": (Crowd(events, EVENTS_READ), Crowd(turns_of_events, EVENTS_READ[1:]), Crowd(threads, apart=("EVENT-2",))),
     "output": (Crowd(outputs, WRITTEN),),
 }
 """What there is a crowd of in each chapter."""
@@ -231,7 +236,10 @@ def crowded(machine: type[Machine], setup: Setup) -> Violation | None:
         if machine.offered.issuperset(crowd.beside):
             found = _met(crowd, FULL, setup)
             if found is not None:
-                return _smallest(found, crowd, machine, setup)
+                smallest = _smallest(found, crowd, machine, setup)
+                apart = crowd.apart if len({each.call.arguments[0] for each in smallest.performed}) > 1 else ()
+                smallest.requirements = tuple(dict.fromkeys((*apart, *smallest.requirements)))
+                return smallest
     return None
 
 

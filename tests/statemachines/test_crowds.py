@@ -75,6 +75,29 @@ def test_a_list_that_ends_at_the_tenth_is_shown_by_eleven(tmp_path: Path) -> Non
     assert len(made) <= 12
 
 
+class Forgetting(ModelStore):
+    """A store that keeps fifty threads, and no more."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.threads: dict[str, None] = {}
+
+    def _call(self, operation: Any, arguments: tuple[Any, ...]) -> Any:
+        if operation.name == "event.append":
+            self.threads[arguments[0]] = None
+        elif operation.name == "get_turns" and arguments[0] not in [*self.threads][-50:]:
+            return ()
+        return super()._call(operation, arguments)
+
+
+def test_a_thread_that_is_forgotten_for_others_is_not_left_alone_by_them(tmp_path: Path) -> None:
+    """It takes fifty others, and what they may not do is the likeliest requirement."""
+    violation = found(Forgetting, "event", tmp_path)
+    assert violation is not None
+    assert violation.requirements[:2] == ("EVENT-2", "EVENT-20")
+    assert len({each.call.arguments[0] for each in violation.performed}) == 51
+
+
 def test_ctrl_c_ends_the_search_for_the_smallest(tmp_path: Path) -> None:
     """What was found by then is the violation, of the whole crowd."""
     opened: list[int] = []
