@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.calls import LONGER, Calls, Waiting
 from fencepost.statemachines.checker import Call
 
@@ -29,6 +30,9 @@ LOOK_S = 0.1
 
 GRACE_S = 1.0
 """How long a call may still take once the run is to end."""
+
+FEW = 6
+"""How many calls are told of those before one that does not return."""
 
 IMPORT_S = 10.0
 """How long the import of a module may take however short calls are to be: it loads libraries."""
@@ -162,7 +166,8 @@ class Watch:
             elif late and not self.calls.stopped:
                 limit = self._seconds * late[0].calls
                 expected = EXPECTED if late[0].is_call else EXPECTED_OF_MORE
-                self.overdue = f"{_told(waiting)} did not return within {limit:g} s. {expected}"
+                before = _before([each for each in self.calls.made if each not in waiting]) if late[0].is_call else ""
+                self.overdue = f"{_told(waiting)} did not return within {limit:g} s. {expected}{before}"
                 self._stop()
                 # a signal wakes it from a wait, too
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
@@ -190,6 +195,14 @@ EXPECTED_OF_MORE = f"It may take {LONGER} times as long as --timeout gives a cal
 def _told(waiting: list[Waiting]) -> str:
     calls = [(each.what, each.arguments) for each in waiting]
     return _together([what if arguments is None else call_in_words(Call(what, arguments)) for what, arguments in calls])
+
+
+def _before(made: list[Waiting]) -> str:
+    """The latest calls that are no reads, as a sentence; empty if there are none."""
+    writes = [each for each in made if not OPERATIONS[each.what].reads]
+    more = f"{len(writes) - FEW} others, " if len(writes) > FEW else ""
+    calls = ", ".join(_told([each]) for each in writes[-FEW:])
+    return f" Before it, since the store was opened: {more}{calls}." if calls else ""
 
 
 def _together(names: list[str]) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,6 +17,10 @@ class TimeIsUp(BaseException):
 
 LONGER = 6
 """How many times as long as a call may take what is more than one: to open or close a store, to import it."""
+
+
+REMEMBERED = 200
+"""How many calls are kept, to be told if one does not return."""
 
 
 class Waiting(NamedTuple):
@@ -47,6 +52,8 @@ class Calls:
         self.until = math.inf
         self.stopped = False
         self._waiting: dict[int, Waiting] = {}
+        self.made: deque[Waiting] = deque(maxlen=REMEMBERED)
+        """The calls that were begun since the store was opened, the latest last."""
 
     def begins(self, operation: str, arguments: tuple[object, ...]) -> None:
         """A call begins in this thread. Raises `KeyboardInterrupt` or `TimeIsUp` if it is not to."""
@@ -55,7 +62,8 @@ class Calls:
         now = time.monotonic()
         if now > self.until:
             raise TimeIsUp
-        self._waiting[threading.get_ident()] = Waiting(operation, now, arguments)
+        call = self._waiting[threading.get_ident()] = Waiting(operation, now, arguments)
+        self.made.append(call)
 
     def ends(self) -> None:
         """The call of this thread has returned."""
@@ -64,6 +72,7 @@ class Calls:
     @contextlib.contextmanager
     def during(self, what: str, calls: int = LONGER) -> Iterator[None]:
         """Something besides calls that a store may hang in, and that may take as long as so many."""
+        self.made.clear()
         self._waiting[threading.get_ident()] = Waiting(what, time.monotonic(), calls=calls)
         try:
             yield

@@ -19,6 +19,7 @@ import pytest
 import stuck
 from fencepost.kit.showing.trace import trace_of
 from fencepost.kit.supervision import _code_of
+from fencepost.kit.watch import SeenCalls, _before
 from kinds import found, request
 
 HERE = Path(stuck.__file__).parent
@@ -129,6 +130,20 @@ def test_a_replay_of_what_does_not_return_ends_too(backend: str, timeout: str, l
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=20)
     assert (done.returncode, done.stdout) == (2, "")
     assert without_arguments(done.stderr).startswith(f"Error: {late}")
+
+
+def test_what_was_called_before_is_told_of_a_call_that_does_not_return() -> None:
+    """The latest calls of the store that are no reads: they are what it takes to come there."""
+    calls = SeenCalls()
+    calls.begins("clear", ("elsewhere",))
+    with calls.during("the factory"):
+        pass
+    for number in range(8):
+        calls.begins("finish_turn", ("th", number))
+        calls.begins("get_turns", ("th",))
+    told = ", ".join(f'finish_turn("th", {number})' for number in range(2, 8))
+    assert _before(list(calls.made)) == f" Before it, since the store was opened: 2 others, {told}."
+    assert _before([]) == ""
 
 
 def test_callers_that_wait_for_each_other_are_named() -> None:
