@@ -9,7 +9,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,7 +26,7 @@ from .chapter_check import Observer
 from .leftovers import nothing_left_behind, sweep
 from .result import ChapterRun, Request, Result, Verdict
 from .supervision import UNEXPECTED, end_with, how_it_ended
-from .verify import of_runs, verify
+from .verify import of_runs, stuck, verify
 from .watch import GRACE_S, LOOK_S, Watch, loaded
 
 SOON_S = 2 * GRACE_S
@@ -132,19 +132,30 @@ def _work(there: Connection, parent: int, name: str, request: Request, timeout: 
 def _verified(there: Connection, name: str, request: Request, timeout: float) -> Told:
     """The result of one seed, fit to be sent to another process."""
     try:
-        end = partial(_end, there)
-        factory = loaded(name, timeout, end)
-        result = verify(factory, request, watch=Watch(factory.patience(timeout), end))
+        factory = loaded(name, timeout, partial(_end, there, lambda sentence: (None, sentence)))
+        observer = Observer()
+        came_to = partial(_came_to, request, observer, factory)
+        result = verify(factory, request, observer, Watch(factory.patience(timeout), partial(_end, there, came_to)))
     except BackendError as error:
         return None, str(error)
     except KeyboardInterrupt:
         return None, INTERRUPTED
-    return replace(result, runs=tuple(_portable(each) for each in result.runs)), ""
+    return _sent(result), ""
 
 
-def _end(there: Connection, sentence: str) -> None:
+def _came_to(request: Request, observer: Observer, factory: Factory, sentence: str) -> Told:
+    """What is told of a run that nothing could end: what was found before, or why there is nothing."""
+    result = stuck(request, observer.ended, factory.declares, sentence)
+    return (_sent(result), "") if result.counterexamples else (None, sentence)
+
+
+def _sent(result: Result) -> Result:
+    return replace(result, runs=tuple(_portable(each) for each in result.runs))
+
+
+def _end(there: Connection, came_to: Callable[[str], Told], sentence: str) -> None:
     """Tell why, and leave at once: the run is in a call that nothing can wake it from."""
-    there.send((None, sentence))
+    there.send(came_to(sentence))
     sweep()
     os._exit(Verdict.not_evaluated.exit_code)
 
