@@ -168,7 +168,7 @@ class Machine(RuleBasedStateMachine):
         self._ends += ends(answer)
         if self.setup.tally.steps % 32 == 0:
             self.setup.progress(self.setup.tally)
-        if self._meant is None and isinstance(answer, tuple) and answer:
+        if self._meant is None and isinstance(answer, tuple):
             self._empty()
         return answer
 
