@@ -81,6 +81,11 @@ class ChapterCheck:
         """Whether there is nothing more to find: it violates, or cannot be evaluated."""
         return self.interrupted or self._violation is not None or self._trouble is not None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was made of it."""
+        return self.is_over or bool(self.tally.calls)
+
     def run(self, first: int, examples: int) -> None:
         """Run so many examples, from this number on."""
         self._observer.begins(self.chapter)

@@ -6,8 +6,9 @@ The next chapter begins whatever came of the one before.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from fencepost.spec.operations import OPERATIONS
 from fencepost.statemachines.run import CHAPTERS, uses
@@ -76,46 +77,79 @@ def stuck(request: Request, ended: Sequence[ChapterRun], declares: Collection[st
     return of_runs(request, [*ended, *others], declares, interrupted=False)
 
 
-def one_after_the_other(checks: Iterable[ChapterCheck], request: Request) -> list[ChapterRun]:
-    """Give every chapter all its examples, or its sequences of the suite."""
-    runs = []
-    for check in checks:
+def one_after_the_other(checks: Sequence[ChapterCheck], request: Request) -> list[ChapterRun]:
+    """Give every chapter all its examples, or its sequences of the suite.
+
+    Each has one example before any has more: what is plainly broken shows soon, in whatever chapter it is.
+    """
+    ends = _Ends(checks)
+    if request.suite is None:
+        for check in ends.going():
+            check.run(0, 1)
+    for check in ends.going():
         if request.suite is None:
-            check.run(0, request.examples)
+            check.run(1, request.examples - 1)
             check.tell_apart()
             check.crowd()
             check.race()
         else:
             check.run_suite(request.suite)
-        runs.append(check.ended())
-        if check.interrupted:
-            break
-    return runs
+        if not check.interrupted:
+            ends.end(check)
+    return ends.runs()
 
 
 def by_turns(checks: Sequence[ChapterCheck], until: float, request: Request, declares: Collection[str]) -> list[ChapterRun]:
     """Give every chapter an example, its twins, crowds and races; then the one that needs it most another, in the time left."""
-    turns = [_Turn(each, declares) for each in checks]
-    unbegun = list(checks)
+    ends, unbegun = _Ends(checks), list(checks)
 
-    def goes_on() -> bool:
-        return time.monotonic() < until and not any(each.interrupted for each in checks)
+    def in_time(going: Iterable[ChapterCheck]) -> Iterator[ChapterCheck]:
+        return takewhile(lambda _: time.monotonic() < until, going)
 
-    while unbegun and goes_on():
-        unbegun.pop(0).run(0, 1)
-    for check in checks:
-        if goes_on():
-            check.tell_apart()
-        if goes_on():
-            check.crowd()
-        if goes_on():
-            check.race()
-    while goes_on() and (going := [each for each in turns if not each.check.is_over]):
-        max(going, key=lambda each: each.need(checks)).take()
+    for check in in_time(ends.going()):
+        unbegun.remove(check)
+        check.run(0, 1)
+    for look in (ChapterCheck.tell_apart, ChapterCheck.crowd, ChapterCheck.race):
+        for check in in_time(ends.going()):
+            look(check)
+    turns = {each: _Turn(each, declares) for each in checks}
+    while going := list(in_time(ends.going())):
+        turns[max(going, key=lambda each: turns[each].need(checks))].take()
     for check in unbegun:
         named = ", ".join(each.chapter for each in unbegun)
         check.was_not_begun(f"The {request.seconds:g} s were over before {named} began: give more, or choose fewer chapters.")
-    return [each.ended() for each in checks]
+    return [ends.end(each) for each in checks]
+
+
+class _Ends:
+    """What came of chapters: each is ended, and told of, as soon as there is nothing more to find in it."""
+
+    def __init__(self, checks: Sequence[ChapterCheck]) -> None:
+        self._checks = checks
+        self._ended: dict[str, ChapterRun] = {}
+
+    def going(self) -> Iterator[ChapterCheck]:
+        """The chapters in which there is something to find, one after the other, until one is interrupted."""
+        for check in self._checks:
+            if any(each.interrupted for each in self._checks):
+                return
+            if not check.is_over:
+                yield check
+            self._end_if_over(check)
+
+    def _end_if_over(self, check: ChapterCheck) -> None:
+        if check.is_over:
+            self.end(check)
+
+    def end(self, check: ChapterCheck) -> ChapterRun:
+        """What came of the chapter, which is told once."""
+        if check.chapter not in self._ended:
+            self._ended[check.chapter] = check.ended()
+        return self._ended[check.chapter]
+
+    def runs(self) -> list[ChapterRun]:
+        """What came of the chapters that have begun."""
+        return [self.end(each) for each in self._checks if each.has_begun]
 
 
 class _Turn:
