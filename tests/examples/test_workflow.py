@@ -106,7 +106,7 @@ def test_the_script_checks_the_store_and_writes_the_report(tmp_path: Path) -> No
     """The chosen backend and protocols are checked, and the report is where the next step takes it from."""
     found = verified(tmp_path, BACKEND="sqlite_outputs:factory")
     assert (found.returncode, found.stderr) == (0, "")
-    assert "conforms, 32 of 35 requirements reached  sqlite_outputs:factory" in found.stdout
+    assert "conforms, 33 of 35 requirements reached  sqlite_outputs:factory" in found.stdout
     assert "--examples 2 --steps 20 --stores output" in found.stdout.replace("\n", " ")
     assert (tmp_path / "report" / "summary.md").exists()
     assert step("Verify")["env"]["REPORT"] == step("Keep the report")["with"]["path"]
