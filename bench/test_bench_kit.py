@@ -53,7 +53,7 @@ def test_overhead_per_step(rate: Callable[[str], None], chapter: str) -> None:
     rate(_told(f"the kit, {chapter}", alone - Timed.spent, Timed.spent, result))
 
 
-@pytest.mark.parametrize("chapter", ["lease", "commit", "event", "output"])
+@pytest.mark.parametrize("chapter", CHAPTERS)
 def test_overhead_per_step_through_a_pipe(rate: Callable[[str], None], chapter: str, tmp_path: Path) -> None:
     """The same, with both ends of the pipe and all that is read and written."""
     began = used()

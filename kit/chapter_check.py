@@ -88,7 +88,6 @@ class ChapterCheck:
 
     def run(self, first: int, examples: int) -> None:
         """Run so many examples, from this number on."""
-        self._observer.begins(self.chapter)
         machine = machine_of(self.chapter, self._offered)
         budget = Budget(self._request.seed, examples, self._request.steps, first)
         self._attempt(lambda setup: run_machine(machine, setup, budget))
@@ -110,7 +109,6 @@ class ChapterCheck:
 
     def run_suite(self, given: str) -> None:
         """Make the calls of the sequences that a suite has for the chapter."""
-        self._observer.begins(self.chapter)
         machine = machine_of(self.chapter, self._offered)
         self._attempt(lambda setup: run_programs(machine, setup, suites(given, self.chapter)))
 
@@ -135,6 +133,7 @@ class ChapterCheck:
     def _attempt(self, look: Callable[[Setup], Violation | None]) -> None:
         if self.is_over:
             return
+        self._observer.begins(self.chapter)
         began = time.perf_counter()
         try:
             self._violation = self._in_a_directory(look)

@@ -1,4 +1,4 @@
-"""How a run gets on: a live line in a terminal, a plain line at the end of each chapter elsewhere."""
+"""How a run gets on: a live line in a terminal; a plain line for each chapter elsewhere, at its end or its violation."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from .result import ChapterRun, Request, reachable, scope
 BAR = 12
 """Characters of the bar that fills as the examples of a chapter are done."""
 
+VIOLATED = ("violated", "red")
+
 NAME = max(map(len, CHAPTERS)) + 2
 """Characters of a chapter's name, and what keeps it from the figures."""
 
@@ -37,7 +39,7 @@ def progress(console: Terminal, request: Request, declared: Collection[str] = ()
 
 
 class Lines(Observer):
-    """A line at the end of each chapter."""
+    """A line for each chapter: at its end, or as soon as a violation is found, which takes longer to shorten than to find."""
 
     def __init__(self, console: Terminal, request: Request, declared: Collection[str] = ()) -> None:
         super().__init__()
@@ -47,6 +49,7 @@ class Lines(Observer):
         self._began = self._started = 0.0
         self._spent: defaultdict[str, float] = defaultdict(float)
         self._before: set[str] = set()
+        self._violated: set[str] = set()
         self._reachable: defaultdict[str, set[str]] = defaultdict(set)
         for each in scope(request.chapters):
             if reachable(each, declared):
@@ -62,13 +65,28 @@ class Lines(Observer):
             self._started = now
         self.chapter, self._began = chapter, now
 
+    def steps(self, tally: Tally, *, shrinking: bool) -> None:
+        """Print the line of a chapter that violates, at its first step that shortens the violation."""
+        if shrinking and self.chapter not in self._violated:
+            self._violated.add(self.chapter)
+            self._print(tally, self._seconds(), VIOLATED)
+
     def ends(self, run: ChapterRun) -> None:
-        """Print the line of the chapter."""
+        """Print the line of the chapter, unless it stands there."""
         super().ends(run)
-        ended = ("violated", "red") if run.counterexample else ("not evaluated", "yellow") if run.trouble else ("", "")
         self.chapter = run.chapter
-        self.console.show(self.line(run.tally, run.seconds).append("  ").append(*ended))
-        self._before |= _reached(run.tally)
+        if run.counterexample is None:
+            self._print(run.tally, run.seconds, ("not evaluated", "yellow") if run.trouble else ("", ""))
+        elif run.chapter not in self._violated:
+            self._print(run.tally, run.seconds, VIOLATED)
+
+    def _print(self, tally: Tally, seconds: float, ended: tuple[str, str]) -> None:
+        self.console.show(self.line(tally, seconds).append("  ").append(*ended))
+        self._before |= _reached(tally)
+
+    def _seconds(self) -> float:
+        """How long the chapter has taken."""
+        return self._spent[self.chapter] + time.perf_counter() - self._began
 
     def _heading(self) -> None:
         request = self.request
@@ -113,17 +131,16 @@ class LiveLine(Lines):
 
     def steps(self, tally: Tally, *, shrinking: bool) -> None:
         """Draw the line anew, with a bar, or with a word on what takes longer."""
-        now = time.perf_counter()
-        seconds = self._spent[self.chapter] + now - self._began
-        far = Text("shrinking", "yellow") if shrinking else self._how_far(tally, now)
-        self._live.update(self.line(tally, seconds).append("   ").append(far))
+        super().steps(tally, shrinking=shrinking)
+        far = Text("shrinking", "yellow") if shrinking else self._how_far(tally)
+        self._live.update(self.line(tally, self._seconds()).append("   ").append(far))
 
-    def _how_far(self, tally: Tally, now: float) -> Text:
+    def _how_far(self, tally: Tally) -> Text:
         """A bar that fills; of a suite, whose length nobody knows here, how many of its sequences were run."""
         request = self.request
         if request.suite is not None:
             return Text(f"run {tally.runs:,}", "dim")
-        part = (now - self._started) / request.seconds if request.seconds else tally.runs / request.examples
+        part = (time.perf_counter() - self._started) / request.seconds if request.seconds else tally.runs / request.examples
         done = min(BAR, int(BAR * part))
         return Text.assemble(("━" * done, "green"), ("━" * (BAR - done), "dim"))
 

@@ -5,7 +5,6 @@ They are made once, of each kind of thing that a chapter lists or finds again, a
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -245,7 +244,7 @@ def crowded(machine: type[Machine], setup: Setup) -> Violation | None:
 
 def _smallest(found: Violation, crowd: Crowd, machine: type[Machine], setup: Setup) -> Violation:
     """The violation of the smallest crowd that shows it. Ctrl-C, and the end of the time, end the search for it."""
-    aside = dataclasses.replace(setup, tally=Tally())
+    aside = setup.aside()
     best, enough, wanting = found, FULL, 0
     try:
         while enough - wanting > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -61,6 +61,12 @@ class Setup:
     def reopens(self) -> bool:
         """Whether the store can be opened again."""
         return "reopen" in self.declared
+
+    def aside(self) -> Setup:
+        """The same with a tally of its own, for what is done again to shorten a violation, which is told at once."""
+        aside = replace(self, tally=Tally())
+        aside.progress(aside.tally)
+        return aside
 
 
 class Memory:

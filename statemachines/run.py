@@ -180,7 +180,7 @@ def _rejecting(machine: type[Machine], setup: Setup) -> Machine:
 
 def shortest(machine: type[Machine], setup: Setup, violation: Violation) -> Violation:
     """The violation of a program of the machine, shrunk. What is done again for that counts in a tally of its own."""
-    aside = dataclasses.replace(setup, tally=Tally())
+    aside = setup.aside()
     found = shrunk(violation, lambda program: replayed(machine, aside, program))
     found.steps = setup.tally.steps
     return found

@@ -20,7 +20,11 @@ import pytest
 from click.testing import CliRunner, Result
 from fencepost.kit import cli as cli_module
 from fencepost.kit.cli import cli
+from fencepost.kit.console import Terminal
+from fencepost.kit.progress import Lines
+from fencepost.kit.result import Request
 from fencepost.spec.catalogue import requirements
+from fencepost.statemachines.tally import Tally
 
 HERE = Path(faulty.__file__).parent
 
@@ -324,6 +328,20 @@ def test_a_terminal_sees_how_the_run_gets_on() -> None:
     assert "\x1b[1;32mconforms\x1b[0m" in sent
     assert "--steps 50 \\\r\n    --chapters lease\r\n" in sent
     assert "\x1b[1;32m" not in in_a_terminal(*run, "2", NO_COLOR="1")
+
+
+def test_a_violation_is_told_before_it_is_shortened(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line of the chapter stands there at the first step that shortens, once, with the steps made until then."""
+    tally = Tally(steps=7)
+    observer = Lines(Terminal(), Request("any", ("lease",), 0, 40, 50))
+    observer.begins("lease")
+    observer.steps(tally, shrinking=False)
+    assert "violated" not in capsys.readouterr().out
+    for _ in range(2):
+        observer.steps(tally, shrinking=True)
+    [line] = [each for each in capsys.readouterr().out.splitlines() if each]
+    assert line.startswith("  lease              7 steps")
+    assert line.endswith("  violated")
 
 
 def test_violations_that_are_alike_are_told_once() -> None:

@@ -115,6 +115,21 @@ def test_ctrl_c_ends_the_search_for_the_smallest(tmp_path: Path) -> None:
     assert (violation.interrupted, len(violation.program), violation.requirements[0]) == (True, 103, "OUTPUT-21")
 
 
+def test_a_violation_is_told_before_a_smaller_crowd_is_looked_for(tmp_path: Path) -> None:
+    """Whoever watches is told with a tally that has no step yet, while one store alone was opened."""
+    opened: list[Environment] = []
+    told: list[tuple[int, int]] = []
+
+    def factory(environment: Environment) -> Small:
+        opened.append(environment)
+        return Small(environment)
+
+    setup = Setup(factory, tmp_path, progress=lambda tally: told.append((tally.steps, len(opened))))
+    setup.declared = frozenset(CAPABILITIES) - {"reopen"}
+    assert crowded(MACHINES["output"], setup) is not None
+    assert (0, 1) in told
+
+
 def test_there_is_a_crowd_of_all_that_is_listed(tmp_path: Path) -> None:
     """Every call that answers a sequence is made on a crowd, but for one that answers for what it was asked."""
     made: set[str] = set()

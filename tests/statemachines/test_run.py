@@ -102,6 +102,15 @@ def test_other_tests_of_the_process_do_not_change_a_run(tmp_path: Path, monkeypa
     assert run(tmp_path, "event", 1, 5).tally == before
 
 
+def test_a_violation_is_told_before_it_is_shortened(tmp_path: Path) -> None:
+    """Whoever watches is told with a tally that has no step yet, before anything is done again."""
+    setup = reopening(tmp_path, lambda _: State())
+    told: list[int] = []
+    setup.progress = lambda tally: told.append(-1 if tally is setup.tally else tally.steps)
+    assert run_machine(MACHINES["output"], setup, Budget(0, 40, 50)) is not None
+    assert next(each for each in told if each >= 0) == 0
+
+
 def test_another_seed_is_another_run(tmp_path: Path) -> None:
     """Two seeds draw different calls."""
     assert run(tmp_path, "lease", 1, 15).tally != run(tmp_path, "lease", 2, 15).tally
