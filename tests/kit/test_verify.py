@@ -312,12 +312,13 @@ def test_a_reopened_store_has_its_files() -> None:
 
 
 def test_the_observer_is_told_of_each_chapter() -> None:
-    """Chapters begin and end in order, with steps in between; each has one example before any has more."""
-    told: list[str] = []
+    """Chapters begin, go on and end in order, with steps in between; each has one example before any has more."""
+    told = [""]
 
     class Listening(Observer):
         def begins(self, chapter: str) -> None:
-            told.append(f"{chapter} begins")
+            if f"{chapter} begins" not in told[-2:]:
+                told.append(f"{chapter} begins")
 
         def steps(self, tally: Tally, *, shrinking: bool) -> None:
             if "steps" not in told[-1]:
@@ -329,7 +330,7 @@ def test_the_observer_is_told_of_each_chapter() -> None:
     request = Request("faulty:Bent", ("lease", "commit"), 0, 10, 30)
     verify(load_factory(request.backend), request, Listening())
     first = ["lease begins", "making steps", "commit begins", "making steps"]
-    assert told == [*first, "lease begins", "making steps", "lease ends", "commit begins", "making steps", "commit ends"]
+    assert told[1:] == [*first, "lease begins", "making steps", "lease ends", "commit begins", "making steps", "commit ends"]
 
 
 def test_a_chapter_that_violates_is_told_of_before_others_have_had_all_their_examples() -> None:
