@@ -144,6 +144,7 @@ class Checker:
         strict: bool = False,
         observations: Callable[[State], Iterable[Call]] = lambda _: (),
         touches: Callable[[Call], Iterable[Call]] = lambda _: (),
+        untouched: Callable[[Call], Iterable[Call]] | None = None,
         lacking: Collection[str] = (),
         instants: Instants | None = None,
         calls: Calls | None = None,
@@ -162,6 +163,7 @@ class Checker:
         self.performed: list[Performed] = []
         self._observations = observations
         self._touches = touches
+        self._untouched = untouched or (lambda _: observations(self.state))
         # what later answers owe to earlier calls, and effects that no answer has shown yet, by what they are about
         self._effects: Why = ()
         self._unshown: Why = ()
@@ -194,15 +196,14 @@ class Checker:
         return step.answer
 
     def _look(self, call: Call, step: Step, before: State) -> None:
-        """Compare what the call may have touched; after a refusal, or a call without effect, everything readable."""
+        """Compare what the call may have touched; after a refusal, or a call without effect, what it must not have."""
         if isinstance(step.answer, Refused):
-            self.observe(("VALUE-7", *step.because))
+            self._compare_all(self._untouched(call), ("VALUE-7", *step.because))
             self.tally.reached["VALUE-7"] += 1
         elif self.state is not before:
-            for read in self._touches(call):
-                self._compare(read, (), touched=True)
+            self._compare_all(self._touches(call), touched=True)
         elif not OPERATIONS[call.operation].reads:
-            self.observe(step.because)
+            self._compare_all(self._untouched(call), step.because)
 
     def empty(self) -> None:
         """Empty the list that the last call gave, if it was one: it is the caller's."""
@@ -211,8 +212,11 @@ class Checker:
 
     def observe(self, context: Ids = ()) -> None:
         """Compare everything readable; what differs is blamed on the context first."""
-        for read in self._observations(self.state):
-            self._compare(read, context)
+        self._compare_all(self._observations(self.state), context)
+
+    def _compare_all(self, reads: Iterable[Call], context: Ids = (), *, touched: bool = False) -> None:
+        for read in reads:
+            self._compare(read, context, touched=touched)
 
     def _compare(self, call: Call, context: Ids, *, touched: bool = False) -> Step:
         return self.compare(self.made(call), context, touched=touched)

@@ -25,13 +25,16 @@ from fencepost.spec.operations import OPERATIONS
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from .calls import Calls
-from .checker import EMPTY, Call, Checker, Edge, Event, Move, Violation
+from .checker import EMPTY, Call, Checker, Edge, Event, Move, Violation, session_of
 from .draws import ANY, mixed
 from .environment import CAPABILITIES, Environment
 from .lacking import CALLS_OF
 from .lookalikes import PAIRS, renamed, texts
 from .minted import Renaming, ends
 from .tally import Tally
+
+IN_TURN = 3
+"""How many reads of what a call is not about are made after one that had no effect."""
 
 CLOSE = 3
 """How many milliseconds from an end a call by the time of day counts as made at that edge."""
@@ -109,6 +112,7 @@ class Machine(RuleBasedStateMachine):
             strict=setup.strict,
             observations=self.observations,
             touches=self.touches,
+            untouched=self.untouched,
             lacking=setup.lacking,
             calls=setup.calls,
         )
@@ -148,6 +152,20 @@ class Machine(RuleBasedStateMachine):
     def touches(self, call: Call) -> Iterable[Call]:
         """The reads that show what a call may have touched."""
         return ()
+
+    def untouched(self, call: Call) -> Iterable[Call]:
+        """The reads that show that a call had no effect: those about what it names, and some others in turn.
+
+        All others take too long after each such call. They are made at the end, and where a program is done again.
+        """
+        reads = list(self.observations(self.state))
+        if self._meant is not None:
+            return reads
+        about = (*call.arguments[:1], session_of(call))
+        near = [each for each in reads if each.arguments[:1] and each.arguments[0] in about]
+        others = [each for each in reads if each not in near]
+        start = len(self.memory.calls) % max(1, len(others))
+        return (*near, *(others[start:] + others[:start])[:IN_TURN])
 
     def begin(self) -> None:
         """What a run does before its first rule."""

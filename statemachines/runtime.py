@@ -25,7 +25,6 @@ from .samples import DECODABLE, SESSIONS, SHAPES, UNDECODABLE, numbered
 
 RUNTIMES = ("r", "r", "r", "r", "r2", "r1", "r10", "", "R%_'\"\0é")
 
-
 RUNS = (numbered(1), numbered(1), numbered(1), numbered(2), numbered(16))
 ENDING = numbered(17)
 """The run whose numbers are used up: a boundary of it that comes later is refused."""
@@ -44,6 +43,8 @@ WRITES = (
     "persist_runtime_state",
     "atomic_lifecycle_commit",
 )
+READS = ("load_input_states", "load_session_snapshot", "load_runtime_state")
+"""What is read of a runtime."""
 
 
 class RuntimeRules(Machine):
@@ -55,13 +56,11 @@ class RuntimeRules(Machine):
         records = state.runtime
         known = {*records.inputs, *records.snapshots, *records.states, *(key[0] for key in records.receipts), "nothing"}
         for runtime_id in sorted(known):
-            yield Call("load_input_states", (runtime_id,))
-            yield Call("load_session_snapshot", (runtime_id,))
-            yield Call("load_runtime_state", (runtime_id,))
-        yield from (Call("load_boundary_receipt", key) for key in sorted(records.receipts)[-6:])
+            yield from (Call(operation, (runtime_id,)) for operation in READS)
+        yield from (Call("load_boundary_receipt", key) for key in sorted(records.receipts)[-3:])
 
     def touches(self, call: Call) -> Iterable[Call]:
-        """A write is seen in everything of its runtime, and in nothing of another."""
+        """A write is seen in everything of its runtime, and in nothing of another, of which one thing is read in turn."""
         yield from super().touches(call)
         if call.operation not in WRITES:
             return
@@ -74,11 +73,11 @@ class RuntimeRules(Machine):
             receipt: Any = call.arguments[2]
             yield Call("load_boundary_receipt", (runtime_id, receipt.run_id, receipt.sequence))
         written = [each.input_id for argument in call.arguments for each in _inputs_in(argument)]
-        yield from (Call("load_input_state", (runtime_id, each)) for each in list(dict.fromkeys(written))[:4])
-        for each in (runtime_id, *[other for other in sorted(self.state.runtime.inputs) if other != runtime_id][:1]):
-            yield Call("load_input_states", (each,))
-            yield Call("load_session_snapshot", (each,))
-            yield Call("load_runtime_state", (each,))
+        yield from (Call("load_input_state", (runtime_id, each)) for each in list(dict.fromkeys(written))[-2:])
+        yield from (Call(operation, (runtime_id,)) for operation in READS)
+        turn, others = len(self.memory.calls), sorted({*self.state.runtime.inputs} - {runtime_id})
+        if others:
+            yield Call(READS[turn % len(READS)], (others[turn // len(READS) % len(others)],))
 
     def input_state(self, input_id: UUID, shape: dict[str, Any], index: int) -> InputState:
         """An input whose times tell which call it came with."""

@@ -70,9 +70,9 @@ def test_a_list_of_the_store_is_emptied_by_its_caller() -> None:
     (found,) = held("owning", 20).counterexamples
     assert found.requirements[0] == "VALUE-4"
     assert found.reproduces
-    assert [each.call.operation for each in found.performed] == ["finish_turn", "get_turns", "get_turns"]
+    assert [each.call.operation for each in found.performed] == ["event.append", "get_turns", "get_turns"]
     emptied = "if isinstance(listed, list):\n    listed.clear()  # it is the caller's own\n"
-    assert f'listed = store.get_turns("th10")\n# -> turn 1, finished: no events\n{emptied}' in found.program
+    assert f'listed = store.get_turns("th")\n# -> turn 1: AgentEventText 1\n{emptied}' in found.program
     assert "After call 2 the caller empties the list that it was given." in in_words(found)
     assert "Note over store: the caller empties the list that it was given\n" in mermaid(found)
     page = counterexample_page(found, Request("test_handed_out:owning", ("event",), 0, 20, 30))
