@@ -80,6 +80,11 @@ class Event(NamedTuple):
     answer: object = None
     edge: Edge | None = None
 
+    @property
+    def is_of_process(self) -> bool:
+        """Whether it changes the process table."""
+        return isinstance(self.action, Move) and self.action.is_of_process
+
 
 class Performed(NamedTuple):
     """A call that was made, the instant it was made at, and the answer."""

@@ -125,12 +125,12 @@ def alike(left: Violation, right: Violation) -> bool:
     """
     calls = {each.performed[-1].call.operation for each in (left, right)}
     same_call = len(calls) == 1 or (left.path != "" and all(OPERATIONS[each].reads for each in calls))
-    same_field = field_at(left.path) == field_at(right.path)
+    same_field = fields_of(left.path) == fields_of(right.path)
     common = not set(left.requirements).isdisjoint(right.requirements)
     return same_call and (left.requirements[:1] == right.requirements[:1] or (same_field and common))
 
 
-def field_at(path: str) -> list[str]:
+def fields_of(path: str) -> list[str]:
     """The fields that a path goes by, of whichever items of a list."""
     return [name for name in path.split(".") if not name.isdigit()]
 

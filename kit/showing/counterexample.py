@@ -16,7 +16,7 @@ import msgspec
 from fencepost.model import Ids
 from fencepost.spec.catalogue import Requirement, requirements
 from fencepost.spec.operations import part_of
-from fencepost.statemachines.checker import Event, Move, Performed, Violation, value_at
+from fencepost.statemachines.checker import Performed, Violation, value_at
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.minted import places
 
@@ -185,17 +185,13 @@ def _hint(script: Script, factory: Factory) -> str | None:
             f"{told[0]} {told[1]} is the time of day, and a controlled clock is declared. Let the store take its time from "
             f"{_port(factory, 'environment.clock', 'the now of each request')}, or {_undeclared(factory, 'controlled-clock')}."
         )
-    if "liveness-oracle" in factory.declares and any(_is_of_process(each) for line in script for each in line.moves):
+    if "liveness-oracle" in factory.declares and any(each.is_of_process for line in script for each in line.moves):
         return (
             "The answer depends on which processes run, and a liveness oracle is declared: the store has to ask "
             f"{_port(factory, 'environment.process_alive', 'the processes of each request')}. If it asks nobody, "
             f"{_undeclared(factory, 'liveness-oracle')}."
         )
     return None
-
-
-def _is_of_process(event: Event) -> bool:
-    return isinstance(event.action, Move) and event.action.is_of_process
 
 
 def _port(factory: Factory, here: str, on_the_wire: str) -> str:

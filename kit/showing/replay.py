@@ -14,7 +14,7 @@ from fencepost.statemachines.calls import Calls
 from fencepost.statemachines.checker import EMPTY, REOPEN, Call, Checker, Crash, Event, Move, Violation
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.minted import Renaming
-from fencepost.statemachines.shrink import field_at, grounded
+from fencepost.statemachines.shrink import fields_of, grounded
 from fencepost.statemachines.tally import Tally
 
 from ..backend import BackendError, Factory, fresh_environment
@@ -61,7 +61,7 @@ class Replayed:
     def _is_alike(self, violation: Violation) -> bool:
         """Whether the answer is wrong as it was then: of the same wrong kind, or in the same field."""
         given, then = violation.performed[-1].answer, self.trace.events[-1].answer
-        return _kind(given) == _kind(then) and field_at(violation.path) == field_at(self.trace.path)
+        return _kind(given) == _kind(then) and fields_of(violation.path) == fields_of(self.trace.path)
 
 
 def replay(factory: Factory, trace: Trace, watch: Watch | None = None) -> Replayed:

@@ -53,7 +53,7 @@ from .counterexample import Counterexample
 from .tagged import Unsayable, said, tagged, untagged
 
 FORMAT = "fencepost-trace/1"
-"""Raised with every change that a reader of earlier traces could stumble over."""
+"""Raised with every change, after a release, that a reader of earlier traces could stumble over."""
 
 MOVES: dict[str, tuple[type, ...]] = {"start": (int, str), "stop": (int,), "hide": (int,), "reopen": (), "empty": ()}
 """What may move, and the arguments of each move."""
