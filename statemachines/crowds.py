@@ -5,10 +5,9 @@ They are made once, of each kind of thing that a chapter lists or finds again, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from fencepost.model import Ids
 from fencepost.spec import (
@@ -44,12 +43,14 @@ from .plays import (
     RUNTIME,
     TTL,
     WRITTEN,
+    Play,
     S,
     a_batch,
     a_commit,
     a_node,
     a_state,
     an_input,
+    calls_of,
     lease_of_session,
 )
 from .run import replayed, shortest
@@ -62,8 +63,6 @@ FULL = 101
 
 FEW = 12
 """A crowd of no more is shortened call by call, like what is drawn."""
-
-Play: TypeAlias = Generator[Call, Any, None]
 
 
 class Crowd(NamedTuple):
@@ -121,10 +120,10 @@ def batches(count: int) -> Play:
 def turns(count: int) -> Play:
     """Turns are committed, each on the node of the one before; the first one is committed again."""
     fence = yield from lease_of_session()
-    first: str | None = None
+    parent: str | None = None
     for number in range(count):
-        yield _turn(fence, number, first)
-        first = f"node{number}"
+        yield _turn(fence, number, parent)
+        parent = f"node{number}"
     yield _turn(fence, 0, None)
 
 
@@ -278,11 +277,8 @@ def _reads(event: Event) -> bool:
 
 
 def _make(crowd: Crowd, count: int, perform: Callable[[Call], object]) -> None:
-    play = crowd.play(count)
-    with suppress(StopIteration):
-        call = next(play)
-        while True:
-            call = play.send(perform(call))
+    for _ in calls_of(crowd.play(count), perform):
+        pass
     for read in crowd.reads:
         perform(read)
 

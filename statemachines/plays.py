@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
 from fencepost.spec import (
@@ -46,16 +47,25 @@ from .lacking import INPUT, WORK
 from .queued_work import COMMAND
 from .samples import EVENTS, HELLO, numbered, session
 
-Play: TypeAlias = Callable[[], Generator[Call, Any, None]]
+Play: TypeAlias = Generator[Call, Any, None]
 """Gives call after call, and takes the answers: each is lawful, and most need those before."""
 
 
 class Scene(NamedTuple):
     """A play, the reads that show what is kept, and the chapters that it needs besides its own."""
 
-    play: Play
+    play: Callable[[], Play]
     reads: Sequence[Call] = ()
     beside: Collection[str] = ()
+
+
+def calls_of(play: Play, perform: Callable[[Call], object]) -> Iterator[Call]:
+    """The calls of a play, each of them before it is performed."""
+    with suppress(StopIteration):
+        call = next(play)
+        while True:
+            yield call
+            call = play.send(perform(call))
 
 
 TTL = 600_000
@@ -71,7 +81,7 @@ IDLE = QueuedWorkClaimBoundary.Idle
 NOON = "2026-01-01T00:00:00Z"
 
 
-def leases() -> Generator[Call, Any, None]:
+def leases() -> Play:
     """A session is claimed and renewed, taken over by another owner, and released."""
     held = (yield Call("try_claim_session_execution_lease", (S, LOCAL, TTL))).lease
     yield Call("renew_session_execution_lease", (held.fence(), TTL))
@@ -93,7 +103,7 @@ def an_input(key: str, turn_id: str | None = None) -> Call:
     return Call("enqueue_pending_turn_input", (replace(INPUT, session_id=S, source_key=key, ingress=ingress),))
 
 
-def inputs_of_turns() -> Generator[Call, Any, None]:
+def inputs_of_turns() -> Play:
     """Inputs of a turn and of the next one are submitted, claimed, and given back."""
     fence = yield from lease_of_session()
     yield an_input(KEY, TURN)
@@ -107,7 +117,7 @@ def inputs_of_turns() -> Generator[Call, Any, None]:
         yield Call("abandon_turn_input_claim", (claimed,))
 
 
-def cancelled_inputs() -> Generator[Call, Any, None]:
+def cancelled_inputs() -> Play:
     """Inputs are listed and cancelled: by id, by key, and from one on."""
     first = yield an_input(KEY)
     for key in ("second", "third"):
@@ -123,7 +133,7 @@ def a_batch(key: str | None, **more: Any) -> Call:
     return Call("enqueue_queued_work", (replace(WORK, session_id=S, source_key=key, **more),))
 
 
-def work() -> Generator[Call, Any, None]:
+def work() -> Play:
     """Two batches of one group are submitted, claimed at once, renewed and given back; then one by its id."""
     fence = yield from lease_of_session()
     first = yield a_batch(None, merge_key=Group("group"))
@@ -134,14 +144,14 @@ def work() -> Generator[Call, Any, None]:
     yield Call("claim_ready_queued_work_by_batch_ids", (S, fence, OWNER, IDLE, TTL, (first.batch_id,)))
 
 
-def listed_work() -> Generator[Call, Any, None]:
+def listed_work() -> Play:
     """A batch is listed, and cancelled."""
     batch = yield a_batch(KEY)
     yield from (read for read in BATCHES)
     yield Call("cancel_queued_work_batch", (S, batch.batch_id))
 
 
-def commands() -> Generator[Call, Any, None]:
+def commands() -> Play:
     """A command is submitted, and claimed."""
     fence = yield from lease_of_session()
     yield a_batch(KEY, payloads=(COMMAND,))
@@ -160,14 +170,14 @@ def a_node(fence: SessionExecutionLeaseFence, node_id: str, parent: str | None =
     return a_commit(fence, graph=Append((node,), node_id), **more)
 
 
-def turns() -> Generator[Call, Any, None]:
+def turns() -> Play:
     """Two turns are committed, the second on the node of the first."""
     fence = yield from lease_of_session()
     yield a_node(fence, "node", turn_commit=RuntimeTurnCommitStamp(S, TURN, "hash"))
     yield a_node(fence, "leaf", "node")
 
 
-def settled_inputs() -> Generator[Call, Any, None]:
+def settled_inputs() -> Play:
     """A turn is committed that was interrupted, with an input that it had claimed; another one waits for it."""
     fence = yield from lease_of_session()
     yield an_input(KEY, TURN)
@@ -177,7 +187,7 @@ def settled_inputs() -> Generator[Call, Any, None]:
     yield a_commit(fence, interrupted_turn_input_turn_id=TURN)
 
 
-def settled_work() -> Generator[Call, Any, None]:
+def settled_work() -> Play:
     """A turn is committed with the work that it had claimed, and gives its lease back."""
     fence = yield from lease_of_session()
     yield a_batch(KEY)
@@ -186,14 +196,14 @@ def settled_work() -> Generator[Call, Any, None]:
     yield a_commit(fence, completed_queue_claims=(claim.completion(),), release_session_execution_lease=release)
 
 
-def committed_attachments() -> Generator[Call, Any, None]:
+def committed_attachments() -> Play:
     """A turn is committed that refers to an attachment."""
     fence = yield from lease_of_session()
     yield Call("record_intent", (INTENT,))
     yield a_commit(fence, committed_attachment_ids=("attachment",))
 
 
-def reads() -> Generator[Call, Any, None]:
+def reads() -> Play:
     """A session is read, and its metadata are written."""
     fence = yield from lease_of_session()
     yield a_node(fence, "node")
@@ -203,7 +213,7 @@ def reads() -> Generator[Call, Any, None]:
     yield Call("save_session_meta", (SessionMeta(S, "", "", ""),))
 
 
-def tombstones() -> Generator[Call, Any, None]:
+def tombstones() -> Play:
     """A node is given up, and removed."""
     fence = yield from lease_of_session()
     yield a_node(fence, "node")
@@ -211,7 +221,7 @@ def tombstones() -> Generator[Call, Any, None]:
     yield Call("tombstone_nodes", (("node",),))
 
 
-def attachments() -> Generator[Call, Any, None]:
+def attachments() -> Play:
     """Attachments are recorded; one is referred to, another forgotten."""
     yield Call("record_intent", (INTENT,))
     yield Call("record_intent", (replace(INTENT, attachment_id="other"),))
@@ -225,7 +235,7 @@ def a_state(number: int) -> InputState:
     return InputState(input_id=numbered(number), current_state=state, idempotency_key=KEY, created_at=NOON, updated_at=NOON)
 
 
-def runs() -> Generator[Call, Any, None]:
+def runs() -> Play:
     """A boundary is committed, another is applied, and all of it is read."""
     delta, run_id, boundary = SessionDelta(session(numbered(7), HELLO)), numbered(1), RunApplyBoundary.RunStart
     yield Call("commit_session_boundary", (RUNTIME, delta, run_id, boundary, (), (a_state(1),)))
@@ -234,7 +244,7 @@ def runs() -> Generator[Call, Any, None]:
     yield from (read for read in RUNS)
 
 
-def states() -> Generator[Call, Any, None]:
+def states() -> Play:
     """Inputs and states of a runtime are persisted, apart and at once, and read."""
     yield Call("persist_input_state", (RUNTIME, a_state(1)))
     yield Call("persist_input_state", (RUNTIME, a_state(2)))
@@ -243,7 +253,7 @@ def states() -> Generator[Call, Any, None]:
     yield Call("load_runtime_state", (RUNTIME,))
 
 
-def events() -> Generator[Call, Any, None]:
+def events() -> Play:
     """Events of a turn are appended; it is finished and read, and its thread cleared."""
     for number in (1, 2):
         yield Call("event.append", ("thread", 1, AgentEventEnvelope(numbered(number), number, NOON, EVENTS[0])))
@@ -252,7 +262,7 @@ def events() -> Generator[Call, Any, None]:
     yield Call("clear", ("thread",))
 
 
-def outputs() -> Generator[Call, Any, None]:
+def outputs() -> Play:
     """Outputs of an attempt are appended, and read."""
     for stage in ("begun", "done"):
         yield Call("output.append", ("task", 1, "writer", Progress(stage), ()))

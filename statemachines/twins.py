@@ -24,7 +24,7 @@ from .leaves import leaves_of
 from .lookalikes import changed, is_named
 from .machine import Machine, Setup
 from .model_store import ModelStore
-from .plays import SCENES, Scene
+from .plays import SCENES, Scene, calls_of
 from .run import shortest
 from .tally import Tally
 
@@ -130,12 +130,7 @@ def operations(scene: Scene, directory: Path) -> Iterator[Operation]:
 
 def played(scene: Scene, hand: Hand, perform: Callable[[Call], object]) -> Iterator[Call]:
     """The calls of a play in one hand, each of them before it is performed."""
-    play = scene.play()
-    with suppress(StopIteration):
-        call = hand.written(next(play))
-        while True:
-            yield call
-            call = hand.written(play.send(perform(call)))
+    return map(hand.written, calls_of(scene.play(), lambda call: perform(hand.written(call))))
 
 
 class _Trial:
