@@ -6,56 +6,25 @@ Whatever it does but answer, the run could not be evaluated: what was received i
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import json
-import os
-import re
-import select
 import shlex
-import signal
-import subprocess
-import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from fencepost.spec import InvalidArgument, StoreError, Stores
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, Operation, part_of
-from fencepost.spec.wire import answer_from_wire, arguments_to_wire, as_line, error_from_wire
-from fencepost.statemachines.environment import CAPABILITIES, Environment, Unavailable
+from fencepost.spec.wire import answer_from_wire, arguments_to_wire, error_from_wire
+from fencepost.statemachines.environment import CAPABILITIES, Environment
 
-from .backend import ANSWER_S, BackendError, shortened
+from .backend import ANSWER_S, shortened
 from .marks import DECLARES, OFFERS
-from .supervision import GROUP, LEFT_OVER, how_it_ended
+from .pipe import AdapterError, Pipe
 
 PROTOCOL = "fencepost-adapter/1"
 """Raised with every change that an adapter could stumble over."""
 
-DECLARABLE = tuple(each for each in CAPABILITIES if each != "concurrent-callers")
-"""What an adapter may declare: one request after the other is all that its lines are for."""
-
-ERROR = re.compile(r"[\w.]*(Error|Exception)\b|thread .* panicked|panic:")
-"""How a line begins that tells of an error, in several languages."""
-
-BYTE_ORDER_MARK = "\ufeff".encode()
-"""What some languages put in front of all that they write."""
-
 OUTCOMES = ("answer", "error", "crash")
 """One of these stands beside the id in what a call comes to."""
-
-LONGEST = 1 << 28
-"""How many bytes a line may have: of a program that writes without end not all is kept until the time is up."""
-
-BEGINNING = 1 << 10
-"""How many of them are looked at to show how they begin."""
-
-LINE = "Expected one line of JSON for each request, with its id"
-
-
-class AdapterError(BackendError, Unavailable):
-    """A program that does not answer as an adapter does: the text is a sentence for its author."""
 
 
 class StoreCrashed(Exception):
@@ -67,142 +36,6 @@ class Declared(NamedTuple):
 
     chapters: tuple[str, ...]
     capabilities: tuple[str, ...]
-
-
-class Pipe:
-    """A program, and the exchange of lines with it. Every failure is final: later requests fail alike."""
-
-    def __init__(self, command: Sequence[str], seconds: float = ANSWER_S) -> None:
-        self.name = shlex.join(command)
-        self._seconds = seconds
-        self._number = 0
-        self._received = bytearray()
-        self._failure: AdapterError | None = None
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the program
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                bufsize=0,
-                # a group of its own, to be ended with all that it has started
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._errors.close()
-            raise AdapterError(
-                f"The adapter {self.name} cannot be started: {error.strerror or error}. Expected a program."
-            ) from error
-        atexit.register(self.close)
-        self._note = self._noted()
-        self._input, self._output = _file_of(self._process.stdin), _file_of(self._process.stdout)
-        os.set_blocking(self._input, False)
-
-    def ask(self, request: dict[str, Any], what: str) -> dict[str, Any]:
-        """Send a request, and wait for its answer. Raises `AdapterError`."""
-        if self._failure is not None:
-            raise self._failure
-        self._number += 1
-        line = as_line({"id": self._number, **request})
-        answer = self._read(self._exchanged(line.encode(), what), what)
-        number = answer.get("id")
-        # to Python 1.0 and true are 1 as well
-        if type(number) is not int or number != self._number:
-            raise self.failed(f"answered {what} with the id {shortened(number)}. Expected the integer {self._number}")
-        return answer
-
-    def failed(self, how: str) -> AdapterError:
-        """The failure, for good: the program is ended."""
-        self._failure = AdapterError(f"The adapter {self.name} {how}.{self._last_words()}")
-        self.close()
-        return self._failure
-
-    def close(self) -> None:
-        """End the program, and all that it has started. Idempotent."""
-        if self._errors.closed:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            # there may be some that are left of a program that has ended
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        if self._note is not None:
-            self._note.unlink(missing_ok=True)
-        for each in (self._process.stdin, self._process.stdout, self._errors):
-            if each is not None:
-                each.close()
-
-    def _noted(self) -> Path | None:
-        """Note the group among what is temporary: whoever clears up after a process that could not ends it."""
-        folder = LEFT_OVER.read()
-        if not folder:
-            return None
-        note = Path(folder, f"{self._process.pid}{GROUP}")
-        note.touch()
-        return note
-
-    def _exchanged(self, line: bytes, what: str) -> bytes:
-        deadline, pending = time.monotonic() + self._seconds, self._unsent(line)
-        end = self._received.find(b"\n")
-        while pending or end < 0:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise self.failed(f"did not answer {what} within {self._seconds:g} s{self._begun()}. {LINE}")
-            readable, writable, _ = select.select([self._output], [self._input] if pending else [], [], left)
-            if writable:
-                pending = self._unsent(pending)
-            if readable:
-                chunk = os.read(self._output, 1 << 16)
-                if not chunk:
-                    raise self.failed(f"ended{self._status()} before it answered {what}{self._begun()}. {LINE}")
-                if end < 0 and b"\n" in chunk:
-                    end = len(self._received) + chunk.index(b"\n")
-                self._received += chunk
-                if len(self._received) > LONGEST:
-                    raise self.failed(f"answered {what} with more than {LONGEST:,} bytes{self._begun()}. {LINE}")
-        answer = bytes(self._received[:end])
-        del self._received[: end + 1]
-        return answer
-
-    def _begun(self) -> str:
-        """What came of an answer that was not ended, in words: its beginning is all that is shown."""
-        begun = bytes(self._received[:BEGINNING])
-        if not begun:
-            return ""
-        end = "" if b"\n" in self._received else ", without the end of a line"
-        return f"; what came is {shortened(begun.decode(errors='replace'))}{end}"
-
-    def _unsent(self, line: bytes) -> bytes:
-        """Send what the pipe takes; the rest."""
-        try:
-            return line[os.write(self._input, line) :]
-        except BlockingIOError:
-            return line
-        except OSError:
-            return b""  # it has ended, as reading shows
-
-    def _read(self, line: bytes, what: str) -> dict[str, Any]:
-        try:
-            answer = _JSON.decode(line.removeprefix(BYTE_ORDER_MARK).decode())
-        except (ValueError, RecursionError):
-            raise self.failed(f"answered {what} with {shortened(line.decode(errors='replace'))}. {LINE}") from None
-        if not isinstance(answer, dict):
-            raise self.failed(f"answered {what} with {shortened(answer)}. Expected a JSON object")
-        return answer
-
-    def _status(self) -> str:
-        try:
-            return f" {how_it_ended(self._process.wait(1))}"
-        except subprocess.TimeoutExpired:
-            return ""
-
-    def _last_words(self) -> str:
-        self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, self._errors.tell() - 4_000))
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        # some end with their version, or with a hint: the error stands above it
-        words = next((line for line in reversed(lines) if ERROR.match(line)), lines[-1] if lines else "")
-        return f" Its last words: {shortened(words, 200)}" if words else ""
 
 
 class Adapter:
@@ -254,7 +87,7 @@ class Adapter:
         return tuple(each for each in known if each in given)
 
 
-DECLARED: dict[str, Sequence[str]] = {"chapters": tuple(CHAPTERS), "capabilities": DECLARABLE}
+DECLARED: dict[str, Sequence[str]] = {"chapters": tuple(CHAPTERS), "capabilities": tuple(CAPABILITIES)}
 
 
 class PipedStores(Stores):
@@ -308,15 +141,3 @@ def instant(environment: Environment) -> dict[str, Any]:
     running, hidden = environment.process_alive.table()
     processes = {"running": {str(pid): start for pid, start in running.items()}, "hidden": sorted(hidden)}
     return {"now": environment.clock.now} | ({"processes": processes} if running or hidden else {})
-
-
-def _file_of(stream: IO[bytes] | None) -> int:
-    assert stream is not None  # asked for as a pipe
-    return stream.fileno()
-
-
-def _no_json(text: str) -> float:
-    raise ValueError(f"{text} is no JSON")
-
-
-_JSON = json.JSONDecoder(parse_constant=_no_json)

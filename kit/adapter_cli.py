@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from .choices import OF_CHAPTERS, STORES, Duration, chosen_chapters
 from .console import Terminal, complain
 from .leftovers import nothing_left_behind
 from .scaffold import LANGUAGES, ScaffoldRefused, skeleton_of, write
-from .serve import serve
+from .serve import CALLERS, serve
 from .verify import offered_by
 
 ECHOES: dict[str, Any] = {
@@ -55,8 +57,7 @@ def check_command(context: click.Context, command: str, timeout: float) -> None:
         console.show(Text(f"        chapters {', '.join(declared.chapters)}"))
         console.show(Text(f"        capabilities {', '.join(declared.capabilities) or 'none'}"))
         wrong = 0
-        for what, value in ECHOES.items():
-            back = adapter.echo(value)
+        for what, value, back in _echoed(adapter):
             is_same = _is_json(back) and Json(back) == Json(value)
             wrong += not is_same
             told = "" if is_same else f": expected {shortened(value, 40)}, received {shortened(back, 40)}"
@@ -180,6 +181,16 @@ def _call(operation: str) -> dict[str, Any]:
 
 def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required}
+
+
+def _echoed(adapter: Adapter) -> Iterator[tuple[str, Any, Any]]:
+    """What was sent, and what came back; several at once where the store declares that it can be called so."""
+    for what, value in ECHOES.items():
+        yield what, value, adapter.echo(value)
+    if "concurrent-callers" in adapter.declared.capabilities:
+        values = list(range(CALLERS))
+        with ThreadPoolExecutor(CALLERS) as callers:
+            yield "several at once, each to its own caller", values, list(callers.map(adapter.echo, values))
 
 
 def _is_json(value: object) -> bool:

@@ -282,8 +282,9 @@ def _blamed(judged: Judged, failed: Collection[str], in_question: Collection[str
 
 
 def _undeclared(capability: str | None) -> str:
-    how = "" if capability == "concurrent-callers" else ", an adapter in its hello"
-    return f"It binds a store that declares `{capability}`: a factory with `declares` of fencepost.kit{how}."
+    return (
+        f"It binds a store that declares `{capability}`: a factory with `declares` of fencepost.kit, an adapter in its hello."
+    )
 
 
 def _status(requirement: Requirement, count: int, departures: int, declared: Collection[str]) -> tuple[Status, str | None]:

@@ -22,7 +22,7 @@ from fencepost.statemachines.environment import CAPABILITIES, USUAL
 
 from fencepost import spec
 
-from .adapter import DECLARABLE, PROTOCOL
+from .adapter import PROTOCOL
 
 WIDTH = 110
 """Where a line of a skeleton ends, at most."""
@@ -247,6 +247,10 @@ def factory(environment: Environment) -> {kind}:
 '''
 
 
+ONE_BY_ONE = tuple(each for each in CAPABILITIES if each != "concurrent-callers")
+"""What the store of a program may declare: the adapter that is written for it answers one request after the other."""
+
+
 def _declared(capabilities: Iterable[str], comment: str, step: str = "    ") -> str:
     """A line for each capability, with what it says of a store; those that few stores lack stand as declared."""
     return "".join(
@@ -262,7 +266,7 @@ Arguments and answers are JSON data; the forms of records, under their names: `f
 
 # EDIT: take the # away in front of what the stores have
 CAPABILITIES = [
-{_declared(DECLARABLE, "#")}]
+{_declared(ONE_BY_ONE, "#")}]
 
 
 class Refusal(Exception):
@@ -307,7 +311,7 @@ def _store_mjs(parts: dict[str, list[str]]) -> str:
 
 // EDIT: take the // away in front of what the stores have
 export const CAPABILITIES = [
-{_declared(DECLARABLE, "//", "  ")}];
+{_declared(ONE_BY_ONE, "//", "  ")}];
 
 /**
  * A refusal that the protocol knows, such as new Refusal("AppendToFinishedTurn", {{ thread_id, turn }}).

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +19,7 @@ from fencepost.spec.operations import OPERATIONS
 from fencepost.spec.wire import arguments_from_wire, as_line, to_wire
 from fencepost.statemachines.environment import Environment
 
-from .adapter import DECLARABLE, PROTOCOL
+from .adapter import PROTOCOL
 from .backend import BackendError, Factory, load_factory, told
 
 
@@ -50,8 +53,8 @@ class Server:
             self._store = None
 
     def _hello(self, _: Any) -> dict[str, Any]:
-        chapters, capabilities = list(self._factory.offers()), [each for each in self._factory.declares if each in DECLARABLE]
-        return {"hello": {"protocol": PROTOCOL, "chapters": chapters, "capabilities": capabilities}}
+        declared = {"chapters": list(self._factory.offers()), "capabilities": list(self._factory.declares)}
+        return {"hello": {"protocol": PROTOCOL, **declared}}
 
     def _reset(self, given: dict[str, Any]) -> dict[str, Any]:
         self.close()
@@ -67,9 +70,9 @@ class Server:
         return {"answer": None}
 
     def _call(self, call: dict[str, Any]) -> dict[str, Any]:
-        operation = OPERATIONS[call["operation"]]
-        method: Any = operation.of(self._store)
         try:
+            operation = OPERATIONS[call["operation"]]
+            method: Any = operation.of(self._store)
             return {"answer": to_wire(method(*arguments_from_wire(operation.name, call["arguments"])))}
         except StoreError as error:
             return {"error": to_wire(error)}
@@ -85,13 +88,33 @@ class Server:
         self._environment.process_alive.become(running, set(table.get("hidden", ())))
 
 
+CALLERS = 8
+"""How many threads make the calls of a store that several may call at once."""
+
+
 def serve(name: str, requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until there are no more. Raises `BackendError`."""
-    server = Server(load_factory(name))
-    try:
-        for line in requests:
-            answers.write(as_line(server.answer(json.loads(line))))
+    factory = load_factory(name)
+    server, whole = Server(factory), threading.Lock()
+
+    def answer(request: dict[str, Any]) -> None:
+        answered = server.answer(request)
+        try:
+            line = as_line(answered)
+        except (TypeError, ValueError) as error:
+            line = as_line({"id": request["id"], "crash": told(error)})
+        with whole:
+            answers.write(line)
             answers.flush()
+
+    try:
+        with ThreadPoolExecutor(CALLERS) if "concurrent-callers" in factory.declares else nullcontext() as callers:
+            for line in requests:
+                request = json.loads(line)
+                if callers is not None and "call" in request:
+                    callers.submit(answer, request)
+                else:
+                    answer(request)
     finally:
         server.close()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ from fencepost.spec import (
     SessionExecutionLeaseFence,
     UnsupportedReadScope,
 )
+from fencepost.spec.operations import Operation
 from fencepost.statemachines.environment import Environment
 from fencepost.statemachines.model_store import ModelStore
 from msgspec.structs import replace
@@ -396,3 +398,25 @@ class Unreadable(Bent):
         if self.state.commit.head is not None and self.state.commit.head.revision >= 3:
             raise UnsupportedReadScope(scope)
         return self.right("load_session", scope)
+
+
+@declares("controlled-clock", "concurrent-callers", chapters=("output",))
+class Patient(ModelStore):
+    """A store without a fault that takes its time over an append."""
+
+    def _call(self, operation: Operation, arguments: tuple[object, ...]) -> object:
+        if operation.name == "output.append":
+            self.take_time()
+        return super()._call(operation, arguments)
+
+    def take_time(self) -> None:
+        time.sleep(0.002)
+
+
+class Hurried(Patient):
+    """Takes its time over an append, and forgets what others do meanwhile."""
+
+    def take_time(self) -> None:
+        before = self.state
+        super().take_time()
+        self.state = before

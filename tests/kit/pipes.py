@@ -85,6 +85,25 @@ def forgetful(request: dict[str, Any]) -> None:
     say({"id": request["id"]} | answers.get(request["call"]["operation"], {"error": {"kind": "OutputNotFound"}}))
 
 
+KEPT: list[Any] = []
+"""The ids of requests that are not answered yet."""
+
+
+def backwards(request: dict[str, Any]) -> None:
+    """Three echoes are answered once all three have come, the last of them first."""
+    KEPT.append({"id": request["id"], "answer": request["echo"]})
+    if len(KEPT) == 3:
+        for answer in reversed(KEPT):
+            say(answer)
+        KEPT.clear()
+
+
+def one_of_three(request: dict[str, Any]) -> None:
+    """An echo of 1 is answered, and no other."""
+    if request["echo"] == 1:
+        say({"id": request["id"], "answer": 1})
+
+
 WAYS: dict[str, Callable[[dict[str, Any]], None]] = {
     "silent from the start": lambda request: None,
     "dead from the start": dying,
@@ -117,6 +136,9 @@ WAYS: dict[str, Callable[[dict[str, Any]], None]] = {
     "another answer": after_hello(lambda request: say({"id": request["id"], "answer": {"ok": 1}})),
     "crash": after_hello(lambda request: say({"id": request["id"], "crash": "ZeroDivisionError"})),
     "forgetful": after_hello(forgetful),
+    "backwards": after_hello(backwards, "echo"),
+    "echoes one of three": after_hello(one_of_three, "echo"),
+    "echoes under an id of its own": after_hello(lambda request: say({"id": 77, "answer": 1}), "echo"),
 }
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fencepost.kit import adapter
-from fencepost.kit.adapter import Adapter, AdapterError
+from fencepost.kit import pipe
+from fencepost.kit.adapter import Adapter
 from fencepost.kit.backend import fresh_environment, load_factory
+from fencepost.kit.pipe import AdapterError
 from fencepost.kit.result import Request, Result, Verdict
 from fencepost.kit.verify import verify
 from fencepost.spec import InvalidArgument, Json, LeaseOwnerIdentity, LocalProcess, OutputRef, Progress
@@ -140,7 +141,7 @@ def test_a_program_that_fails_is_never_a_verdict(way: str) -> None:
 
 def test_a_line_that_never_ends_is_not_kept_until_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory would run out before: it ends where no answer can be so long, and how it begins is told."""
-    monkeypatch.setattr(adapter, "LONGEST", 1 << 20)
+    monkeypatch.setattr(pipe, "LONGEST", 1 << 20)
     (trouble,) = held(wrong("endless"), "output", seconds=20).troubles
     assert re.search(
         r" with more than 1,048,576 bytes; what came is 'x{78}…, without the end of a line\. Expected one", trouble
@@ -272,7 +273,7 @@ def test_the_self_test_of_an_adapter() -> None:
     assert (found.returncode, found.stderr) == (0, "")
     lines = found.stdout.splitlines()
     assert lines[0] == "hello   fencepost-adapter/1"
-    assert [line[:13] for line in lines if line.startswith("echo")] == ["echo    ok   "] * 5
+    assert [line[:13] for line in lines if line.startswith("echo")] == ["echo    ok   "] * 6
     assert lines[-1] == "reset   ok    an empty store, twice"
 
 

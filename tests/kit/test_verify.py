@@ -128,7 +128,7 @@ def test_a_factory_that_fails_later_cannot_be_evaluated(monkeypatch: pytest.Monk
     result = run("WornOut", "lease")
     assert result.verdict is Verdict.not_evaluated
     assert result.troubles == (
-        "The factory faulty:WornOut raised ConnectionError: no more connections (faulty.py, line 319). "
+        "The factory faulty:WornOut raised ConnectionError: no more connections (faulty.py, line 321). "
         "Expected a fresh, empty store.",
     )
 
@@ -360,8 +360,8 @@ def test_a_capability_is_not_declared_and_what_is_inside_is_not_seen() -> None:
     tally.reached.update({"LEASE-5": 3, "LEASE-6": 2})
     statuses = {each.requirement.id: each for each in judge(["lease"], tally, ())}
     assert statuses["LEASE-18"].status is Status.not_declared
-    says = "It binds a store that declares `concurrent-callers`: a factory with `declares` of fencepost.kit."
-    assert statuses["LEASE-18"].reason == says
+    how = "a factory with `declares` of fencepost.kit, an adapter in its hello"
+    assert statuses["LEASE-18"].reason == f"It binds a store that declares `concurrent-callers`: {how}."
     assert statuses["LEASE-5"].status is Status.not_reached
     assert (statuses["LEASE-5"].reason or "").startswith("Not seen through the protocol: While the clock")
     assert statuses["LEASE-6"].status is Status.passed
