@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,13 +37,20 @@ class Server:
             "call": self._call,
         }
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a request."""
+    def line(self, request: dict[str, Any]) -> str:
+        """The line that answers a request. What goes wrong is told in it."""
+        number = request.get("id")
+        try:
+            return as_line({"id": number, **self._answer(request)})
+        except Exception as error:
+            return as_line({"id": number, "crash": told(error)})
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         self._set(request)
         for what, answer in self._answers.items():
             if what in request:
-                return {"id": request["id"], **answer(request[what])}
-        return {"id": request["id"], "crash": f"expected one of {', '.join(self._answers)} in a request"}
+                return answer(request[what])
+        return {"crash": f"expected one of {', '.join(self._answers)} in a request, one object of JSON a line"}
 
     def close(self) -> None:
         """Let the store go."""
@@ -70,14 +76,12 @@ class Server:
         return {"answer": None}
 
     def _call(self, call: dict[str, Any]) -> dict[str, Any]:
+        operation = OPERATIONS[call["operation"]]
+        method: Any = operation.of(self._store)
         try:
-            operation = OPERATIONS[call["operation"]]
-            method: Any = operation.of(self._store)
             return {"answer": to_wire(method(*arguments_from_wire(operation.name, call["arguments"])))}
         except StoreError as error:
             return {"error": to_wire(error)}
-        except Exception as error:
-            return {"crash": told(error)}
 
     def _set(self, given: dict[str, Any]) -> None:
         """Put clock and processes where the run has them."""
@@ -93,30 +97,45 @@ CALLERS = 8
 
 
 def serve(name: str, requests: IO[str], answers: IO[str]) -> None:
-    """Answer requests until there are no more. Raises `BackendError`."""
-    factory = load_factory(name)
-    server, whole = Server(factory), threading.Lock()
+    """Answer requests until there are no more. Raises `BackendError`.
 
-    def answer(request: dict[str, Any]) -> None:
-        answered = server.answer(request)
-        try:
-            line = as_line(answered)
-        except (TypeError, ValueError) as error:
-            line = as_line({"id": request["id"], "crash": told(error)})
-        with whole:
+    Of a store that several may call at once, each call is made by the thread that has read it, while another one reads on.
+    """
+    factory = load_factory(name)
+    server, reading, writing = Server(factory), threading.Lock(), threading.Lock()
+
+    def write(line: str) -> None:
+        with writing:
             answers.write(line)
             answers.flush()
 
+    def answer_all(_: int) -> None:
+        while True:
+            with reading:
+                line = requests.readline()
+                if not line:
+                    return
+                request = _parsed(line)
+                if "call" not in request:
+                    write(server.line(request))
+                    continue
+            write(server.line(request))
+
+    callers = CALLERS if "concurrent-callers" in factory.declares else 1
     try:
-        with ThreadPoolExecutor(CALLERS) if "concurrent-callers" in factory.declares else nullcontext() as callers:
-            for line in requests:
-                request = json.loads(line)
-                if callers is not None and "call" in request:
-                    callers.submit(answer, request)
-                else:
-                    answer(request)
+        with ThreadPoolExecutor(callers) as pool:
+            list(pool.map(answer_all, range(callers)))
     finally:
         server.close()
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    """A request; an empty one where the line is none."""
+    try:
+        request = json.loads(line)
+    except ValueError:
+        return {}
+    return request if isinstance(request, dict) else {}
 
 
 if __name__ == "__main__":
