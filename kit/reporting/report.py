@@ -18,10 +18,10 @@ from rich.text import Text
 from ..console import NARROW, Terminal
 from ..coverage import Coverage, in_all, together
 from ..result import MISSED, UNSEEN, Judged, Result, Status, Verdict
-from ..showing.brief import brief, call_in_words, differs, field_at
+from ..showing.brief import brief, call_in_words, field_at
 from ..showing.counterexample import Counterexample, is_fresh
 from ..showing.exhibits import FOLDER, names
-from ..showing.telling import due_at, expected, given_at
+from ..showing.telling import due_at, expected, facts, given_at
 
 VERDICT_STYLES = {Verdict.conforms: "bold green", Verdict.violates: "bold red", Verdict.not_evaluated: "bold yellow"}
 STATUS_STYLES = {Status.passed: "green", Status.failed: "bold red", Status.differs: "yellow"}
@@ -59,31 +59,19 @@ def distinct(found: Iterable[Counterexample]) -> list[tuple[Counterexample, list
 
 def show_counterexample(console: Terminal, found: Counterexample, chapters: list[str]) -> None:
     """Print what a counterexample shows, and the program that shows it again."""
-    failed, *others = found.requirements
+    failed = found.requirements[0]
     console.show()
     console.show(Rule(Text.assemble((failed, "bold red"), (" violated", "red")), style="red", align="left"))
     console.show()
     console.show(_indented(Text(found.says)))
     console.show()
-    facts = _pairs()
-    facts.add_row("called", f"{call_in_words(found.last.call)} at {found.last.now} ms")
-    facts.add_row("expected", _expected(found))
-    facts.add_row("given", _given(found))
-    apart = differs(found.expected, found.last.answer, found.path)
-    if apart:
-        facts.add_row("differs", apart)
-    if found.is_race:
-        facts.add_row("because", f"{found.reason}.")
-    if found.story:
-        facts.add_row("lease", found.story)
-    if found.claims:
-        facts.add_row("claims", found.claims)
-    if found.hint:
-        facts.add_row("hint", Text(found.hint, "yellow"))
-    if others:
-        facts.add_row("in question", f"{', '.join(others)}, which took part in the answer")
-    facts.add_row("found", f"at step {found.steps:,}; chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}")
-    console.show(_indented(facts))
+    rows = _pairs()
+    rows.add_row("called", f"{call_in_words(found.last.call)} at {found.last.now} ms")
+    rows.add_row("expected", _expected(found))
+    rows.add_row("given", _given(found))
+    for name, text in facts(found, chapters).items():
+        rows.add_row(name, Text(text, "yellow" if name == "hint" else ""))
+    console.show(_indented(rows))
     console.show()
     console.show(_indented(Text(found.heading, style="bold")))
     console.show()

@@ -12,10 +12,11 @@ from fencepost import __version__
 from ..coverage import SEARCHED_BY, Coverage, in_all, together
 from ..planted import PROVED_BY, proof
 from ..result import Judged, Result, Status
-from ..showing.brief import brief, call_in_words, differs
+from ..showing.brief import brief, call_in_words
 from ..showing.counterexample import Counterexample
 from ..showing.exhibits import FOLDER, names
 from ..showing.html_page import html_page
+from ..showing.telling import facts
 from .report import distinct
 
 STYLE = """
@@ -99,17 +100,13 @@ def _violations(result: Result) -> Iterator[str]:
 
 
 def _violation(found: Counterexample, chapters: list[str]) -> str:
-    facts = {
+    told = {
         "called": f"{call_in_words(found.last.call)} at {found.last.now} ms",
         "expected": " or ".join(dict.fromkeys(map(brief, found.admissible))),
         "given": brief(found.last.answer),
-        "differs": differs(found.expected, found.last.answer, found.path),
-        "lease": found.story or "",
-        "claims": found.claims or "",
-        "in question": ", ".join(found.requirements[1:]),
-        "found": f"at step {found.steps:,}; chapter {', '.join(chapters)}",
+        **facts(found, chapters),
     }
-    rows = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items() if text)
+    rows = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in told.items())
     head = f"<h3>{escape(found.requirements[0])} violated</h3><p>{escape(found.says)}</p>"
     links = " · ".join(f'<a href="{FOLDER}/{name}">{name}</a>' for name in names(found.chapter, is_race=found.is_race).values())
     beside = f'<p class="faint">Step by step, and as other files: {links}</p>'

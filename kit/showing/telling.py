@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fencepost.model import Refused
 from fencepost.spec import ContractBroken
@@ -28,6 +28,21 @@ def in_words(found: Counterexample) -> str:
     together = f"{found.reason}." if found.is_race else None
     told = (f"{asked} at {found.last.now} ms.", together, found.story, found.claims, *_between(found), _therefore(found))
     return " ".join(each for each in told if each)
+
+
+def facts(found: Counterexample, chapters: Sequence[str]) -> dict[str, str]:
+    """What reports say of a violation besides the two answers, under a word each, where there is something to say."""
+    asked = found.requirements[1:]
+    told = {
+        "differs": differs(found.expected, found.last.answer, found.path),
+        "because": f"{found.reason}." if found.is_race else "",
+        "lease": found.story or "",
+        "claims": found.claims or "",
+        "hint": found.hint or "",
+        "in question": f"{', '.join(asked)}, which took part in the answer" if asked else "",
+        "found": f"at step {found.steps:,}; chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}",
+    }
+    return {name: text for name, text in told.items() if text}
 
 
 def _between(found: Counterexample) -> Iterator[str]:

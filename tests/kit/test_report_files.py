@@ -48,6 +48,14 @@ def test_a_report_is_a_folder_of_four_files(bad: Result, tmp_path: Path) -> None
     assert json.loads((folder / "report.json").read_text())["verdict"] == "violates"
 
 
+def test_the_page_tells_a_race_and_what_may_be_the_matter() -> None:
+    """Why no order explains the answers, and the hint, as the terminal does."""
+    html = page(result_of("Hurried", "output", examples=2))
+    assert "<dt>because</dt><dd>No order of these 3 calls, which were made at once, explains what they were answered" in html
+    html = page(result_of("Unsteady", "lease"))
+    assert "<dt>hint</dt><dd>The store answered differently when the same calls were made again." in html
+
+
 def test_junit_has_a_case_for_each_requirement(bad: Result) -> None:
     """A failure has the program, what was not reached is skipped, and each case says its requirement and level."""
     root = ET.fromstring(junit(bad))

@@ -29,13 +29,13 @@ def test_lease_9(tmp_path: Path) -> None:
     )
 
     a1 = store.try_claim_session_execution_lease("s", owner1, 10)
-    # -> Acquired: fencing token 1, expires at 1795384509492
+    # -> Acquired: fencing token 1, expires at 1795385267883
 
     # LEASE-9: An acquisition raises the fencing token by exactly one, mints a
     # lease token, stores the claimant with its liveness, starts the lease now, and
     # answers just what it stored.
-    # expected: Acquired: fencing token 2, expires at 1795384509493
-    # given:    Acquired: fencing token 1, expires at 1795384509493
+    # expected: Acquired: fencing token 2, expires at 1795385267884
+    # given:    Acquired: fencing token 1, expires at 1795385267884
     # differs:  lease.fencing_token
     answer = store.reclaim_session_execution_lease(
         "s", owner2, a1.lease.fence(), 10
