@@ -9,7 +9,6 @@ import json
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -99,7 +98,8 @@ CALLERS = 8
 def serve(name: str, requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until there are no more. Raises `BackendError`.
 
-    Of a store that several may call at once, each call is made by the thread that has read it, while another one reads on.
+    Of a store that several may call at once, each call is made by the thread that has read it, while another one reads on. Any
+    other store lives in the thread that this is called in: it may be bound to it.
     """
     factory = load_factory(name)
     server, reading, writing = Server(factory), threading.Lock(), threading.Lock()
@@ -109,7 +109,7 @@ def serve(name: str, requests: IO[str], answers: IO[str]) -> None:
             answers.write(line)
             answers.flush()
 
-    def answer_all(_: int) -> None:
+    def answer_all() -> None:
         while True:
             with reading:
                 line = requests.readline()
@@ -122,9 +122,13 @@ def serve(name: str, requests: IO[str], answers: IO[str]) -> None:
             write(server.line(request))
 
     callers = CALLERS if "concurrent-callers" in factory.declares else 1
+    others = [threading.Thread(target=answer_all, daemon=True) for _ in range(callers - 1)]
+    for each in others:
+        each.start()
     try:
-        with ThreadPoolExecutor(callers) as pool:
-            list(pool.map(answer_all, range(callers)))
+        answer_all()
+        for each in others:
+            each.join()
     finally:
         server.close()
 

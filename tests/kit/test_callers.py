@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import shlex
+import signal
+import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from fencepost.kit import declares
 from fencepost.kit.adapter import Adapter
 from fencepost.kit.backend import load_factory
 from fencepost.kit.pipe import AdapterError
 from fencepost.kit.result import Request, Result, Verdict
+from fencepost.kit.serve import serve
 from fencepost.kit.verify import verify
+from fencepost.statemachines.environment import Environment
+from fencepost.statemachines.model_store import ModelStore
 from test_adapter import wrong
 
 HERE = Path(__file__).parent
@@ -71,3 +79,41 @@ def test_a_store_that_several_may_call_conforms_behind_a_pipe() -> None:
     result = behind_a_pipe("Patient")
     assert (result.verdict, result.troubles) == (Verdict.conforms, ())
     assert {each.requirement.id: each.count > 0 for each in result.judged}["OUTPUT-25"]
+
+
+@declares("controlled-clock", chapters=("output",))
+class Bound(ModelStore):
+    """A store without a fault that is bound to the thread it was opened in, as a connection of sqlite3 is."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.thread = threading.get_ident()
+
+    def close(self) -> None:
+        """Let it go, in that thread."""
+        if threading.get_ident() != self.thread:
+            raise RuntimeError("opened in another thread")
+
+
+def test_a_store_that_one_thread_calls_stays_in_the_thread_it_is_served_in() -> None:
+    """Opened, closed for another one, and closed at the end of the requests, all in the thread of who serves it."""
+    reset = '{"id": %d, "reset": {"directory": ".", "now": 1000}}\n'
+    answers = StringIO()
+    serve("test_callers:Bound", StringIO(reset % 1 + reset % 2), answers)
+    assert answers.getvalue() == '{"id":1,"answer":null}\n{"id":2,"answer":null}\n'
+
+
+def test_ctrl_c_ends_a_program_that_serves_several_callers() -> None:
+    """It ends while its input is still open."""
+    served = [sys.executable, "-m", "fencepost.kit.serve", "faulty:Patient"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(served, cwd=HERE, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b'{"id": 1, "echo": 1}\n')
+        assert process.stdout.readline() == b'{"id":1,"answer":1}\n'
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(20) == -signal.SIGINT
+        finally:
+            process.kill()
