@@ -129,6 +129,8 @@ class Pipe:
             if self._is_closed:
                 return
             self._is_closed = True
+            # who still waits is not to read or write what these files are by then
+            self._failure = self._failure or AdapterError(f"The adapter {self.name} was closed before it answered.")
         with contextlib.suppress(ProcessLookupError, PermissionError):
             # there may be some that are left of a program that has ended
             os.killpg(self._process.pid, signal.SIGKILL)

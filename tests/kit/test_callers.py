@@ -52,6 +52,14 @@ def test_a_caller_that_gets_no_answer_ends_the_run_of_all() -> None:
     assert time.monotonic() - began < 5
 
 
+def test_nothing_is_asked_of_a_program_that_was_closed() -> None:
+    """Its files may be others by then."""
+    adapter = Adapter(wrong("backwards"), 20)
+    adapter.pipe.close()
+    with pytest.raises(AdapterError, match=r"was closed before it answered\."):
+        adapter.echo(1)
+
+
 def test_an_answer_that_nobody_waits_for_is_told_with_the_ids_that_are() -> None:
     """Of all who wait, each gets the same sentence."""
     adapter = Adapter(wrong("echoes under an id of its own"), 20)
