@@ -72,7 +72,7 @@ class Lines(Observer):
             self._print(tally, self._seconds(), VIOLATED)
 
     def ends(self, run: ChapterRun) -> None:
-        """Print the line of the chapter, unless it stands there."""
+        """Print the line of the chapter, unless it stands there; anew if what was told as a violation could not be shown."""
         super().ends(run)
         self.chapter = run.chapter
         if run.counterexample is None:

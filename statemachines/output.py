@@ -53,7 +53,7 @@ class OutputRules(Machine):
     """The log of outputs."""
 
     def observations(self, state: State) -> Iterable[Call]:
-        """Every attempt, every producer and every id that there is, and one of each that is not."""
+        """Every attempt and every producer that there is, the latest ids, and an attempt that is not there."""
         yield from super().observations(state)
         records = state.output.records
         yield from (Call("list_for_attempt", key) for key in dict.fromkeys((each.task_id, each.attempt) for each in records))

@@ -51,7 +51,7 @@ class RuntimeRules(Machine):
     """Runtimes."""
 
     def observations(self, state: State) -> Iterable[Call]:
-        """Everything of every runtime that is there, and of one that is not."""
+        """Everything of every runtime that is there, but for all receipts save three, and of one that is not."""
         yield from super().observations(state)
         records = state.runtime
         known = {*records.inputs, *records.snapshots, *records.states, *(key[0] for key in records.receipts), "nothing"}
