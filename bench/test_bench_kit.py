@@ -13,11 +13,9 @@ from fencepost.kit.adapter import Adapter
 from fencepost.kit.backend import Factory
 from fencepost.kit.model import Model
 from fencepost.kit.result import Request, Verdict
+from fencepost.kit.scaffold import ONE_BY_ONE
 from fencepost.kit.verify import EXAMPLES, STEPS, verify
-from fencepost.statemachines.environment import CAPABILITIES
 from fencepost.statemachines.run import CHAPTERS
-
-ONE_BY_ONE = tuple(each for each in CAPABILITIES if each != "concurrent-callers")
 
 SERVED = f"{sys.executable} -m fencepost.kit.serve bench.test_bench_kit:OneByOne"
 

@@ -24,7 +24,7 @@ from fencepost.spec import Stores
 from fencepost.spec.contracts import ENFORCED
 from fencepost.spec.operations import CHAPTERS, OPERATIONS, PROTOCOLS, part_of
 from fencepost.spec.values import printable, text_of
-from fencepost.statemachines.environment import USUAL, Environment
+from fencepost.statemachines.environment import USUAL, Environment, Unavailable
 from fencepost.statemachines.lacking import CALLS_OF
 from fencepost.statemachines.origin import where_raised
 
@@ -52,7 +52,7 @@ SIGNATURE = "a factory takes one argument, the environment (clock, process_alive
 AGAIN = "when it was called again with the same environment. Expected the store that was closed, with all that was in it"
 
 
-class BackendError(Exception):
+class BackendError(Unavailable):
     """A backend that cannot be used: the text is a sentence for its author."""
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from fencepost.spec.catalogue import chapters
-from fencepost.statemachines.environment import Unavailable
 
 from .backend import BackendError, Factory
 from .result import MISSED, Judged, Request, Result, Status, Verdict, not_evaluated, scope
@@ -80,7 +79,7 @@ class Runs:
             return not_evaluated(request, str(error))
 
 
-class ProcessEnded(BackendError, Unavailable):
+class ProcessEnded(BackendError):
     """A store that ends the process of the tests, which would be taken for their end; the text says in which call."""
 
 

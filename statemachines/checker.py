@@ -113,7 +113,7 @@ class Violation(AssertionError):
     interrupted: bool = False
     """Whether the search for a shorter program was cut short."""
     is_long: bool = False
-    """Whether there was no time to find the shortest program."""
+    """Whether it was not shortened to its end: there was no time, or no store to be had any more."""
     ahead: int = 0
     """How far the instants of the calls are ahead of those of the program."""
     is_race: bool = False

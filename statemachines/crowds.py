@@ -28,7 +28,7 @@ from msgspec.structs import replace
 
 from .calls import TimeIsUp
 from .checker import Checker, Event, Violation
-from .environment import Environment
+from .environment import Environment, Unavailable
 from .following import Call
 from .machine import Machine, Setup
 from .plays import (
@@ -242,7 +242,7 @@ def crowded(machine: type[Machine], setup: Setup) -> Violation | None:
 
 
 def _smallest(found: Violation, crowd: Crowd, machine: type[Machine], setup: Setup) -> Violation:
-    """The violation of the smallest crowd that shows it. Ctrl-C, and the end of the time, end the search for it."""
+    """The violation of the smallest crowd that shows it. What ends the search ends it with the one found so far."""
     aside = setup.aside()
     best, enough, wanting = found, FULL, 0
     try:
@@ -256,7 +256,7 @@ def _smallest(found: Violation, crowd: Crowd, machine: type[Machine], setup: Set
         best = _without_reads(best, machine, aside)
     except KeyboardInterrupt:
         best.interrupted = True
-    except TimeIsUp:
+    except (TimeIsUp, Unavailable):
         best.is_long = True
     else:
         if enough <= FEW:

@@ -15,7 +15,7 @@ from fencepost.spec.operations import OPERATIONS
 
 from .calls import TimeIsUp
 from .checker import EMPTY, REOPEN, Call, Event, Violation
-from .environment import BEGINNING
+from .environment import BEGINNING, Unavailable
 from .lookalikes import UNLIKE, in_all, told_apart
 from .minted import Program, minted_in, origin, places, places_shown
 from .plainer import Current, Holds, make_plain, make_plain_everywhere
@@ -31,8 +31,8 @@ RUNS_AGAIN = 10
 def shrunk(violation: Violation, attempt: Attempt) -> Violation:
     """The violation of the shortest program found in which one of the same requirements is in question.
 
-    Ctrl-C, and the end of the time that there is, end the search with what was found so far. What an unsteady store does not
-    do again is the violation as it was met.
+    Ctrl-C, the end of the time that there is, and a store that is not to be had any more end the search with what was found so
+    far. What an unsteady store does not do again is the violation as it was met.
     """
     best, is_unsteady = violation, violation.is_unsteady
 
@@ -56,7 +56,7 @@ def shrunk(violation: Violation, attempt: Attempt) -> Violation:
             pass
     except KeyboardInterrupt:
         best.interrupted = True
-    except TimeIsUp:
+    except (TimeIsUp, Unavailable):
         best.is_long = True
     best.is_unsteady = is_unsteady
     # what is left is needed: a call that must not have had an effect, and is needed, has had one

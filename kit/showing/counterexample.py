@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import msgspec
 from fencepost.model import Ids
@@ -142,16 +143,34 @@ def _told(found: Counterexample) -> set[str]:
     return told.union(text for each in found.performed for text in texts(each.call.arguments))
 
 
+class _Shape(NamedTuple):
+    """How a program has to open its store."""
+
+    gives_several: bool = True
+    is_plain: bool = True
+    gives_one_store: bool = False
+
+
+def _shape(factory: Factory) -> _Shape:
+    """How a factory gives its stores; of one that gives none any more, how most do."""
+    try:
+        return _Shape(factory.gives_several(), factory.is_plain(), factory.gives_one_store())
+    except Exception:
+        # whatever it raised: what was seen before is told all the same
+        return _Shape()
+
+
 def counterexample(factory: Factory, chapter: str, violation: Violation) -> Counterexample:
     """The counterexample of a violation."""
     script, blamed, admissible = script_of(violation), violation.requirements, _admissible(violation)
     sentence = _sentence(blamed, violation.reason)
     of_model = Claim(script, admissible, violation.path, sentence, part_of(chapter), violation.ahead)
-    claim = of_model if factory.gives_several() else replace(of_model, part=None)
-    written = program(claim, factory.name, is_plain=factory.is_plain())
+    shape = _shape(factory)
+    claim = of_model if shape.gives_several else replace(of_model, part=None)
+    written = program(claim, factory.name, is_plain=shape.is_plain)
     performed = tuple(line.performed for line in script)
     tries = range(TRIES if violation.ahead or violation.is_unsteady else 1)
-    is_shared = not violation.is_race and factory.gives_one_store()
+    is_shared = not violation.is_race and shape.gives_one_store
     reproduces = (
         not violation.is_race
         and any(fails_alone(written) if is_shared else fails(written, factory) for _ in tries)
@@ -239,7 +258,7 @@ def _heading(violation: Violation, *, reproduces: bool) -> str:
         again = "it showed again" if reproduces else "it did not show, for it is a matter of milliseconds"
         return f"This was called, by the time of day. Called again, {again}:"
     if reproduces:
-        long = "There was no time to shorten it. " if violation.is_long else ""
+        long = "It was not shortened to its end. " if violation.is_long else ""
         return f"{long}This program shows it, ending in an error while the fault is there:"
     return "This was called. Called again, it did not show:"
 

@@ -420,3 +420,7 @@ class Hurried(Patient):
         before = self.state
         super().take_time()
         self.state = before
+
+
+class LenientAndWornOut(Lenient, WornOut):
+    """Takes numbers beyond the range, until no store can be opened any more."""

@@ -336,7 +336,7 @@ def test_a_violation_that_there_is_no_time_to_shorten_is_told_as_it_was_seen() -
     caller.setup.calls.until = 0
     found = counterexample(caller.factory, "lease", shortest(caller.kind, caller.setup, caught.value))
     assert found.heading == (
-        "There was no time to shorten it. This program shows it, ending in an error while the fault is there:"
+        "It was not shortened to its end. This program shows it, ending in an error while the fault is there:"
     )
     assert found.reproduces
     assert len(shown("FenceForgotten", fence_forgotten).performed) < len(found.performed)

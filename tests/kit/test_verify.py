@@ -133,6 +133,17 @@ def test_a_factory_that_fails_later_cannot_be_evaluated(monkeypatch: pytest.Monk
     )
 
 
+def test_a_violation_stands_when_no_store_is_to_be_had_to_shorten_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was seen: it is told with all the calls that had been made, and not as a program that shows it."""
+    monkeypatch.setattr(WornOut, "opened", -6)
+    result = run("LenientAndWornOut", "lease")
+    assert (result.verdict, result.troubles) == (Verdict.violates, ())
+    (found,) = result.counterexamples
+    assert (found.requirements[0], found.reproduces) == ("VALUE-6", False)
+    assert len(found.performed) == 10
+    assert found.heading == "This was called. Called again, it did not show:"
+
+
 def test_an_interrupted_run_keeps_its_figures() -> None:
     """After Ctrl-C the chapters so far are told, the verdict is open, and no later chapter begins."""
 
