@@ -74,10 +74,12 @@ class Adapter:
         return self.pipe.ask({"echo": value}, "an echo").get("answer")
 
     def _introduced(self) -> Declared:
-        answer = self.pipe.ask({"hello": {"protocol": PROTOCOL}}, "the hello").get("hello")
+        given = self.pipe.ask({"hello": {"protocol": PROTOCOL}}, "the hello")
+        answer = given.get("hello")
         expected = f'Expected {{"protocol": "{PROTOCOL}", "chapters": […], "capabilities": […]}}'
         if not isinstance(answer, dict) or answer.get("protocol") != PROTOCOL:
-            raise self.pipe.failed(f"introduced itself with {shortened(answer)}. {expected}")
+            said = answer if "hello" in given else given
+            raise self.pipe.failed(f"introduced itself with {shortened(said)}. {expected}")
         return Declared(*(self._some(answer, name, known, expected) for name, known in DECLARED.items()))
 
     def _some(self, answer: dict[str, Any], name: str, known: Sequence[str], expected: str) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from fencepost.statemachines.tally import Tally
 from fencepost.statemachines.twins import told_apart
 from hypothesis.errors import Flaky
 
-from .backend import Factory, told
+from .backend import BackendError, Factory, told
 from .recording import Recording
 from .result import ChapterRun, Request
 from .searching.suite_file import suites
@@ -148,6 +148,8 @@ class ChapterCheck:
             self._trouble = self._recording.trouble or UNSTEADY
         except Undecided as error:
             self._trouble = f"Chapter {self.chapter} could not be decided. {error}"
+        except BackendError as error:
+            self._trouble = self._recording.trouble or str(error)
         except Exception as error:
             failed = f"The check of chapter {self.chapter} itself failed: it raised {told(error)}. {REPORT}"
             self._trouble = self._recording.trouble or failed

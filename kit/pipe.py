@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fencepost.spec.wire import as_line
+from fencepost.statemachines.environment import Unavailable
 
 from .backend import ANSWER_S, BackendError, shortened
 from .supervision import GROUP, LEFT_OVER, how_it_ended
@@ -44,7 +45,7 @@ LOOK_S = 0.05
 LINE = "Expected one line of JSON for each request, with its id"
 
 
-class AdapterError(BackendError):
+class AdapterError(BackendError, Unavailable):
     """A program that does not answer as an adapter does: the text is a sentence for its author."""
 
 
@@ -97,16 +98,20 @@ class Pipe:
                 raise self._failure
             self._number += 1
             number = self._number
+            line = as_line({"id": number, **request}).encode()
             self._asked[number] = what
-            self._unsent += as_line({"id": number, **request}).encode()
+            self._unsent += line
             self._send()
         deadline = time.monotonic() + self._seconds
-        while time.monotonic() < deadline:
+        while True:
             with self._guard:
+                # before the time: who was stopped meanwhile may find both
                 if number in self._answers:
                     return self._answers.pop(number)
                 if self._failure is not None:
                     raise self._failure
+                if time.monotonic() >= deadline:
+                    break
                 if self._is_moving:
                     self._guard.wait(LOOK_S)
                     continue
@@ -128,8 +133,8 @@ class Pipe:
             if self._is_closed:
                 return
             self._is_closed = True
-            # who still waits is not to read or write what these files are by then
-            self._failure = self._failure or AdapterError(f"The adapter {self.name} was closed before it answered.")
+            if self._failure is None:
+                self._failure = AdapterError(f"The adapter {self.name} was ended by its close(). Expected no request after it.")
         with contextlib.suppress(ProcessLookupError, PermissionError):
             # there may be some that are left of a program that has ended
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -156,11 +161,16 @@ class Pipe:
         """Send and read what can be now, for all that have asked. Raises `AdapterError`."""
         broken = None
         try:
-            readable, writable, _ = select.select([self._output], [self._input] if self._unsent else [], [], LOOK_S)
-            if writable:
+            # `select.select` takes no descriptor above 1023
+            looked = select.poll()
+            looked.register(self._output, select.POLLIN)
+            if self._unsent:
+                looked.register(self._input, select.POLLOUT)
+            ready = dict(looked.poll(LOOK_S * 1000))
+            if self._input in ready:
                 with self._guard:
                     self._send()
-            if readable:
+            if self._output in ready:
                 self._receive()
         except _Broken as error:
             broken = str(error)
@@ -184,7 +194,7 @@ class Pipe:
         """Read what has come, and file the answers that are whole."""
         chunk = os.read(self._output, 1 << 16)
         if not chunk:
-            raise _Broken(f"ended{self._status()} before it answered {self._what()}{self._begun()}. {LINE}")
+            raise _Broken(f"{self._status()} before it answered {self._what()}{self._begun()}. {LINE}")
         self._received += chunk
         if len(self._received) > LONGEST:
             raise _Broken(f"answered {self._what()} with more than {LONGEST:,} bytes{self._begun()}. {LINE}")
@@ -229,10 +239,11 @@ class Pipe:
         return f"; what came is {shortened(begun.decode(errors='replace'))}{end}"
 
     def _status(self) -> str:
+        """What the program has done that has no more output, in words."""
         try:
-            return f" {how_it_ended(self._process.wait(1))}"
+            return f"ended {how_it_ended(self._process.wait(1))}"
         except subprocess.TimeoutExpired:
-            return ""
+            return "closed its output"
 
     def _last_words(self) -> str:
         self._errors.seek(0, os.SEEK_END)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -56,6 +57,12 @@ def endless(request: dict[str, Any]) -> None:
         print("x" * (1 << 16), end="")
 
 
+def closing_its_output(request: dict[str, Any]) -> None:
+    """The program goes on, and nobody will hear of it."""
+    os.close(1)
+    time.sleep(60)
+
+
 def half_a_line_dying(request: dict[str, Any]) -> None:
     """The program ends in the middle of its answer."""
     print('{"id":', end="", flush=True)
@@ -104,6 +111,44 @@ def one_of_three(request: dict[str, Any]) -> None:
         say({"id": request["id"], "answer": 1})
 
 
+def right_by_itself() -> Callable[[dict[str, Any]], None]:
+    """A log that answers well while there is one call at a time: with more it ends, with a word."""
+    records: list[dict[str, Any]] = []
+
+    def appended(given: dict[str, Any]) -> dict[str, Any]:
+        records.append({"id": f"out-{len(records):010x}", **given})
+        return {"answer": records[-1]["id"]}
+
+    def found(wanted: Callable[[dict[str, Any]], bool], message: str) -> dict[str, Any]:
+        those = [each for each in records if wanted(each)]
+        return {"answer": those[-1]} if those else {"error": {"kind": "OutputNotFound", "message": message}}
+
+    def listed(given: dict[str, Any]) -> dict[str, Any]:
+        attempt = (given["task_id"], given["attempt"])
+        return {"answer": [each for each in records if (each["task_id"], each["attempt"]) == attempt]}
+
+    calls: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        "output.append": appended,
+        "get": lambda given: found(lambda each: each["id"] == given["id"], given["id"]),
+        "get_latest_by_name": lambda given: found(lambda each: each["producer_agent"] == given["name"], given["name"]),
+        "list_for_attempt": listed,
+    }
+
+    def answer(request: dict[str, Any]) -> None:
+        if "hello" in request:
+            capabilities = [*HELLO["capabilities"], "concurrent-callers"]
+            say({"id": request["id"], "hello": HELLO | {"capabilities": capabilities}})
+        elif "reset" in request:
+            records.clear()
+            say({"id": request["id"], "answer": None})
+        elif select.select([sys.stdin], [], [], 0.004)[0]:
+            dying(request)
+        else:
+            say({"id": request["id"]} | calls[request["call"]["operation"]](request["call"]["arguments"]))
+
+    return answer
+
+
 WAYS: dict[str, Callable[[dict[str, Any]], None]] = {
     "silent from the start": lambda request: None,
     "dead from the start": dying,
@@ -128,6 +173,7 @@ WAYS: dict[str, Callable[[dict[str, Any]], None]] = {
     "with a child": after_hello(with_a_child),
     "with a child, dead": after_hello(with_a_child_dying),
     "half a line, dying": after_hello(half_a_line_dying),
+    "closing its output": after_hello(closing_its_output),
     "endless": after_hello(endless),
     "killed": after_hello(lambda _: os.kill(os.getpid(), 9)),
     "answer and error": after_hello(lambda request: say({"id": request["id"], "answer": None, "error": {"kind": "Oops"}})),
@@ -135,6 +181,7 @@ WAYS: dict[str, Callable[[dict[str, Any]], None]] = {
     "unknown refusal": after_hello(lambda request: say({"id": request["id"], "error": {"kind": "Oops"}})),
     "another answer": after_hello(lambda request: say({"id": request["id"], "answer": {"ok": 1}})),
     "crash": after_hello(lambda request: say({"id": request["id"], "crash": "ZeroDivisionError"})),
+    "answers no append at once with another": right_by_itself(),
     "forgetful": after_hello(forgetful),
     "backwards": after_hello(backwards, "echo"),
     "echoes one of three": after_hello(one_of_three, "echo"),

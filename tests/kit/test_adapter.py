@@ -54,7 +54,7 @@ INTRODUCED: dict[str, str] = {
     "no chapters": r"declared chapters \[\]\. Expected",
     "unknown chapter": r"declared chapters \['leases'\]\. Expected .*of lease, turn_input",
     "unknown capability": r"declared capabilities \['teleport'\]\. Expected .*of controlled-clock, liveness-oracle, reopen",
-    "no hello": r"introduced itself with None\. Expected",
+    "no hello": r"introduced itself with \{.id.: 1, .answer.: None\}\. Expected",
 }
 
 
@@ -111,6 +111,7 @@ FAILING: dict[str, str] = {
     "NaN": r"answered .* with '{.id.:NaN}'\. Expected one line",
     "half a line": r"did not answer \w+.* within 1 s; what came is '{.id.:', without the end of a line\. Expected one line",
     "half a line, dying": r"ended with exit code 3 before it answered .*; what came is '{.id.:', without the end of a line\.",
+    "closing its output": r"closed its output before it answered \w+",
     "killed": r"ended by SIGKILL before it answered \w+",
     "old id": r"with the id \d+\. Expected the integer \d+",
     "float id": r"with the id \d+\.0\. Expected the integer \d+",
