@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from .groups import Group, Runs
 
 KIT = (
-    "adapter",
     "histories.background",
     "histories.judge",
     "histories.orders",
     "histories.shown",
     "histories.trial",
+    "pipe",
     "proving.prove",
     "showing.counterexample_html",
     "showing.mermaid",

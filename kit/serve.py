@@ -41,7 +41,8 @@ class Server:
         number = request.get("id")
         try:
             return as_line({"id": number, **self._answer(request)})
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            # a store that ends the process is to be told of, not a thread to be missed
             return as_line({"id": number, "crash": told(error)})
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -98,8 +99,7 @@ CALLERS = 8
 def serve(name: str, requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until there are no more. Raises `BackendError`.
 
-    Of a store that several may call at once, each call is made by the thread that has read it, while another one reads on. Any
-    other store lives in the thread that this is called in: it may be bound to it.
+    Of a store that several may call at once, each call is made by the thread that has read it, while another one reads on.
     """
     factory = load_factory(name)
     server, reading, writing = Server(factory), threading.Lock(), threading.Lock()
@@ -121,13 +121,14 @@ def serve(name: str, requests: IO[str], answers: IO[str]) -> None:
                     continue
             write(server.line(request))
 
-    callers = CALLERS if "concurrent-callers" in factory.declares else 1
-    others = [threading.Thread(target=answer_all, daemon=True) for _ in range(callers - 1)]
-    for each in others:
-        each.start()
+    others = CALLERS - 1 if "concurrent-callers" in factory.declares else 0
+    # this thread is one of them: a store may know no other, and Ctrl-C ends it while the others wait for a line
+    threads = [threading.Thread(target=answer_all, daemon=True) for _ in range(others)]
     try:
+        for each in threads:
+            each.start()
         answer_all()
-        for each in others:
+        for each in threads:
             each.join()
     finally:
         server.close()
@@ -137,7 +138,7 @@ def _parsed(line: str) -> dict[str, Any]:
     """A request; an empty one where the line is none."""
     try:
         request = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return request if isinstance(request, dict) else {}
 

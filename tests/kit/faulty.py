@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
+import threading
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -424,3 +425,25 @@ class Hurried(Patient):
 
 class LenientAndWornOut(Lenient, WornOut):
     """Takes numbers beyond the range, until no store can be opened any more."""
+
+
+class QuitsAtOnce(Patient):
+    """Ends the process, from whichever thread calls, instead of answering a list."""
+
+    def _call(self, operation: Operation, arguments: tuple[object, ...]) -> object:
+        if operation.name == "list_for_attempt":
+            raise SystemExit(0)
+        return super()._call(operation, arguments)
+
+
+@declares("controlled-clock", chapters=("output",))
+class OfOneThread(ModelStore):
+    """Is closed by the thread that has opened it, or not at all."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.thread = threading.get_ident()
+
+    def close(self) -> None:
+        if threading.get_ident() != self.thread:
+            raise RuntimeError("another thread")

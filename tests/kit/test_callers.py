@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import shlex
 import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from fencepost.kit import declares
 from fencepost.kit.adapter import Adapter
 from fencepost.kit.backend import load_factory
-from fencepost.kit.pipe import AdapterError
+from fencepost.kit.pipe import AdapterError, Pipe
 from fencepost.kit.result import Request, Result, Verdict
-from fencepost.kit.serve import serve
 from fencepost.kit.verify import verify
-from fencepost.statemachines.environment import Environment
-from fencepost.statemachines.model_store import ModelStore
 from test_adapter import wrong
 
 HERE = Path(__file__).parent
@@ -50,14 +47,6 @@ def test_a_caller_that_gets_no_answer_ends_the_run_of_all() -> None:
     with pytest.raises(AdapterError, match=r"did not answer an echo within 1 s\. Expected one line of JSON"):
         adapter.echo(4)
     assert time.monotonic() - began < 5
-
-
-def test_nothing_is_asked_of_a_program_that_was_closed() -> None:
-    """Its files may be others by then."""
-    adapter = Adapter(wrong("backwards"), 20)
-    adapter.pipe.close()
-    with pytest.raises(AdapterError, match=r"was closed before it answered\."):
-        adapter.echo(1)
 
 
 def test_an_answer_that_nobody_waits_for_is_told_with_the_ids_that_are() -> None:
@@ -89,39 +78,93 @@ def test_a_store_that_several_may_call_conforms_behind_a_pipe() -> None:
     assert {each.requirement.id: each.count > 0 for each in result.judged}["OUTPUT-25"]
 
 
-@declares("controlled-clock", chapters=("output",))
-class Bound(ModelStore):
-    """A store without a fault that is bound to the thread it was opened in, as a connection of sqlite3 is."""
-
-    def __init__(self, environment: Environment) -> None:
-        super().__init__(environment)
-        self.thread = threading.get_ident()
-
-    def close(self) -> None:
-        """Let it go, in that thread."""
-        if threading.get_ident() != self.thread:
-            raise RuntimeError("opened in another thread")
+def test_a_store_that_quits_in_a_thread_is_told_at_once() -> None:
+    """As where there is no pipe: it is a crash of the store, and no answer is waited for in vain."""
+    result = behind_a_pipe("QuitsAtOnce")
+    assert result.verdict is Verdict.violates
+    assert result.counterexamples[0].requirements[0] == "VALUE-6"
 
 
-def test_a_store_that_one_thread_calls_stays_in_the_thread_it_is_served_in() -> None:
-    """Opened, closed for another one, and closed at the end of the requests, all in the thread of who serves it."""
-    reset = '{"id": %d, "reset": {"directory": ".", "now": 1000}}\n'
-    answers = StringIO()
-    serve("test_callers:Bound", StringIO(reset % 1 + reset % 2), answers)
-    assert answers.getvalue() == '{"id":1,"answer":null}\n{"id":2,"answer":null}\n'
+def test_a_program_that_fails_in_a_race_is_told_as_any() -> None:
+    """It alone is named: the check itself has not failed, and there is nothing to report."""
+    way = wrong("answers no append at once with another")
+    backend = f"exec:{way}"
+    (trouble,) = verify(load_factory(backend, 1), Request(backend, ("output",), 0, 1, 5)).troubles
+    assert trouble.startswith(f"The adapter {way} ended with exit code 3 before it answered "), trouble
+    assert trouble.endswith("Expected one line of JSON for each request, with its id. Its last words: 'out of cheese'")
 
 
-def test_ctrl_c_ends_a_program_that_serves_several_callers() -> None:
-    """It ends while its input is still open."""
-    served = [sys.executable, "-m", "fencepost.kit.serve", "faulty:Patient"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(served, cwd=HERE, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, bufsize=0) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(b'{"id": 1, "echo": 1}\n')
-        assert process.stdout.readline() == b'{"id":1,"answer":1}\n'
-        process.send_signal(signal.SIGINT)
+def test_nothing_is_asked_of_a_program_that_was_closed() -> None:
+    """What was its input may be another file by then."""
+    adapter = Adapter(wrong("silent"), 20)
+    adapter.pipe.close()
+    with tempfile.TemporaryFile() as one, tempfile.TemporaryFile() as two, tempfile.TemporaryFile() as three:
+        with pytest.raises(AdapterError, match=r"was ended by its close\(\)\. Expected no request after it\."):
+            adapter.echo(1)
+        for each in (one, two, three):
+            each.seek(0)
+            assert each.read() == b""
+
+
+def test_who_waits_is_told_of_a_close() -> None:
+    """Each of the callers, at once, and with the same sentence."""
+    adapter = Adapter(wrong("echoes one of three"), 20)
+    with ThreadPoolExecutor(2) as callers:
+        waiting = [callers.submit(adapter.echo, value) for value in (2, 3)]
+        time.sleep(0.2)
+        adapter.pipe.close()
+    assert {str(each.exception()).partition(" was ")[2][:21] for each in waiting} == {"ended by its close()."}
+
+
+def test_an_answer_that_is_there_counts_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was the one who asked that was stopped meanwhile, as by Ctrl-Z."""
+    adapter, move = Adapter(wrong("echoes one of three"), 1), Pipe._move
+
+    def stopped(pipe: Pipe) -> None:
+        time.sleep(1.1)
+        move(pipe)
+
+    monkeypatch.setattr(Pipe, "_move", stopped)
+    assert adapter.echo(1) == 1
+    adapter.pipe.close()
+
+
+def test_a_process_may_have_many_files_open() -> None:
+    """More than 1,024, where the system lets it."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], 1_200), before[1]))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
+    try:
+        adapter = Adapter(wrong("forgetful"), 20)
+        adapter.pipe.close()
+    finally:
+        for each in files:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("name", ["Patient", "OfOneThread"])
+def test_ctrl_c_ends_what_serves(name: str) -> None:
+    """While it waits for a request that never comes."""
+    command = [sys.executable, "-m", "fencepost.kit", "adapter", "serve", f"faulty:{name}"]
+    with subprocess.Popen(command, cwd=HERE, stdin=-1, stdout=-1, stderr=-1, text=True) as served:
+        assert served.stdin
+        assert served.stdout
+        assert served.stderr
+        served.stdin.write('{"id":1,"hello":{}}\n')
+        served.stdin.flush()
+        assert '"id":1,"hello"' in served.stdout.readline()
+        served.send_signal(signal.SIGINT)
         try:
-            assert process.wait(20) == -signal.SIGINT
+            assert served.wait(10) == 2
         finally:
-            process.kill()
+            served.kill()
+        assert served.stderr.read() == "Error: interrupted before there was a result.\n"
+
+
+def test_a_store_of_one_thread_is_closed_by_it(tmp_path: Path) -> None:
+    """That of a program that answers one request after the other, when there are no more."""
+    command = [sys.executable, "-m", "fencepost.kit.serve", "faulty:OfOneThread"]
+    reset = f'{{"id":1,"reset":{{"directory":"{tmp_path}","now":1}}}}\n'
+    found = subprocess.run(command, cwd=HERE, input=reset, capture_output=True, text=True, timeout=60, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (0, '{"id":1,"answer":null}\n', "")
