@@ -33,13 +33,13 @@ GOOD_FOR_NOTHING = {
     "faulty:no_argument": "faulty:no_argument cannot be called with one argument: it is no_argument() -> 'None'; a factory "
     "takes one argument, the environment (clock, process_alive, directory), and gives a fresh, empty store.",
     "faulty:raising": "The factory faulty:raising raised ConnectionRefusedError: nobody listens on port 5432 "
-    "(faulty.py, line 347). Expected a "
+    "(faulty.py, line 348). Expected a "
     "fresh, empty store.",
     "faulty:nothing": "The factory faulty:nothing gave None, which has none of the calls of a store. Expected an object with "
     "methods such as try_claim_session_execution_lease; does the factory return its store?",
     "faulty:number": "The factory faulty:number gave 7, which has none of the calls of a store. Expected an object with "
     "methods such as try_claim_session_execution_lease; does the factory return its store?",
-    "faulty:CannotClose": "close() of the store of faulty:CannotClose raised RuntimeError: busy (faulty.py, line 328). "
+    "faulty:CannotClose": "close() of the store of faulty:CannotClose raised RuntimeError: busy (faulty.py, line 329). "
     "Expected it to return.",
     "faulty:LeasesOnly": "The store of faulty:LeasesOnly, a LeasesOnly, has no commit_runtime_state, load_session. Expected "
     "every call of what was chosen: add what is missing, or check the chapters that it has, with --chapters lease. "

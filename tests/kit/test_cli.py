@@ -63,7 +63,7 @@ def test_a_store_that_violates_exits_1() -> None:
         "VALUE-6 violated ──",
         "\n  called       renew_session_execution_lease(fencing token ",
         "\n  expected     ",
-        "\n  given        raised OverflowError: int too large to convert (faulty.py, line\n               147)\n",
+        "\n  given        raised OverflowError: int too large to convert (faulty.py, line\n               148)\n",
         "\n  lease        At ",
         "\nfrom faulty import Crashing as open_store\n",
         "\nFailed  1\n  VALUE-6 ",

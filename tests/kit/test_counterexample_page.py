@@ -111,7 +111,7 @@ def test_a_page_says_what_was_violated_and_why() -> None:
         (
             "crash",
             "By VALUE-6 the call had to be answered or refused; the store raised OverflowError: int too large to convert "
-            "(faulty.py, line 147).",
+            "(faulty.py, line 148).",
         ),
     ],
 )

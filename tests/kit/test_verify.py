@@ -128,7 +128,7 @@ def test_a_factory_that_fails_later_cannot_be_evaluated(monkeypatch: pytest.Monk
     result = run("WornOut", "lease")
     assert result.verdict is Verdict.not_evaluated
     assert result.troubles == (
-        "The factory faulty:WornOut raised ConnectionError: no more connections (faulty.py, line 321). "
+        "The factory faulty:WornOut raised ConnectionError: no more connections (faulty.py, line 322). "
         "Expected a fresh, empty store.",
     )
 
