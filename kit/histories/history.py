@@ -53,6 +53,10 @@ class Unreadable(Exception):
     """A line, or a file, that is none of a history; the text is a sentence that says why."""
 
 
+class _NoJson(Unreadable):
+    """A line that is not whole, as one is that was broken off in the middle."""
+
+
 @dataclass(frozen=True)
 class Head:
     """The first line: who wrote the history, when it began, and of which protocols its stores were."""
@@ -179,7 +183,7 @@ def _json(number: int, text: str | bytes) -> Any:
         # slower, and reads what Python alone can write, such as half a character in the words of an exception
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise Unreadable(f"Line {number} is no JSON: {_cut(text)}.") from None
+        raise _NoJson(f"Line {number} is no JSON: {_cut(text)}.") from None
 
 
 def _is_instant(value: object) -> bool:
@@ -229,14 +233,14 @@ class Torn(NamedTuple):
 
 
 def read_calls(lines: Iterable[bytes]) -> Iterator[Recorded | Mark | Torn]:
-    """What stands behind the head. Raises `Unreadable` for a line that cannot be read and is not the last."""
+    """What stands behind the head. Raises `Unreadable` for a line that cannot be read, but for a last one that is no JSON."""
     broken: Torn | None = None
     for number, text in enumerate(lines, 2):
         if not text.strip():
             continue
         try:
             line = read_line(number, text)
-        except Unreadable as error:
+        except _NoJson as error:
             if broken:
                 raise Unreadable(broken.says) from None
             broken = Torn(number, str(error))

@@ -128,7 +128,7 @@ class _Page:
     def _again(self) -> Iterator[str]:
         chapter = self.found.chapter
         again = (
-            (f"test_{chapter}.py", "a test that fails while the fault is there"),
+            (f"{chapter}_counterexample.py", "a test that fails while the fault is there"),
             (f"{chapter}.jsonl", f"the trace, for fencepost replay {chapter}.jsonl {self.request.option}"),
         )
         drawn = (f"{chapter}.mmd", "a sequence diagram, to be pasted into the comment of an issue")

@@ -84,7 +84,7 @@ def test_a_page_stands_alone(kind: str) -> None:
     assert (read.loaded, read.open) == ([], [])
     assert not re.search(r"https?://|url\(|@import", page(kind))
     chapter = KINDS[kind].chapter
-    beside = {f"test_{chapter}.py", f"{chapter}.jsonl", f"{chapter}.mmd"}
+    beside = {f"{chapter}_counterexample.py", f"{chapter}.jsonl", f"{chapter}.mmd"}
     assert {each for each in read.links if each} - beside <= {f"#{each}" for each in read.ids}
     assert beside < set(read.links)
 

@@ -31,11 +31,11 @@ def test_each_counterexample_is_four_files(tmp_path: Path) -> None:
     """By the chapter that found it: a page, a test, a trace and a diagram."""
     folder = tmp_path / "new" / "folder"
     write_exhibits(folder, result_of("event"))
-    assert in_folder(folder) == ["event.html", "event.jsonl", "event.mmd", "test_event.py"]
+    assert in_folder(folder) == ["event.html", "event.jsonl", "event.mmd", "event_counterexample.py"]
     assert (folder / "event.html").read_text().startswith("<!doctype html>")
     assert (folder / "event.jsonl").read_text().startswith('{"format": "fencepost-trace/1"')
     assert (folder / "event.mmd").read_text().startswith("sequenceDiagram\n")
-    assert "def test_event_8(tmp_path: Path) -> None:" in (folder / "test_event.py").read_text()
+    assert "def test_event_8(tmp_path: Path) -> None:" in (folder / "event_counterexample.py").read_text()
 
 
 def test_what_an_earlier_run_left_goes(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_the_terminal_says_where_they_are_and_how_to_run_them_again(tmp_path: Pa
     assert shown.exit_code == 1
     told = next(line.strip() for line in shown.stdout.splitlines() if "fencepost replay" in line)
     where, _, command = told.partition("; again: ")
-    assert where == "out/counterexamples/event.html, and test_event.py, event.jsonl and event.mmd beside it"
+    assert where == "out/counterexamples/event.html, and event_counterexample.py, event.jsonl and event.mmd beside it"
     assert command == "fencepost replay out/counterexamples/event.jsonl --backend faulty_logs:TakesMore"
     assert in_folder(tmp_path / "out" / "counterexamples") == sorted(names("event").values())
     again = CliRunner().invoke(cli, command.split()[1:])
@@ -95,10 +95,13 @@ def test_published_counterexamples_are_whole_and_still_reproduced(kind: str) -> 
 
 
 def test_tests_of_several_reports_run_together(tmp_path: Path) -> None:
-    """Although they have the same names, as the documentation says."""
+    """Although they have the same names, as the documentation says; and none runs that is not named."""
     for each in ("one", "two"):
         (tmp_path / each).mkdir()
-        (tmp_path / each / "test_event.py").write_text("def test_event_8() -> None:\n    pass\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "one", "two"]
+        (tmp_path / each / "event_counterexample.py").write_text("def test_event_8() -> None:\n    pass\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert "no tests ran" in done.stdout
+    command += [f"{each}/event_counterexample.py" for each in ("one", "two")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout

@@ -45,7 +45,7 @@ def test_whatever_a_store_says_is_shown_escaped(backend: str, tmp_path: Path) ->
     (violation,) = json.loads(texts["report.json"])["violations"]
     assert violation["chapter"] == chapter
     ET.fromstring(texts["junit.xml"])
-    compile(texts[f"test_{chapter}.py"], "test", "exec")
+    compile(texts[f"{chapter}_counterexample.py"], "test", "exec")
 
 
 def test_an_exception_is_told_by_its_text_escaped() -> None:

@@ -118,7 +118,7 @@ def test_the_page_stands_alone(bad: Result) -> None:
     links = Links()
     links.feed(text)
     assert links.loaded == []
-    files = {f"counterexamples/{name}" for name in ("lease.html", "test_lease.py", "lease.jsonl", "lease.mmd")}
+    files = {f"counterexamples/{name}" for name in ("lease.html", "lease_counterexample.py", "lease.jsonl", "lease.mmd")}
     assert links.targets - files == {each.requirement.id for each in bad.judged} == links.ids
     assert files < links.targets
     assert "http://" not in text

@@ -95,7 +95,7 @@ def test_what_was_found_before_a_call_that_nothing_can_end_stands(workers: str, 
     assert "get_turns(" in (err if workers == "1" else out)
     assert "VALUE-6 violated" in out
     assert out.endswith("violates stuck:BreaksAndSwallows")
-    assert (tmp_path / "out" / "counterexamples" / "test_lease.py").is_file()
+    assert (tmp_path / "out" / "counterexamples" / "lease_counterexample.py").is_file()
     found = json.loads((tmp_path / "out" / "report.json").read_text())
     assert found["verdict"] == "violates"
 
