@@ -41,7 +41,7 @@ def adapter_group() -> None:
 
 @adapter_group.command("check")
 @click.argument("command")
-@click.option("--timeout", default=ANSWER_S, show_default=f"{ANSWER_S:g}s", type=Duration(), help="How long for an answer.")
+@click.option("--timeout", default=f"{ANSWER_S:g}s", show_default=True, type=Duration(), help="How long for an answer.")
 @click.pass_context
 @nothing_left_behind()
 def check_command(context: click.Context, command: str, timeout: float) -> None:
@@ -65,7 +65,11 @@ def check_command(context: click.Context, command: str, timeout: float) -> None:
         for _ in range(2):
             with fresh_environment() as environment:
                 adapter(environment)
+                if "reopen" in declared.capabilities:
+                    adapter(environment)
         console.show(Text("reset   ok    an empty store, twice"))
+        if "reopen" in declared.capabilities:
+            console.show(Text("reopen  ok    the same store again, each time"))
         adapter.pipe.close()
     except BackendError as error:
         complain(str(error))

@@ -66,7 +66,7 @@ def cli() -> None:
 @cli.command("verify", short_help="Hold a store against the model.")
 @click.option("--backend", default=DEFAULT_BACKEND, show_default=True, metavar="MODULE:FACTORY", help="The store to check.")
 @click.option("--exec", "command", metavar="COMMAND", help="Check the store of a program that speaks JSON lines, instead.")
-@click.option("--timeout", default=ANSWER_S, show_default=f"{ANSWER_S:g}s", type=Duration(), help=OF_TIMEOUT)
+@click.option("--timeout", default=f"{ANSWER_S:g}s", show_default=True, type=Duration(), help=OF_TIMEOUT)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws the calls: same seed, same run.")
 @click.option("--examples", default=EXAMPLES, show_default=True, type=click.IntRange(min=1), help="Fresh stores a chapter.")
 @click.option(

@@ -7,9 +7,11 @@ fails if a violation is laid on one of them, or if the run could not be evaluate
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NoReturn
 
 from fencepost.spec.catalogue import chapters
@@ -163,4 +165,16 @@ def told(result: Result) -> str:
         lines += ["", f"{each.requirements[0]}: {each.says}", ""]
         lines += [text for text in (each.story, each.claims) if text]
         lines += ["", each.shown]
-    return "\n".join([*lines, "", f"Again: {result.request.command}"])
+    return "\n".join([*lines, "", _again(result.request)])
+
+
+def _again(request: Request) -> str:
+    """How to repeat the run: by the command, where a factory can be found by its name, and from the folder where it can."""
+    module, _, name = request.backend.partition(":")
+    if "<" in name:
+        return "Again: run this test. To `fencepost verify` it, let the factory stand at the top of a module."
+    file = getattr(sys.modules.get(module), "__file__", None)
+    folder = Path(file).parents[module.count(".")] if file else Path.cwd()
+    is_below = folder.is_relative_to(Path.cwd()) and folder != Path.cwd() and "site-packages" not in folder.parts
+    where = f", in {folder.relative_to(Path.cwd())}" if is_below else ""
+    return f"Again{where}: {request.command}"

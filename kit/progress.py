@@ -77,8 +77,12 @@ class Lines(Observer):
         self.chapter = run.chapter
         if run.counterexample is None:
             self._print(run.tally, run.seconds, ("not evaluated", "yellow") if run.trouble else ("", ""))
-        elif run.chapter not in self._violated:
+            return
+        if run.chapter not in self._violated:
             self._print(run.tally, run.seconds, VIOLATED)
+        if len(self.request.chapters) > 1:
+            broken, call = run.counterexample.requirements[0], run.counterexample.last.call.operation
+            self.console.show(Text(f"    {broken} in {call}: shown at the end, or after Ctrl-C", style="dim"))
 
     def _print(self, tally: Tally, seconds: float, ended: tuple[str, str]) -> None:
         self.console.show(self.line(tally, seconds).append("  ").append(*ended))

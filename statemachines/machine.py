@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -59,11 +60,19 @@ class Setup:
     """The chapters that the store does not declare, although it has their calls."""
     found: Violation | None = None
     calls: Calls = field(default_factory=Calls)
+    _told: float = field(default_factory=time.monotonic, init=False)
 
     @property
     def reopens(self) -> bool:
         """Whether the store can be opened again."""
         return "reopen" in self.declared
+
+    def tell(self) -> None:
+        """Tell of the steps so far: now and then, and of a slow store each second."""
+        now = time.monotonic()
+        if self.tally.steps % 32 == 0 or now > self._told + 1:
+            self._told = now
+            self.progress(self.tally)
 
     def aside(self) -> Setup:
         """The same with a tally of its own, for what is done again to shorten a violation, which is told at once."""
@@ -190,8 +199,7 @@ class Machine(RuleBasedStateMachine):
             raise
         self.program.append(event._replace(answer=answer))
         self._ends += ends(answer)
-        if self.setup.tally.steps % 32 == 0:
-            self.setup.progress(self.setup.tally)
+        self.setup.tell()
         if self._meant is None and isinstance(answer, tuple):
             self._empty()
         return answer

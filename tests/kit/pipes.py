@@ -92,6 +92,11 @@ def forgetful(request: dict[str, Any]) -> None:
     say({"id": request["id"]} | answers.get(request["call"]["operation"], {"error": {"kind": "OutputNotFound"}}))
 
 
+def reopening(request: dict[str, Any]) -> dict[str, Any]:
+    """A store that declares to reopen is given."""
+    return {"hello": HELLO | {"capabilities": ["reopen"]}} if "hello" in request else {"answer": request.get("echo")}
+
+
 KEPT: list[Any] = []
 """The ids of requests that are not answered yet."""
 
@@ -156,6 +161,9 @@ WAYS: dict[str, Callable[[dict[str, Any]], None]] = {
     "a byte order mark": lambda request: say("\ufeff" + json.dumps({"id": request["id"], "hello": HELLO})),
     "no chapters": hello_of({"chapters": []}),
     "unknown chapter": hello_of({"chapters": ["leases"]}),
+    "dying at the reopen it declares": lambda request: (
+        dying(request) if "reopen" in request else say({"id": request["id"], **reopening(request)})
+    ),
     "unknown capability": hello_of({"capabilities": ["teleport"]}),
     "no hello": lambda request: say({"id": request["id"], "answer": None}),
     "silent": after_hello(lambda request: None),

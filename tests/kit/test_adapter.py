@@ -275,7 +275,7 @@ def test_the_self_test_of_an_adapter() -> None:
     lines = found.stdout.splitlines()
     assert lines[0] == "hello   fencepost-adapter/1"
     assert [line[:13] for line in lines if line.startswith("echo")] == ["echo    ok   "] * 6
-    assert lines[-1] == "reset   ok    an empty store, twice"
+    assert lines[-2:] == ["reset   ok    an empty store, twice", "reopen  ok    the same store again, each time"]
 
 
 def test_the_self_test_of_a_bad_adapter() -> None:
@@ -286,6 +286,9 @@ def test_the_self_test_of_a_bad_adapter() -> None:
     assert "received None" in found.stdout
     failed = asked("check", wrong("garbage"))
     assert failed.returncode == 2
+    dead = asked("check", wrong("dying at the reopen it declares"))
+    assert dead.returncode == 2
+    assert "ended with exit code 3 before it answered the reopen" in dead.stderr
     again = asked("check", wrong("silent from the start"), "--timeout", "0.5")
     assert (again.returncode, again.stdout) == (2, "")
     assert again.stderr.startswith("Error: The adapter")

@@ -375,6 +375,16 @@ def test_a_torn_last_line_is_left_out(site: Site) -> None:
     )
 
 
+def test_a_last_line_that_is_whole_is_not_torn(site: Site) -> None:
+    """JSON that is no call of a history leaves it undecided, wherever it stands."""
+    site.leased(1_000)
+    with site.file.open("a") as file:
+        file.write('{"hello":1}\n')
+    judgement = judge_history(site.file)
+    assert judgement.verdict is Verdict.not_evaluated
+    assert judgement.says.startswith("Line 3 is no call that can be read (it lacks 'call'): ")
+
+
 def test_a_line_in_the_middle_that_cannot_be_read_ends_it(site: Site) -> None:
     """What follows it cannot be judged without it."""
     site.leased(1_000)

@@ -344,6 +344,14 @@ def test_a_violation_is_told_before_it_is_shortened(capsys: pytest.CaptureFixtur
     assert line.endswith("  violated")
 
 
+def test_what_is_broken_is_named_before_the_other_chapters_have_ended() -> None:
+    """The requirement and the call, below the line of the chapter; a run of one chapter shows all of it there and then."""
+    told = verify("Crashing", "--chapters", "lease,event").stdout
+    line = "    VALUE-6 in renew_session_execution_lease: shown at the end, or after Ctrl-C"
+    assert [each for each in told.splitlines() if "after Ctrl-C" in each] == [line]
+    assert "after Ctrl-C" not in verify("Crashing", "--chapters", "lease").stdout
+
+
 def test_violations_that_are_alike_are_told_once() -> None:
     """One requirement, call and field: the shortest program, and the chapters that found it."""
     result = verify("Crashing", "--chapters", "lease,commit")

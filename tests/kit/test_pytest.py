@@ -251,6 +251,21 @@ def test_a_violation_fails_the_test_of_its_section(tmp_path: Path) -> None:
     assert "Again: fencepost verify --backend faulty:Lenient --seed 0 --examples 20" in found.stdout
 
 
+def test_a_failing_test_says_how_to_run_it_again_where_its_factory_can_be_found(tmp_path: Path) -> None:
+    """From the folder of its module; one that stands in a function can be found by nobody but the test."""
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "test_mine.py").write_text(
+        "import fencepost\nfrom faulty import Lenient\n\ndef factory(environment):\n    return Lenient(environment)\n\n"
+        "def made():\n    return lambda environment: Lenient(environment)\n\n"
+        "TestNamed = fencepost.conformance(factory, chapters=('lease',), examples=20)\n"
+        "TestMade = fencepost.conformance(made(), chapters=('lease',), examples=20)\n"
+    )
+    found = run_pytest(tmp_path, "-q")
+    assert found.returncode == 1
+    assert "Again, in below: fencepost verify --backend test_mine:factory --seed 0" in found.stdout
+    assert "Again: run this test. To `fencepost verify` it, let the factory stand at the top of a module." in found.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

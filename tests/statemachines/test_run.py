@@ -38,6 +38,7 @@ from fencepost.statemachines.environment import CAPABILITIES, Clock, Environment
 from fencepost.statemachines.model_store import ModelStore
 from fencepost.statemachines.rivals import RACES
 from fencepost.statemachines.run import CHAPTERS, MACHINES, Budget, Setup, machine_of, run_machine, uses
+from fencepost.statemachines.tally import Tally
 from hypothesis import Phase, find, given, seed, settings
 from hypothesis.internal.conjecture import providers
 from immutables import Map
@@ -100,6 +101,18 @@ def test_other_tests_of_the_process_do_not_change_a_run(tmp_path: Path, monkeypa
     before = run(tmp_path, "event", 1, 5).tally
     monkeypatch.setattr(providers, "CONSTANTS_CACHE", Borrowed())
     assert run(tmp_path, "event", 1, 5).tally == before
+
+
+def test_a_slow_run_is_told_of_each_second(tmp_path: Path) -> None:
+    """Its steps are few; those of any other are told now and then."""
+    told: list[int] = []
+    setup = Setup(ModelStore, tmp_path, Tally(steps=1), progress=lambda tally: told.append(tally.steps))
+    setup.tell()
+    assert told == []
+    setup._told -= 2
+    setup.tell()
+    setup.tell()
+    assert told == [1]
 
 
 def test_a_violation_is_told_before_it_is_shortened(tmp_path: Path) -> None:
