@@ -29,13 +29,13 @@ def test_lease_9(tmp_path: Path) -> None:
     )
 
     a1 = store.try_claim_session_execution_lease("s", owner1, 10)
-    # -> Acquired: fencing token 1, expires at 1795385267883
+    # -> Acquired: fencing token 1, expires at 1795386883833
 
     # LEASE-9: An acquisition raises the fencing token by exactly one, mints a
     # lease token, stores the claimant with its liveness, starts the lease now, and
     # answers just what it stored.
-    # expected: Acquired: fencing token 2, expires at 1795385267884
-    # given:    Acquired: fencing token 1, expires at 1795385267884
+    # expected: Acquired: fencing token 2, expires at 1795386883833
+    # given:    Acquired: fencing token 1, expires at 1795386883833
     # differs:  lease.fencing_token
     answer = store.reclaim_session_execution_lease(
         "s", owner2, a1.lease.fence(), 10
