@@ -16,7 +16,7 @@ from ..showing.brief import brief, call_in_words
 from ..showing.counterexample import Counterexample
 from ..showing.exhibits import FOLDER, names
 from ..showing.html_page import html_page
-from ..showing.telling import facts
+from ..showing.telling import expected, facts
 from .report import distinct
 
 STYLE = """
@@ -102,7 +102,7 @@ def _violations(result: Result) -> Iterator[str]:
 def _violation(found: Counterexample, chapters: list[str]) -> str:
     told = {
         "called": f"{call_in_words(found.last.call)} at {found.last.now} ms",
-        "expected": " or ".join(dict.fromkeys(map(brief, found.admissible))),
+        "expected": " or ".join(dict.fromkeys([expected(found), *map(brief, found.admissible[1:])])),
         "given": brief(found.last.answer),
         **facts(found, chapters),
     }

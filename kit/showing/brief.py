@@ -76,6 +76,11 @@ def _with_little(error: StoreError) -> StoreError:
     return replace(error, received=f"{error.received[: LONGEST_RECEIVED - 1]}…")
 
 
+def _counted(answer: tuple[object, ...]) -> str:
+    """The items; how many there are first, where not all of them are shown."""
+    return f"{len(answer)} items: {listed(map(brief, answer))}" if len(answer) > MANY else listed(map(brief, answer))
+
+
 def _granted(answer: TurnInputClaim | QueuedWorkClaim) -> str:
     return f"claimed: fencing token {answer.fencing_token}, expires at {answer.expires_at_epoch_ms}, holds {held(answer)}"
 
@@ -95,7 +100,7 @@ def _read(answer: PersistedSessionRead) -> str:
 WORDS: dict[type, Callable[[Any], str]] = {
     Refused: lambda answer: f"refused with {shortened(_with_little(answer.error), 200)}",
     Crash: lambda answer: f"raised {told(answer.error)}{answer.where}",
-    tuple: lambda answer: listed(map(brief, answer)) or "nothing",
+    tuple: lambda answer: _counted(answer) or "nothing",
     Acquired: lambda answer: (
         f"Acquired: fencing token {answer.lease.fencing_token}, expires at {answer.lease.expires_at_epoch_ms}"
     ),
@@ -167,8 +172,10 @@ def _apart(due: object, given: object) -> str:
         return ""
     place = next((index for index, (left, right) in enumerate(zip(due, given, strict=False)) if left != right), None)
     place = min(len(due), len(given)) if place is None else place
-    first, other = (brief(each[place]) if place < len(each) else "nothing" for each in (due, given))
-    return f"item {place + 1} had to be {first}, and is {other}"
+    if place >= len(due):
+        return f"item {place + 1} is one too many: {brief(given[place])}"
+    is_now = brief(given[place]) if place < len(given) else "missing"
+    return f"item {place + 1} had to be {brief(due[place])}, and is {is_now}"
 
 
 def named(text: str) -> str:

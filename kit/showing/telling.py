@@ -9,7 +9,7 @@ from fencepost.spec import ContractBroken
 from fencepost.statemachines.checker import Crash, Move, value_at
 
 from .brief import brief, differs, field_at
-from .counterexample import Counterexample, is_fresh
+from .counterexample import Counterexample, is_fresh, made_up
 from .lanes import NOBODY, actor
 from .rows import FRESH
 from .script import MOVED
@@ -54,7 +54,7 @@ def _between(found: Counterexample) -> Iterator[str]:
 
 
 def _therefore(found: Counterexample) -> str:
-    due, given = brief(found.expected), brief(found.last.answer)
+    due, given = expected(found), brief(found.last.answer)
     by = f"By {found.requirements[0]}"
     if _lacks_order(found):
         return f"{by} there had to be {ORDER}: there is none."
@@ -79,8 +79,11 @@ def _lacks_order(found: Counterexample) -> bool:
 
 
 def expected(found: Counterexample) -> str:
-    """What was expected, in a few words."""
-    return ORDER if _lacks_order(found) else brief(found.expected)
+    """What was expected, in a few words. Which value a store makes up is its own affair."""
+    if _lacks_order(found):
+        return ORDER
+    due = brief(found.expected)
+    return FRESH if due in made_up(found) else due
 
 
 def due_at(found: Counterexample) -> str:

@@ -447,3 +447,14 @@ class OfOneThread(ModelStore):
     def close(self) -> None:
         if threading.get_ident() != self.thread:
             raise RuntimeError("another thread")
+
+
+@declares("controlled-clock", chapters=("output",))
+class NoOutputs(ModelStore):
+    """No output can be written."""
+
+    def _call(self, operation: Operation, arguments: tuple[object, ...]) -> object:
+        if operation.name == "output.append":
+            operation.refuse_invalid(arguments)
+            raise OSError("no disk")
+        return super()._call(operation, arguments)

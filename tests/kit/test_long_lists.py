@@ -10,6 +10,7 @@ import pytest
 from fencepost.kit.backend import load_factory
 from fencepost.kit.duckdb import memory
 from fencepost.kit.result import Request, Result, Verdict
+from fencepost.kit.showing.brief import brief
 from fencepost.kit.showing.counterexample_html import counterexample_page
 from fencepost.kit.showing.telling import in_words
 from fencepost.kit.verify import verify
@@ -68,8 +69,10 @@ def test_the_hundred_and_first_turn_is_missed() -> None:
     assert found.requirements[0] == "EVENT-20"
     assert found.reproduces
     assert [each.call.operation for each in found.performed] == [*("event.append",) * 101, "get_turns"]
-    assert "# differs:  item 101 had to be turn 100: Start 100, and is nothing\n" in found.program
-    assert in_words(found).endswith("Its item 101 had to be turn 100: Start 100, and is nothing.")
+    assert "# differs:  item 101 had to be turn 100: Start 100, and is missing\n" in found.program
+    assert in_words(found).endswith("Its item 101 had to be turn 100: Start 100, and is missing.")
+    assert brief(found.expected).startswith("101 items: turn 0: Start 0, ")
+    assert brief(found.last.answer).startswith("100 items: turn 0: Start 0, ")
     assert found.program.endswith('answer = store.get_turns("thread")\nassert len(answer) == 101, answer\n')
 
 

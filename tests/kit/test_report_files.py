@@ -56,6 +56,12 @@ def test_the_page_tells_a_race_and_what_may_be_the_matter() -> None:
     assert "<dt>hint</dt><dd>The store answered differently when the same calls were made again." in html
 
 
+def test_no_value_is_expected_that_a_store_makes_up_itself() -> None:
+    """What an append had to answer is told without the id that the model gave it, on the page."""
+    html = page(result_of("NoOutputs", "output", examples=2))
+    assert "<dt>expected</dt><dd>a value that was never given before</dd>" in html
+
+
 def test_junit_has_a_case_for_each_requirement(bad: Result) -> None:
     """A failure has the program, what was not reached is skipped, and each case says its requirement and level."""
     root = ET.fromstring(junit(bad))
