@@ -146,7 +146,7 @@ BRIEF: dict[str, object] = {
     "roots: 1, blobs kept: 4, removed: 2": GcReport(1, 4, 2),
     "at of 5 ms": (AttachmentManifestEntry("at", "s", "uri", 5),),
     "refused with Backend(message='full')": Refused(Backend("full")),
-    "i cancelled, i cancelled, i cancelled, i cancelled, i cancelled, i cancelled and 2 more": (Cancelled(ROW),) * 8,
+    "8 items: i cancelled, i cancelled, i cancelled, i cancelled, i cancelled, i cancelled and 2 more": (Cancelled(ROW),) * 8,
 }
 
 
