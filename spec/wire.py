@@ -48,11 +48,11 @@ ERRORS: dict[str, type[StoreError]] = {
 AS_IT_IS = frozenset((str, int, bool, float, type(None)))
 """What JSON has too."""
 
-_LINE = json.JSONEncoder(separators=(",", ":"))
+_LINE = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def as_line(data: Any) -> str:
-    """JSON data as a line of the wire, with its end."""
+    """JSON data as a line of the wire, with its end. Raises `ValueError` for what JSON cannot say, such as NaN."""
     return _LINE.encode(data) + "\n"
 
 

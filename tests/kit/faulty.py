@@ -458,3 +458,10 @@ class NoOutputs(ModelStore):
             operation.refuse_invalid(arguments)
             raise OSError("no disk")
         return super()._call(operation, arguments)
+
+
+class NoNumber(Patient):
+    """Answers a list with what is no number, and no JSON."""
+
+    def _call(self, operation: Operation, arguments: tuple[object, ...]) -> object:
+        return float("nan") if operation.name == "list_for_attempt" else super()._call(operation, arguments)

@@ -85,6 +85,13 @@ def test_a_store_that_quits_in_a_thread_is_told_at_once() -> None:
     assert result.counterexamples[0].requirements[0] == "VALUE-6"
 
 
+def test_an_answer_that_json_cannot_say_is_the_store_s() -> None:
+    """As where there is no pipe: the store breaks the law, and its adapter does not."""
+    result = behind_a_pipe("NoNumber")
+    assert result.verdict is Verdict.violates
+    assert result.counterexamples[0].requirements[0] == "VALUE-6"
+
+
 def test_a_program_that_fails_in_a_race_is_told_as_any() -> None:
     """It alone is named: the check itself has not failed, and there is nothing to report."""
     way = wrong("answers no append at once with another")
