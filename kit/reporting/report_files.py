@@ -59,7 +59,8 @@ def tell_github(result: Result) -> None:
             sys.stderr.write(f"The summary cannot be added to {path}, which {SUMMARY} names: {reason}. The verdict stands.\n")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for found, _ in distinct(result.counterexamples):
-            print(f"::error title={found.requirements[0]} violated::{_one_line(found.reason)}")
+            told = f"{found.says} {found.reason}. Again: {result.request.command}"
+            print(f"::error title={found.requirements[0]} violated::{_one_line(told)}")
         for each in result.troubles or (INTERRUPTED,) * result.interrupted:
             print(f"::error title={Verdict.not_evaluated.value}::{_one_line(each)}")
 

@@ -151,7 +151,11 @@ def test_github_is_told(
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
     tell_github(bad)
-    assert capsys.readouterr().out.startswith("::error title=VALUE-1 violated::")
+    told = capsys.readouterr().out
+    assert told.startswith("::error title=VALUE-1 violated::All a call is given")
+    assert told.endswith(
+        ". Again: fencepost verify --backend faulty:Lenient --seed 0 --examples 20 --steps 50 --chapters lease\n"
+    )
     assert path.read_text() == "before\n" + summary(bad)
 
 
