@@ -20,7 +20,7 @@ from ..coverage import Coverage, in_all, together
 from ..result import MISSED, UNSEEN, Judged, Result, Status, Verdict
 from ..showing.brief import brief, call_in_words, field_at
 from ..showing.counterexample import Counterexample, is_fresh
-from ..showing.exhibits import FOLDER, names
+from ..showing.file_names import FOLDER, names
 from ..showing.telling import due_at, expected, facts, given_at
 
 VERDICT_STYLES = {Verdict.conforms: "bold green", Verdict.violates: "bold red", Verdict.not_evaluated: "bold yellow"}

@@ -14,7 +14,8 @@ from ..files import write_whole
 from ..planted import PROVED_BY, proof
 from ..result import Judged, Result, Status, Verdict
 from ..showing.counterexample import Counterexample
-from ..showing.exhibits import FOLDER, write_exhibits
+from ..showing.exhibits import write_exhibits
+from ..showing.file_names import FOLDER
 from ..showing.mermaid import mermaid
 from .report import distinct
 from .report_html import page

@@ -14,7 +14,7 @@ from ..planted import PROVED_BY, proof
 from ..result import Judged, Result, Status
 from ..showing.brief import brief, call_in_words
 from ..showing.counterexample import Counterexample
-from ..showing.exhibits import FOLDER, names
+from ..showing.file_names import FOLDER, names
 from ..showing.html_page import html_page
 from ..showing.telling import expected, facts
 from .report import distinct

@@ -18,6 +18,7 @@ from ..result import Request
 from .brief import brief, call_in_words
 from .counterexample import Counterexample, made_up
 from .counterexample_css import STYLE
+from .file_names import names
 from .html_page import html_page
 from .lanes import actor, actors, bars
 from .moments import Moment, moments
@@ -127,12 +128,12 @@ class _Page:
 
     def _again(self) -> Iterator[str]:
         chapter = self.found.chapter
-        again = (
-            (f"{chapter}_counterexample.py", "a test that fails while the fault is there"),
-            (f"{chapter}.jsonl", f"the trace, for fencepost replay {chapter}.jsonl {self.request.option}"),
-        )
-        drawn = (f"{chapter}.mmd", "a sequence diagram, to be pasted into the comment of an issue")
-        files = (drawn,) if self.found.is_race else (*again, drawn)
+        says = {
+            "test": "a test that fails while the fault is there",
+            "trace": f"the trace, for fencepost replay {chapter}.jsonl {self.request.option}",
+            "diagram": "a sequence diagram, to be pasted into the comment of an issue",
+        }
+        files = [(name, says[kind]) for kind, name in names(chapter, is_race=self.found.is_race).items() if kind in says]
         listed = "".join(f'<li><a href="{name}"><code>{name}</code></a>: {escape(text)}</li>' for name, text in files)
         yield f'<h2>See it fail</h2>\n<p>Beside this page:</p><ul class="plain">{listed}</ul>'
         if not self.found.reproduces:

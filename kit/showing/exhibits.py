@@ -11,21 +11,9 @@ from ..files import write_whole
 from ..result import Request, Result
 from .counterexample import Counterexample
 from .counterexample_html import counterexample_page
+from .file_names import names
 from .mermaid import mermaid
 from .trace import trace_of
-
-FOLDER = "counterexamples"
-"""Where they stand in the folder of a report."""
-
-
-def names(chapter: str, *, is_race: bool = False) -> dict[str, str]:
-    """The files of the counterexample that a chapter found: the page, the test, the trace and the diagram.
-
-    Of a race there is nothing to run again: who comes first is chance. The test is found by its name alone: the tests of a user
-    who keeps a report among them do not fail for it.
-    """
-    again = {} if is_race else {"test": f"{chapter}_counterexample.py", "trace": f"{chapter}.jsonl"}
-    return {"page": f"{chapter}.html", **again, "diagram": f"{chapter}.mmd"}
 
 
 def write_exhibits(folder: Path, result: Result) -> None:

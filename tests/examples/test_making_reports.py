@@ -9,7 +9,7 @@ from pathlib import Path
 import making_reports
 import pytest
 from fencepost.kit.reporting.report_files import NAMES
-from fencepost.kit.showing.exhibits import names
+from fencepost.kit.showing.file_names import names
 from fencepost.kit.verify import EXAMPLES
 from making_reports import MAKINGS, REPORTS, Making, main, make
 

@@ -15,7 +15,8 @@ from fencepost.kit.files import write_whole
 from fencepost.kit.reporting.report_files import write_report
 from fencepost.kit.reporting.report_json import ReportNotWritten
 from fencepost.kit.result import Result
-from fencepost.kit.showing.exhibits import names, write_exhibits
+from fencepost.kit.showing.exhibits import write_exhibits
+from fencepost.kit.showing.file_names import names
 from fencepost.kit.showing.replay import Outcome, replay
 from fencepost.kit.showing.trace import read_trace
 from kinds import KINDS, request
