@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from fencepost.spec.wire import as_line
-from fencepost.statemachines.environment import Unavailable
 
 from .backend import ANSWER_S, BackendError, shortened
 from .supervision import GROUP, LEFT_OVER, how_it_ended
@@ -45,7 +44,7 @@ LOOK_S = 0.05
 LINE = "Expected one line of JSON for each request, with its id"
 
 
-class AdapterError(BackendError, Unavailable):
+class AdapterError(BackendError):
     """A program that does not answer as an adapter does: the text is a sentence for its author."""
 
 

@@ -135,11 +135,8 @@ class _Ends:
                 return
             if not check.is_over:
                 yield check
-            self._end_if_over(check)
-
-    def _end_if_over(self, check: ChapterCheck) -> None:
-        if check.is_over:
-            self.end(check)
+            if check.is_over:
+                self.end(check)
 
     def end(self, check: ChapterCheck) -> ChapterRun:
         """What came of the chapter, which is told once."""

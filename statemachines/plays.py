@@ -59,13 +59,13 @@ class Scene(NamedTuple):
     beside: Collection[str] = ()
 
 
-def calls_of(play: Play, perform: Callable[[Call], object]) -> Iterator[Call]:
-    """The calls of a play, each of them before it is performed."""
+def calls_of(play: Play, perform: Callable[[Call], object], form: Callable[[Call], Call] = lambda call: call) -> Iterator[Call]:
+    """The calls of a play in the form that is given to each, each of them before it is performed."""
     with suppress(StopIteration):
-        call = next(play)
+        call = form(next(play))
         while True:
             yield call
-            call = play.send(perform(call))
+            call = form(play.send(perform(call)))
 
 
 TTL = 600_000

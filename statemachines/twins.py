@@ -130,7 +130,7 @@ def operations(scene: Scene, directory: Path) -> Iterator[Operation]:
 
 def played(scene: Scene, hand: Hand, perform: Callable[[Call], object]) -> Iterator[Call]:
     """The calls of a play in one hand, each of them before it is performed."""
-    return map(hand.written, calls_of(scene.play(), lambda call: perform(hand.written(call))))
+    return calls_of(scene.play(), perform, hand.written)
 
 
 class _Trial:
